@@ -1,0 +1,31 @@
+/**
+ * The one base of errors that Fairtally throws. `code` is stable and may be shown to a user; `retriable` says whether
+ * the same call can succeed later. HTTP statuses are known to the gateway's table alone.
+ */
+export class FairtallyError extends Error {
+  override readonly name: string = 'FairtallyError';
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly retriable: boolean = false,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** A dependency (database, Redis, broker) cannot be reached. Work pauses and waits; it never burns an attempt. */
+export class OutageError extends FairtallyError {
+  override readonly name = 'OutageError';
+  constructor(dependency: string, cause?: unknown) {
+    super('dependency_unavailable', `${dependency} cannot be reached`, true, { cause });
+  }
+}
+
+/** This event can never be applied, whatever is tried: it goes to the dead letters at once. */
+export class PoisonError extends FairtallyError {
+  override readonly name = 'PoisonError';
+  constructor(code: string, message: string) {
+    super(code, message, false);
+  }
+}

@@ -1,0 +1,24 @@
+/** A place where statements run: the pool, or one transaction. */
+export interface Sql {
+  /**
+   * Runs one statement, prepared on first use. bigint columns come as number (throws beyond 2^53), date as `YYYY-MM-DD`,
+   * timestamptz as Date, bytea as Buffer, uuid as text with dashes.
+   *
+   * @throws OutageError when the server cannot be reached or is shutting down
+   */
+  query<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+}
+
+export interface TransactionOptions {
+  readonly isolation?: 'read committed' | 'repeatable read';
+  readonly readOnly?: boolean;
+}
+
+export interface Database extends Sql {
+  /**
+   * BEGIN, work, COMMIT; ROLLBACK when work rejects. Does not retry: the caller knows whether it may.
+   * A connection lost during COMMIT rejects with OutageError and the outcome is unknown.
+   */
+  transaction<T>(work: (sql: Sql) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  close(): Promise<void>;
+}

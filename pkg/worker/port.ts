@@ -1,0 +1,29 @@
+import type { AdmittedEvent } from '../contract/event.js';
+import type { GameDefinition } from '../games/port.js';
+import type { RoleName } from '../kernel/roles.js';
+import type { Sql } from '../postgres/port.js';
+
+/** An event with the definition version it was admitted under. */
+export interface RoleEvent {
+  readonly event: AdmittedEvent;
+  readonly definition: GameDefinition;
+}
+
+/**
+ * The one shape of a role. Dispatch (pkg/worker) runs, in one READ COMMITTED transaction: insert inbox rows and keep the
+ * new ones, `load`, `fold`, `save`; commits; then `refresh`; then the bus acknowledges. A role never sees an event twice
+ * in `load`, `fold` and `save`.
+ */
+export interface Role<State, Changes> {
+  readonly name: RoleName;
+  /** Whether the definition gives this role work for an event type. An event not taken leaves no inbox row. */
+  takes(definition: GameDefinition, type: string, mapped: boolean): boolean;
+  /** Creates absent state rows (ON CONFLICT DO NOTHING), then locks all of them in key order and reads them. */
+  load(sql: Sql, events: readonly RoleEvent[]): Promise<State>;
+  /** Pure. Throws PoisonError for an event that can never be applied. */
+  fold(state: State, events: readonly RoleEvent[]): Changes;
+  /** A constant number of statements, whatever the batch. */
+  save(sql: Sql, changes: Changes): Promise<void>;
+  /** After commit, for every event of the delivery that the role takes, duplicates included: bring the view up to date. */
+  refresh?(events: readonly RoleEvent[]): Promise<void>;
+}
