@@ -1,10 +1,28 @@
-/** Unit tests end in `.test.ts` and need nothing; `.pg`, `.redis` and `.e2e` before it name the real server a file talks to. */
-export default {
+const shared = {
   testEnvironment: 'node',
   roots: ['<rootDir>/pkg', '<rootDir>/cmd', '<rootDir>/sample_events'],
-  testMatch: ['**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
-  transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } }] },
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
+    ],
+  },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+};
+const needsServers = '\\.(pg|redis|e2e)\\.test\\.ts$';
+
+/** The suffix of a test file tells what it needs: `.test.ts` nothing, `.pg`, `.redis` and `.e2e` before it real servers. */
+export default {
   testTimeout: 30_000,
+  projects: [
+    { ...shared, displayName: 'unit', testMatch: ['**/*.test.ts'], testPathIgnorePatterns: [needsServers] },
+    {
+      ...shared,
+      displayName: 'integration',
+      testRegex: needsServers,
+      globalSetup: '<rootDir>/scripts/jest-global-setup.mjs',
+      globalTeardown: '<rootDir>/scripts/jest-global-teardown.mjs',
+    },
+  ],
 };

@@ -1,0 +1,44 @@
+/** One bucket of a GCRA limiter: `rate` units per second on average, `burst` units at once. */
+export interface RateRule {
+  readonly rate: number;
+  readonly burst: number;
+}
+
+export interface RateDecision {
+  readonly allowed: boolean;
+  /** Units left now, and seconds until the bucket is full. For the RateLimit header. */
+  readonly remaining: number;
+  readonly resetSeconds: number;
+  /** Seconds to wait before the same cost can pass; 0 when allowed. */
+  readonly retryAfterSeconds: number;
+}
+
+/** Generic cell rate algorithm: one number (theoretical arrival time) per key. */
+export interface RateLimiter {
+  /** Takes `cost` units from the bucket of `key`, or none when it does not have them. Never rejects: falls back to a local bucket. */
+  take(key: string, cost: number, rule: RateRule): Promise<RateDecision>;
+}
+
+export interface StoredAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+export type ClaimResult =
+  /** Yours for the lease; finish with `complete` or `release`. */
+  | { readonly kind: 'claimed'; readonly token: string }
+  /** The same key and fingerprint was answered before. */
+  | { readonly kind: 'answered'; readonly answer: StoredAnswer }
+  /** The same key with another fingerprint. */
+  | { readonly kind: 'reused' }
+  /** The first request with it is still running. */
+  | { readonly kind: 'in-progress'; readonly retryAfterSeconds: number }
+  /** The store cannot be reached: go on without it. */
+  | { readonly kind: 'unavailable' };
+
+/** Idempotency keys (docs: signing): a lease of 30 s, answers kept 24 h. Losing the store costs the replayed answer, never an effect. */
+export interface IdempotencyStore {
+  claim(scope: string, key: string, fingerprint: string): Promise<ClaimResult>;
+  complete(scope: string, key: string, token: string, answer: StoredAnswer): Promise<void>;
+  release(scope: string, key: string, token: string): Promise<void>;
+}

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { createDatabase } from '../postgres/database.js';
+import { migrate } from '../postgres/migrate.js';
+import type { Database } from '../postgres/port.js';
+
+export const TEMPLATE = 'fairtally_template';
+
+/** Made by the integration tests' global setup: the server that all test files share. */
+const serverUrl = (database: string): string => {
+  const base = process.env['TEST_POSTGRES_URL'];
+  if (base === undefined) throw new Error('no test PostgreSQL: a test that uses one is named *.pg.test.ts, *.redis.test.ts or *.e2e.test.ts');
+  const url = new URL(base);
+  url.pathname = `/${database}`;
+  return url.toString();
+};
+
+export interface TestDatabase {
+  readonly db: Database;
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** A migrated database of its own, cloned from the template; dropped by `close`. */
+export async function testDatabase(poolSize = 10): Promise<TestDatabase> {
+  const name = `test_${randomBytes(8).toString('hex')}`;
+  await onServer(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+  const url = serverUrl(name);
+  const db = createDatabase({ url, poolSize });
+  return {
+    db,
+    url,
+    close: async () => {
+      await db.close();
+      await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
+    },
+  };
+}
+
+/** An empty database, for tests of migration itself. */
+export async function emptyDatabase(): Promise<TestDatabase> {
+  const name = `empty_${randomBytes(8).toString('hex')}`;
+  await onServer(`CREATE DATABASE ${name} TEMPLATE template0`);
+  const url = serverUrl(name);
+  const db = createDatabase({ url });
+  return {
+    db,
+    url,
+    close: async () => {
+      await db.close();
+      await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
+    },
+  };
+}
+
+async function onServer(statement: string): Promise<void> {
+  const admin = createDatabase({ url: serverUrl('postgres'), poolSize: 1 });
+  try {
+    await admin.query(statement);
+  } finally {
+    await admin.close();
+  }
+}
+
+/** Makes the template that every test database is cloned from. */
+export async function makeTemplate(postgresUrl: string): Promise<void> {
+  const admin = createDatabase({ url: postgresUrl, poolSize: 1 });
+  await admin.query(`CREATE DATABASE ${TEMPLATE} TEMPLATE template0`);
+  await admin.close();
+  const url = new URL(postgresUrl);
+  url.pathname = `/${TEMPLATE}`;
+  const template = createDatabase({ url: url.toString(), poolSize: 1 });
+  await migrate(template);
+  await template.close();
+}
