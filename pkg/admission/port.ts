@@ -15,8 +15,12 @@ export interface RateDecision {
 
 /** Generic cell rate algorithm: one number (theoretical arrival time) per key. */
 export interface RateLimiter {
-  /** Takes `cost` units from the bucket of `key`, or none when it does not have them. Never rejects: falls back to a local bucket. */
-  take(key: string, cost: number, rule: RateRule): Promise<RateDecision>;
+  /**
+   * Takes `cost` units from the bucket of `key`, or none when it does not have them. A cost above the burst passes when the
+   * bucket is full and leaves a debt, so a large batch is slowed, never locked out. Never rejects: falls back to a local
+   * bucket. Answers at once when the bucket is in this process: await it either way.
+   */
+  take(key: string, cost: number, rule: RateRule): RateDecision | Promise<RateDecision>;
 }
 
 export interface StoredAnswer {
