@@ -1,0 +1,143 @@
+import { request as httpRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import { request as httpsRequest, Agent as HttpsAgent } from 'node:https';
+import { OutageError } from '../kernel/errors.js';
+import type { Clock } from '../kernel/clock.js';
+import { sign } from '../signing/sign.js';
+
+export interface SignedClientOptions {
+  /** Base URL of a gateway, such as `http://127.0.0.1:8080`. */
+  readonly url: string;
+  readonly keyId: string;
+  readonly secret: string;
+  readonly clock: Clock;
+  /** Sockets kept open at most. */
+  readonly connections?: number;
+  readonly timeoutMs?: number;
+}
+
+export interface ClientAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+/** A request as it was signed, for people who want to see it. */
+export interface SignedRequestView {
+  readonly method: string;
+  readonly url: string;
+  readonly canonical: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface SendOptions {
+  readonly body?: string;
+  readonly contentType?: string;
+  readonly idempotencyKey?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface SignedClient {
+  /** Signs without sending. `target` begins with `/` and is sent exactly as given. */
+  prepare(method: string, target: string, options?: SendOptions): SignedRequestView;
+  /** @throws OutageError when no answer came: whether the request took effect is unknown, so send the same one again. */
+  send(method: string, target: string, options?: SendOptions): Promise<ClientAnswer>;
+  close(): void;
+}
+
+const DEFAULT_TIMEOUT_MS = 15_000;
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Speaks to a gateway as a game client does: every request signed (v1), the clock corrected by `serverTime` after a 401. */
+export function createSignedClient(options: SignedClientOptions): SignedClient {
+  const base = new URL(options.url);
+  const isTls = base.protocol === 'https:';
+  const AgentOf = isTls ? HttpsAgent : HttpAgent;
+  const agent = new AgentOf({ keepAlive: true, maxSockets: options.connections ?? 16 });
+  let skewSeconds = 0;
+
+  const prepare: SignedClient['prepare'] = (method, target, sendOptions = {}) => {
+    const body = sendOptions.body ?? '';
+    const timestamp = String(Math.floor(options.clock.now() / 1000) + skewSeconds);
+    const { canonical, signature } = sign({
+      method,
+      target,
+      keyId: options.keyId,
+      timestamp,
+      secret: options.secret,
+      body,
+      ...(sendOptions.idempotencyKey === undefined ? {} : { idempotencyKey: sendOptions.idempotencyKey }),
+    });
+    const headers: Record<string, string> = {
+      ...sendOptions.headers,
+      'X-Key-Id': options.keyId,
+      'X-Timestamp': timestamp,
+      'X-Signature': signature,
+    };
+    if (sendOptions.idempotencyKey !== undefined) headers['Idempotency-Key'] = sendOptions.idempotencyKey;
+    if (body !== '') headers['Content-Type'] = sendOptions.contentType ?? 'application/json';
+    return { method, url: `${base.origin}${target}`, canonical, headers, body };
+  };
+
+  const exchange = (view: SignedRequestView, target: string): Promise<ClientAnswer> =>
+    new Promise((resolve, reject) => {
+      const send = isTls ? httpsRequest : httpRequest;
+      const headers = {
+        ...view.headers,
+        ...(view.body === '' ? {} : { 'Content-Length': String(Buffer.byteLength(view.body)) }),
+      };
+      const request = send({
+        host: base.hostname,
+        port: base.port,
+        path: target,
+        method: view.method,
+        headers,
+        agent,
+      });
+      const fail = (error: unknown): void => reject(new OutageError(`the gateway at ${base.origin}`, error));
+      request.setTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, () =>
+        request.destroy(new Error('no answer in time')),
+      );
+      request.once('error', fail);
+      request.once('response', (response) => {
+        readText(response).then(
+          (text) => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }),
+          fail,
+        );
+      });
+      request.end(view.body);
+    });
+
+  return {
+    prepare,
+    send: async (method, target, sendOptions) => {
+      const answer = await exchange(prepare(method, target, sendOptions), target);
+      const serverTime = answer.status === 401 ? serverTimeOf(answer.text) : null;
+      if (serverTime === null) return answer;
+      skewSeconds = serverTime - Math.floor(options.clock.now() / 1000);
+      return exchange(prepare(method, target, sendOptions), target);
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > ANSWER_BYTES_MAX) throw new Error('the answer is too large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function serverTimeOf(text: string): number | null {
+  try {
+    const problem: unknown = JSON.parse(text);
+    if (typeof problem !== 'object' || problem === null || !('serverTime' in problem)) return null;
+    return Number.isSafeInteger(problem.serverTime) ? (problem.serverTime as number) : null;
+  } catch {
+    return null; // not a problem document: the caller sees the 401 as it is
+  }
+}
