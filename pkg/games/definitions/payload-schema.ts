@@ -1,0 +1,150 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { AnySchemaObject, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
+import type { JsonObject, JsonValue } from '../../contract/event.js';
+import type { PayloadFault } from '../port.js';
+import { jsonObjectOf } from './document.js';
+import type { Entry, MapEntry } from './document.js';
+import type { Reading } from './reading.js';
+
+/**
+ * What a payload schema may say: the part of JSON Schema 2020-12 whose cost is linear in the payload. No `pattern`
+ * (a regular expression can take for ever), no `$ref` (nothing is fetched), no combinations (an event is plain facts).
+ */
+const KEYWORDS: Readonly<Record<string, true>> = {
+  title: true,
+  description: true,
+  type: true,
+  enum: true,
+  const: true,
+  properties: true,
+  required: true,
+  additionalProperties: true,
+  minProperties: true,
+  maxProperties: true,
+  items: true,
+  minItems: true,
+  maxItems: true,
+  minLength: true,
+  maxLength: true,
+  minimum: true,
+  maximum: true,
+  exclusiveMinimum: true,
+  exclusiveMaximum: true,
+};
+const MAX_SCHEMAS = 512;
+const MAX_ENUM = 256;
+
+/** Reads the payload schema of one event type; `type: object` goes without saying. */
+export function readPayloadSchema(reading: Reading, entry: Entry): JsonObject | null {
+  const map = reading.map(entry);
+  if (map === null) return null;
+  const seen = { schemas: 0, faults: false };
+  checkSchema(reading, map, seen);
+  if (seen.faults) return null;
+  const schema = { type: 'object', ...jsonObjectOf(map) };
+  if (schema.type !== 'object') return reading.refuse(map, 'a payload is an object; remove its `type`');
+  return checkMeaning(reading, map, schema) ? schema : null;
+}
+
+function checkSchema(reading: Reading, map: MapEntry, seen: { schemas: number; faults: boolean }): void {
+  const refuse = (place: Parameters<typeof reading.faults.add>[0], message: string): void => {
+    seen.faults = true;
+    reading.faults.add(place, message);
+  };
+  seen.schemas += 1;
+  if (seen.schemas === MAX_SCHEMAS)
+    refuse(map, `has more than ${String(MAX_SCHEMAS)} schemas; make it smaller`);
+  for (const keyword of map.entries.keys()) {
+    if (!Object.hasOwn(KEYWORDS, keyword)) refuse(map.keyPlace(keyword), unknownKeyword(keyword));
+  }
+  const values = map.entries.get('enum');
+  if (values?.kind === 'list' && values.items.length > MAX_ENUM) {
+    refuse(values, `has more than ${String(MAX_ENUM)} values; use a bounded string`);
+  }
+  const properties = map.entries.get('properties');
+  const known = properties?.kind === 'map' ? properties.entries : new Map<string, Entry>();
+  const required = map.entries.get('required');
+  for (const item of required?.kind === 'list' ? required.items : []) {
+    if (item.kind === 'scalar' && typeof item.value === 'string' && !known.has(item.value)) {
+      refuse(item, `"${item.value}" is required but not among the properties; describe it there`);
+    }
+  }
+  const inner = [...known.values(), map.entries.get('items'), map.entries.get('additionalProperties')];
+  for (const child of inner) if (child?.kind === 'map') checkSchema(reading, child, seen);
+}
+
+const unknownKeyword = (keyword: string): string =>
+  keyword === 'pattern'
+    ? '`pattern` is not allowed, for a regular expression can take for ever; use `enum` or `maxLength`'
+    : `unknown schema keyword; known here: ${Object.keys(KEYWORDS).join(', ')}`;
+
+/** Lets AJV judge the schema itself, and brings its words to the lines they speak of. */
+function checkMeaning(reading: Reading, map: MapEntry, schema: JsonObject): boolean {
+  const ajv = createAjv(true);
+  if (ajv.validateSchema(schema) !== true) {
+    const told = new Set<string>();
+    for (const error of ajv.errors ?? []) {
+      if (told.has(error.instancePath)) continue;
+      told.add(error.instancePath);
+      reading.faults.add(
+        entryAt(map, error.instancePath),
+        `is not a JSON Schema: ${error.message ?? error.keyword}`,
+      );
+    }
+    return false;
+  }
+  try {
+    ajv.compile(schema);
+    return true;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.replace(/^strict mode: /, '') : String(error);
+    reading.faults.add(map, `is not a strict JSON Schema: ${reason}`);
+    return false;
+  }
+}
+
+function entryAt(root: MapEntry, pointer: string): Entry {
+  let entry: Entry = root;
+  for (const token of pointer.split('/').slice(1)) {
+    const key = token.replaceAll('~1', '/').replaceAll('~0', '~');
+    const next: Entry | undefined =
+      entry.kind === 'map'
+        ? entry.entries.get(key)
+        : entry.kind === 'list'
+          ? entry.items[Number(key)]
+          : undefined;
+    if (next === undefined) return entry;
+    entry = next;
+  }
+  return entry;
+}
+
+const createAjv = (allErrors: boolean): Ajv2020 =>
+  new Ajv2020({ strict: true, allErrors, allowUnionTypes: true, ownProperties: true, logger: false });
+
+/** Compiles a schema that `readPayloadSchema` found right. Unknown keys of a payload stay, unless the schema says otherwise. */
+export function compilePayloadSchema(schema: JsonObject): (payload: JsonValue) => PayloadFault | null {
+  const validate: ValidateFunction = createAjv(false).compile(schema as AnySchemaObject);
+  return (payload) => {
+    if (validate(payload)) return null;
+    const first = validate.errors?.[0];
+    return first === undefined ? { pointer: '/payload', message: 'is not valid' } : faultOf(first);
+  };
+}
+
+/** Names the field at fault and the rule, never the value that was sent. */
+function faultOf(error: ErrorObject): PayloadFault {
+  const at = `/payload${error.instancePath}`;
+  const params = error.params as Readonly<Record<string, unknown>>;
+  if (error.keyword === 'required') {
+    return { pointer: `${at}/${escapeToken(String(params['missingProperty']))}`, message: 'is required' };
+  }
+  if (error.keyword === 'enum') {
+    const allowed = params['allowedValues'] as readonly JsonValue[];
+    if (allowed.length <= 16)
+      return { pointer: at, message: `must be one of ${allowed.map((v) => JSON.stringify(v)).join(', ')}` };
+  }
+  return { pointer: at, message: error.message ?? `breaks ${error.keyword}` };
+}
+
+const escapeToken = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1');
