@@ -1,6 +1,7 @@
 import { PoisonError } from '../kernel/errors.js';
 
-export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+export type JsonValue =
+  string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 export type JsonObject = { readonly [key: string]: JsonValue };
 
 /** An event that passed signature, limits and schema: what travels on the bus. Immutable from here on. */
@@ -76,7 +77,8 @@ function whatIsWrong(value: unknown): string | null {
   if (typeof value['identity'] !== 'string' || !HEX32.test(value['identity'])) return 'identity';
   if (typeof value['contentHash'] !== 'string' || !HEX64.test(value['contentHash'])) return 'contentHash';
   if (typeof value['dedupeDay'] !== 'string' || !DAY.test(value['dedupeDay'])) return 'dedupeDay';
-  for (const key of ['tsMs', 'receivedAtMs', 'definitionVersion']) if (!Number.isSafeInteger(value[key])) return key;
+  for (const key of ['tsMs', 'receivedAtMs', 'definitionVersion'])
+    if (!Number.isSafeInteger(value[key])) return key;
   if (value['src'] !== 'server' && value['src'] !== 'client') return 'src';
   if (typeof value['mapped'] !== 'boolean') return 'mapped';
   if (!isObject(value['payload'])) return 'payload';
