@@ -154,6 +154,7 @@ CREATE TABLE receipts (
   PRIMARY KEY (game_id, player_id, grant_key)
 );
 CREATE UNIQUE INDEX receipts_by_id ON receipts (game_id, receipt_id);
+CREATE INDEX receipts_by_player ON receipts (game_id, player_id, ts_ms, grant_key);
 CREATE INDEX receipts_revoked ON receipts (game_id, revoked_at) WHERE revoked_at IS NOT NULL;
 
 -- cycle is `<window>:<name>`: daily:2026-11-20, weekly:2026-W47, seasonal:2026-Q4, all-time:all. partition is '' where a
