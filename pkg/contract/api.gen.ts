@@ -360,8 +360,11 @@ export interface components {
             }[];
             boards: {
                 board: string;
+                /** @description The event type that feeds it */
+                eventType: string;
                 windows: ("daily" | "weekly" | "seasonal" | "all-time")[];
-                partitioned: boolean;
+                /** @description The payload field that splits it */
+                partitionField: string | null;
                 public: boolean;
             }[];
         };

@@ -1,0 +1,14 @@
+/** Where a command prints, so that tests can read it. */
+export interface Output {
+  /** One line. */
+  line(text: string): void;
+  /** Whether a person looks: colours and progress bars make sense. */
+  readonly isTerminal: boolean;
+  readonly stream: NodeJS.WritableStream;
+}
+
+export const outputTo = (stream: NodeJS.WriteStream): Output => ({
+  line: (text) => void stream.write(`${text}\n`),
+  isTerminal: stream.isTTY,
+  stream,
+});
