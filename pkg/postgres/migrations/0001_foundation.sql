@@ -301,6 +301,8 @@ CREATE TABLE bus_events (
   lane         smallint NOT NULL,
   position     bigint   NOT NULL,
   published_at timestamptz NOT NULL DEFAULT now(),
+  game_id      text COLLATE "C" NOT NULL,
+  player_id    text COLLATE "C" NOT NULL,
   message_id   text     NOT NULL,
   headers      jsonb,
   body         text     NOT NULL,
