@@ -1,0 +1,147 @@
+import type { Clock } from '../kernel/clock.js';
+import { FairtallyError } from '../kernel/errors.js';
+import type { Logger } from './port.js';
+
+/** The parts of `process` that a lifecycle uses; a test passes its own. */
+export interface ProcessHooks {
+  on(event: string, listener: (value: unknown) => void): unknown;
+  off(event: string, listener: (value: unknown) => void): unknown;
+  exit(code: number): void;
+}
+
+export interface LifecycleOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly process: ProcessHooks;
+  /** For one release; a slower one is left behind and the next begins. */
+  readonly stepTimeoutMs?: number;
+  /** For everything after the signal; then the process ends at once. */
+  readonly deadlineMs?: number;
+}
+
+export type Release = () => Promise<void> | void;
+
+/**
+ * The life of a process: start, work until told to stop, release everything in reverse order, exit.
+ *
+ * - Each resource registers its release when it is created, so that a start which fails half-way frees what exists.
+ * - SIGTERM or SIGINT begin the stop, once, after a start in flight has come to its end.
+ * - A second signal, or the deadline, end the process at once with code 1: what is kept must survive that anyway.
+ */
+export interface Lifecycle {
+  /** Aborts when the stop begins: for a start that waits, and for loops. */
+  readonly stopping: AbortSignal;
+  onStop(name: string, release: Release): void;
+  /** Runs `start` and returns when it is done; a failure is logged, releases what exists and exits with code 1. */
+  run(start: () => Promise<void>): Promise<void>;
+  /** Begins the stop, as SIGTERM does. */
+  stop(reason: string): void;
+  /** Begins the stop because something that the process cannot work without has broken: exit code 1. */
+  fail(reason: string, error: unknown): void;
+}
+
+const STEP_TIMEOUT_MS = 10_000;
+const DEADLINE_MS = 30_000;
+
+/** The state of one process; see Lifecycle. */
+class ProcessLifecycle implements Lifecycle {
+  readonly #options: Required<LifecycleOptions>;
+  readonly #stopping = new AbortController();
+  readonly #releases: { name: string; release: Release }[] = [];
+  #start: Promise<void> = Promise.resolve();
+  #state: 'new' | 'running' | 'stopping' | 'ended' = 'new';
+  #exitCode = 0;
+
+  constructor(options: LifecycleOptions) {
+    this.#options = { stepTimeoutMs: STEP_TIMEOUT_MS, deadlineMs: DEADLINE_MS, ...options };
+  }
+
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  onStop(name: string, release: Release): void {
+    if (this.#state === 'ended')
+      throw new FairtallyError('lifecycle_ended', `${name} was created after the end`);
+    this.#releases.push({ name, release });
+  }
+
+  async run(start: () => Promise<void>): Promise<void> {
+    if (this.#state !== 'new') throw new FairtallyError('lifecycle_used', 'a lifecycle runs once');
+    this.#state = 'running';
+    const { process } = this.#options;
+    for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => this.#onSignal(signal));
+    for (const event of ['uncaughtException', 'unhandledRejection']) {
+      process.on(event, (error) => this.fail(`${event} in this process`, error));
+    }
+    this.#start = start().catch((error: unknown) => {
+      // A start that was interrupted by the stop may well reject: that is no failure of its own.
+      if (this.stopping.aborted) this.#options.logger.warn({ err: error }, 'the start was interrupted');
+      else this.fail('the start failed', error);
+    });
+    await this.#start;
+  }
+
+  stop(reason: string): void {
+    if (this.#state === 'stopping' || this.#state === 'ended') return;
+    this.#state = 'stopping';
+    this.#options.logger.info({ reason }, 'stopping');
+    this.#stopping.abort();
+    void this.#releaseAll().then(() => this.#exit(this.#exitCode));
+    void this.#options.clock.sleep(this.#options.deadlineMs).then(() => {
+      if (this.#state === 'ended') return;
+      this.#options.logger.error({ deadlineMs: this.#options.deadlineMs }, 'the stop took too long');
+      this.#exit(1);
+    });
+  }
+
+  fail(reason: string, error: unknown): void {
+    this.#options.logger.error({ err: error }, reason);
+    this.#exitCode = 1;
+    this.stop(reason);
+  }
+
+  #onSignal(signal: string): void {
+    if (this.#state !== 'stopping') return this.stop(signal);
+    this.#options.logger.warn({ signal }, 'a second signal: ending at once');
+    this.#exit(1);
+  }
+
+  async #releaseAll(): Promise<void> {
+    await this.#start;
+    for (let next = this.#releases.pop(); next !== undefined; next = this.#releases.pop()) {
+      if ((await this.#releaseOne(next.name, next.release)) === 'failed') this.#exitCode = 1;
+    }
+  }
+
+  async #releaseOne(name: string, release: Release): Promise<'done' | 'failed'> {
+    const { clock, logger, stepTimeoutMs } = this.#options;
+    const done = new AbortController();
+    const timeout = clock.sleep(stepTimeoutMs, done.signal).then(() => {
+      throw new FairtallyError(
+        'release_timeout',
+        `${name} was not released within ${String(stepTimeoutMs)} ms`,
+      );
+    });
+    timeout.catch(() => undefined); // it also settles after the race, when nobody listens
+    try {
+      await Promise.race([Promise.resolve().then(release), timeout]);
+      logger.debug({ resource: name }, 'released');
+      return 'done';
+    } catch (error) {
+      logger.error({ err: error, resource: name }, 'a release failed');
+      return 'failed';
+    } finally {
+      done.abort();
+    }
+  }
+
+  #exit(code: number): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    this.#options.logger.info({ code }, 'stopped');
+    this.#options.process.exit(code);
+  }
+}
+
+export const createLifecycle = (options: LifecycleOptions): Lifecycle => new ProcessLifecycle(options);

@@ -1,0 +1,97 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  collectDefaultMetrics,
+  Counter as PromCounter,
+  Gauge as PromGauge,
+  Histogram as PromHistogram,
+  Registry,
+} from 'prom-client';
+import type { Metrics } from './port.js';
+
+/** The instruments of a process and their text form. */
+export interface MetricsRegistry extends Metrics {
+  /** Prometheus text format 0.0.4. */
+  render(): Promise<string>;
+  readonly contentType: string;
+}
+
+/** A registry of its own: two in one process (tests, the all-in-one) do not meet. */
+export function createMetrics(options: { readonly processMetrics: boolean }): MetricsRegistry {
+  const registry = new Registry();
+  if (options.processMetrics) collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const made = new Map<string, unknown>();
+  const once = <T>(name: string, make: () => T): T => {
+    if (!made.has(name)) made.set(name, make());
+    return made.get(name) as T;
+  };
+  return {
+    counter: (name, help, labelNames = []) =>
+      once(name, () => {
+        const counter = new PromCounter({ name, help, labelNames: [...labelNames], registers });
+        return { inc: (labels = {}, by = 1) => counter.inc(labels, by) };
+      }),
+    gauge: (name, help, labelNames = []) =>
+      once(name, () => {
+        const gauge = new PromGauge({ name, help, labelNames: [...labelNames], registers });
+        return { set: (value, labels = {}) => gauge.set(labels, value) };
+      }),
+    histogram: (name, help, buckets, labelNames = []) =>
+      once(name, () => {
+        const settings = { name, help, buckets: [...buckets], labelNames: [...labelNames], registers };
+        const histogram = new PromHistogram(settings);
+        return { observe: (value, labels = {}) => histogram.observe(labels, value) };
+      }),
+    render: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}
+
+export interface MetricsServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+const REQUEST_TIMEOUT_MS = 5_000;
+const CONNECTIONS_MAX = 32;
+
+/**
+ * Serves GET /metrics on a port of its own (0: any free one).
+ *
+ * @throws the listener's error, such as EADDRINUSE
+ */
+export function startMetricsServer(
+  metrics: MetricsRegistry,
+  host: string,
+  port: number,
+): Promise<MetricsServer> {
+  const server = createServer(
+    { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+    (req, res) => {
+      if (req.method !== 'GET' || req.url !== '/metrics') {
+        res.writeHead(404).end();
+        return;
+      }
+      metrics.render().then(
+        (text) => res.writeHead(200, { 'content-type': metrics.contentType }).end(text),
+        () => res.writeHead(500).end(), // the scraper sees it, and alerts on a failed scrape
+      );
+    },
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve({
+        port: (server.address() as AddressInfo).port,
+        close: () =>
+          new Promise((closed) => {
+            server.close(() => closed());
+            server.closeAllConnections();
+          }),
+      });
+    });
+  });
+}
