@@ -1,0 +1,97 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import type { Clock } from '../../pkg/kernel/clock.js';
+import { FairtallyError } from '../../pkg/kernel/errors.js';
+import type { Logger } from '../../pkg/runtime/port.js';
+
+/** One process of the all-in-one. */
+export interface ChildPlan {
+  readonly name: string;
+  readonly script: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface Supervisor {
+  /** Resolves when every child said it is ready. */
+  readonly ready: Promise<void>;
+  /** Rejects when a child could not be kept alive. */
+  readonly failed: Promise<never>;
+  /** SIGTERM to all, then waits; what is left after the deadline is killed. */
+  stop(): Promise<void>;
+}
+
+const STOP_DEADLINE_MS = 20_000;
+const RESTARTS_MAX = 20;
+const RESTART_DELAY_MS = 250;
+const STABLE_AFTER_MS = 60_000;
+
+/** The status a process exits with when its configuration is wrong: starting it again would not help. */
+export const EXIT_CONFIG = 78;
+
+/** Starts the processes of the all-in-one and starts again one that dies, so that a crash of one is not a crash of all. */
+export function supervise(plans: readonly ChildPlan[], clock: Clock, logger: Logger): Supervisor {
+  const children = new Map<string, ChildProcess>();
+  let isStopping = false;
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<never>((_resolve, reject) => (fail = reject));
+  failed.catch(() => undefined); // observed by whoever waits; a stop before that must not end the process
+
+  const start = (plan: ChildPlan, restarts: number, onReady: () => void): void => {
+    // The channel tells the child when this process is gone, even by SIGKILL: it then stops by itself.
+    const child = fork(plan.script, {
+      env: { ...process.env, ...plan.env },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    const startedAt = clock.monotonicMs();
+    children.set(plan.name, child);
+    child.on('message', (message) => {
+      if (message === 'ready') onReady();
+    });
+    child.once('exit', (code, signal) => {
+      children.delete(plan.name);
+      if (isStopping) return;
+      const count = clock.monotonicMs() - startedAt > STABLE_AFTER_MS ? 0 : restarts + 1;
+      if (code === EXIT_CONFIG || count > RESTARTS_MAX) {
+        fail(
+          new FairtallyError(
+            'child_ended',
+            `the ${plan.name} ended (${signal ?? String(code)}) and is not started again: see its log lines above`,
+          ),
+        );
+        return;
+      }
+      logger.warn(
+        { process: plan.name, code, signal, restarts: count },
+        'a process ended; starting it again',
+      );
+      void clock.sleep(RESTART_DELAY_MS).then(() => {
+        if (!isStopping) start(plan, count, onReady);
+      });
+    });
+  };
+
+  const ready = Promise.all(
+    plans.map((plan) => new Promise<void>((resolve) => start(plan, 0, resolve))),
+  ).then(() => undefined);
+  return {
+    ready,
+    failed,
+    stop: async () => {
+      isStopping = true;
+      const abort = new AbortController();
+      const gone = [...children.values()].map(
+        (child) =>
+          new Promise<void>((resolve) => {
+            child.once('exit', () => resolve());
+            child.kill('SIGTERM');
+          }),
+      );
+      const deadline = clock.sleep(STOP_DEADLINE_MS, abort.signal).then(() => {
+        if (abort.signal.aborted) return;
+        for (const child of children.values()) child.kill('SIGKILL');
+      });
+      await Promise.all(gone);
+      abort.abort();
+      await deadline;
+    },
+  };
+}
