@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createCycles } from './cycles.js';
+import type { Season } from './cycles.js';
 import { readBoards, readReset } from './definitions/boards.js';
 import { readDocument } from './definitions/document.js';
 import type { Entry } from './definitions/document.js';
@@ -17,6 +18,12 @@ export interface DefinitionIdentity {
   readonly version: number;
   /** What faults name; `definition` unless told. */
   readonly fileName?: string;
+}
+
+/** A definition with what only comparing versions needs. */
+export interface ReadDefinition extends GameDefinition {
+  /** In the order of time; empty: calendar quarters. */
+  readonly seasons: readonly Season[];
 }
 
 const KEYS = [
@@ -39,7 +46,7 @@ const DEFAULT_GRACE_MS = 24 * 3_600_000;
  *
  * @throws DefinitionError with every fault found, each with its line
  */
-export function parseDefinition(source: string, identity: DefinitionIdentity): GameDefinition {
+export function parseDefinition(source: string, identity: DefinitionIdentity): ReadDefinition {
   const faults = new FaultList();
   const root = readDocument(source, faults);
   const definition = root === null ? null : readDefinition(new Reading(faults), root, identity);
@@ -53,7 +60,7 @@ export function parseDefinition(source: string, identity: DefinitionIdentity): G
 export const hashOfDefinition = (source: string): Buffer =>
   createHash('sha256').update(source, 'utf8').digest();
 
-function readDefinition(reading: Reading, root: Entry, identity: DefinitionIdentity): GameDefinition | null {
+function readDefinition(reading: Reading, root: Entry, identity: DefinitionIdentity): ReadDefinition | null {
   const map = reading.map(root, KEYS);
   if (map === null) return null;
   const { entries } = map;
@@ -66,6 +73,7 @@ function readDefinition(reading: Reading, root: Entry, identity: DefinitionIdent
   const events = new EventReferences(reading, types);
   const reset = readReset(reading, entries.get('reset'), UTC_MIDNIGHT);
   const boards = readBoards(reading, entries.get('boards'), events, reset);
+  const seasons = readSeasons(reading, entries.get('seasons'));
   return {
     gameId: identity.gameId,
     version: identity.version,
@@ -74,7 +82,8 @@ function readDefinition(reading: Reading, root: Entry, identity: DefinitionIdent
     eventTypes: wholeTypes(types),
     boards,
     boardsFor: boardsByEventType(boards),
-    ...createCycles(readSeasons(reading, entries.get('seasons'))),
+    seasons,
+    ...createCycles(seasons),
     graceMs: readDuration(reading, entries.get('grace'), DEFAULT_GRACE_MS),
     levels: readLevels(reading, entries.get('levels'), events),
     rewards: readEventRewards(reading, entries.get('rewards'), events),

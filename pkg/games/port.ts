@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { JsonObject, JsonValue } from '../contract/event.js';
 
 export type WindowKind = 'daily' | 'weekly' | 'seasonal' | 'all-time';
@@ -50,8 +51,9 @@ export interface Cycle {
   readonly key: string;
   readonly kind: WindowKind;
   readonly name: string;
+  /** null for all-time, and for what precedes the first named season. */
   readonly startsAtMs: number | null;
-  /** null for all-time. */
+  /** null for all-time, and for what follows the last named season. */
   readonly endsAtMs: number | null;
 }
 
@@ -173,4 +175,25 @@ export interface KeyRing {
   revocations(gameId: string): readonly SessionRevocation[];
   /** How long ago the last refresh succeeded; sessions are refused with 503 beyond 60 s. */
   ageMs(): number;
+}
+
+/** An Ed25519 public key as a JWKS shows it (RFC 8037). */
+export interface ReceiptJwk {
+  readonly kty: 'OKP';
+  readonly crv: 'Ed25519';
+  readonly x: string;
+  /** RFC 7638 thumbprint. */
+  readonly kid: string;
+  readonly use: 'sig';
+  readonly alg: 'EdDSA';
+}
+
+/** The keys that sign receipts. A retired key signs no more, but what it signed stays good. */
+export interface ReceiptKeys {
+  /** The key that signs a game's receipts now; made when the game has none. */
+  current(gameId: string): Promise<{ readonly kid: string; readonly privateKey: KeyObject }>;
+  /** Every public key of a game (of all games when none is named), retired ones included, newest first. */
+  jwks(gameId?: string): Promise<{ readonly keys: readonly ReceiptJwk[] }>;
+  /** null when no game has such a key. */
+  publicKey(kid: string): Promise<{ readonly gameId: string; readonly publicKey: KeyObject } | null>;
 }

@@ -78,12 +78,16 @@ const unknownKeyword = (keyword: string): string =>
     ? '`pattern` is not allowed, for a regular expression can take for ever; use `enum` or `maxLength`'
     : `unknown schema keyword; known here: ${Object.keys(KEYWORDS).join(', ')}`;
 
+/** Shared, because making one compiles the schema of schemas. It keeps no schema that passed through. */
+const ajvOptions = { strict: true, allowUnionTypes: true, ownProperties: true, logger: false } as const;
+const judge = new Ajv2020({ ...ajvOptions, allErrors: true });
+const compiler = new Ajv2020({ ...ajvOptions, validateSchema: false });
+
 /** Lets AJV judge the schema itself, and brings its words to the lines they speak of. */
 function checkMeaning(reading: Reading, map: MapEntry, schema: JsonObject): boolean {
-  const ajv = createAjv(true);
-  if (ajv.validateSchema(schema) !== true) {
+  if (judge.validateSchema(schema) !== true) {
     const told = new Set<string>();
-    for (const error of ajv.errors ?? []) {
+    for (const error of judge.errors ?? []) {
       if (told.has(error.instancePath)) continue;
       told.add(error.instancePath);
       reading.faults.add(
@@ -94,12 +98,20 @@ function checkMeaning(reading: Reading, map: MapEntry, schema: JsonObject): bool
     return false;
   }
   try {
-    ajv.compile(schema);
+    compile(schema);
     return true;
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/^strict mode: /, '') : String(error);
     reading.faults.add(map, `is not a strict JSON Schema: ${reason}`);
     return false;
+  }
+}
+
+function compile(schema: JsonObject): ValidateFunction {
+  try {
+    return compiler.compile(schema as AnySchemaObject);
+  } finally {
+    compiler.removeSchema(schema as AnySchemaObject);
   }
 }
 
@@ -119,12 +131,9 @@ function entryAt(root: MapEntry, pointer: string): Entry {
   return entry;
 }
 
-const createAjv = (allErrors: boolean): Ajv2020 =>
-  new Ajv2020({ strict: true, allErrors, allowUnionTypes: true, ownProperties: true, logger: false });
-
 /** Compiles a schema that `readPayloadSchema` found right. Unknown keys of a payload stay, unless the schema says otherwise. */
 export function compilePayloadSchema(schema: JsonObject): (payload: JsonValue) => PayloadFault | null {
-  const validate: ValidateFunction = createAjv(false).compile(schema as AnySchemaObject);
+  const validate = compile(schema);
   return (payload) => {
     if (validate(payload)) return null;
     const first = validate.errors?.[0];
