@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { canonicalJson } from './canonical-json.js';
+import { canonicalJson, quoted } from './canonical-json.js';
 import type { JsonObject } from './event.js';
 import { LAST_TS_MS } from './timestamp.js';
 
@@ -79,8 +79,8 @@ export interface EventContent {
  */
 export function contentHashOf({ type, playerId, tsMs, payload }: EventContent): string {
   const form =
-    `{"payload":${canonicalJson(payload)},"playerId":${JSON.stringify(playerId)},` +
-    `"ts":${String(tsMs)},"type":${JSON.stringify(type)}}`;
+    `{"payload":${canonicalJson(payload)},"playerId":${quoted(playerId)},` +
+    `"ts":${String(tsMs)},"type":${quoted(type)}}`;
   return hash('sha256', form, 'hex');
 }
 

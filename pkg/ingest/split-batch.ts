@@ -38,8 +38,10 @@ export interface SplitBatch {
 
 /**
  * Splits the body of a batch: a JSON array, an envelope `{events: [...], ...}`, or NDJSON (one document a line, blank lines
- * skipped). A fault inside an event refuses that event alone; depth, keys and strings are limited per event. The whole body is
- * refused when it is not JSON (NDJSON: when no line is), when its envelope has a fault, or when it holds too many events.
+ * skipped). A fault inside an event refuses that event alone; depth, keys and strings are limited per event.
+ *
+ * The whole body is refused when it is not JSON, when its envelope has a fault, or when it holds too many events. NDJSON
+ * is refused whole when no line of it is JSON, or when it begins with `[`: that is an array under the wrong type.
  */
 export function splitBatch(bytes: Buffer, form: BatchForm, limits: BatchLimits): SplitBatch | BatchFault {
   const first = firstByte(bytes, 0, bytes.length);
