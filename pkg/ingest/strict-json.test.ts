@@ -165,6 +165,7 @@ describe('strict JSON', () => {
     ['{"":1,"":2}', '/'],
     ['{"a":1,"b":"\\"a\\":","a" : 2}', '/a'],
     ['{"a":[1,2,{"b":1,"b":1}]}', '/a/2/b'],
+    ['{"a\\"b":"\\\\","c":{"x\\"y":1,"x\\"y":2}}', '/c/x"y'],
   ])('row 22: %s has a duplicate key at %p', (text, pointer) => {
     expect(read(text)).toEqual({ ok: false, code: 'duplicate_key', pointer });
   });

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { FairtallyError } from '../kernel/errors.js';
 import type { Random } from '../kernel/random.js';
+import type { SealedPlace, Sealer } from './port.js';
 
 /**
  * Secrets at rest: AES-256-GCM, written `<masterId>.<nonce>.<ciphertext+tag>` in base64url. The place where an envelope is
@@ -14,17 +15,8 @@ export interface MasterKey {
   readonly key: Buffer;
 }
 
-export interface SealedPlace {
-  readonly table: string;
-  readonly gameId: string;
-  /** The key id within the table: keyId, sessionMasterId, kid. */
-  readonly keyId: string;
-}
-
-export interface Sealer {
-  seal(plain: Buffer, place: SealedPlace): string;
-  /** @throws FairtallyError `secret_unreadable`: not an envelope, an unknown master key, another place, or changed bytes */
-  open(sealed: string, place: SealedPlace): Buffer;
+/** The sealer that holds the master keys. */
+export interface MasterSealer extends Sealer {
   /** Whether the envelope is under the master key that seals now; if not, it waits to be sealed again. */
   isCurrent(sealed: string): boolean;
 }
@@ -65,7 +57,7 @@ const unreadable = (why: string, cause?: unknown): FairtallyError =>
   new FairtallyError('secret_unreadable', `a sealed secret cannot be opened: ${why}`, false, { cause });
 
 /** @throws FairtallyError `invalid_master_key` when there is no key, or one that is not 32 bytes */
-export function createSealer(masterKeys: readonly MasterKey[], random: Pick<Random, 'bytes'>): Sealer {
+export function createSealer(masterKeys: readonly MasterKey[], random: Pick<Random, 'bytes'>): MasterSealer {
   const byId = new Map(masterKeys.map(({ id, key }) => [id, key]));
   const current = masterKeys[0];
   if (current === undefined) throw invalidMasterKey('there is none');
