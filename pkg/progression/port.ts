@@ -1,4 +1,4 @@
-import type { KeyObject } from 'node:crypto';
+import type { ReceiptKeys } from '../games/port.js';
 
 /** What a receipt says, besides who issued it and for which game. RFC 7519 names. */
 export interface ReceiptGrant {
@@ -22,10 +22,8 @@ export interface ReceiptClaims extends ReceiptGrant {
   readonly aud: string;
 }
 
-/** The private half of a game's receipt key in use, an Ed25519 key. Cached: it is asked once per game and batch. */
-export interface ReceiptKeySource {
-  current(gameId: string): Promise<{ readonly kid: string; readonly privateKey: KeyObject }>;
-}
+/** Where the private half of a game's key in use comes from. Asked for every receipt: it answers from memory. */
+export type ReceiptKeySource = Pick<ReceiptKeys, 'current'>;
 
 /** Signs receipts. The same game, key and grant give the same bytes (RFC 8032 is deterministic). */
 export interface ReceiptSigner {
@@ -37,8 +35,8 @@ export interface ReceiptSigner {
 export interface ReceiptAuthority {
   /** The `iss` that receipts are issued under. */
   readonly issuer: string;
-  /** The public key of a game by kid, retired ones included; null when there is none. */
-  publicKey(gameId: string, kid: string): Promise<KeyObject | null>;
+  /** The public key of a kid and the game it belongs to, retired ones included. */
+  readonly publicKey: ReceiptKeys['publicKey'];
   isRevoked(gameId: string, receiptId: string): Promise<boolean>;
 }
 

@@ -1,5 +1,5 @@
 import type { ReceiptKeySource, ReceiptSigner } from './port.js';
-import { signReceipt } from './receipts.js';
+import { audienceOf, signReceipt } from './receipts.js';
 
 export interface ReceiptSignerOptions {
   /** The `iss` of every receipt. */
@@ -12,7 +12,7 @@ export function createReceiptSigner({ issuer, keys }: ReceiptSignerOptions): Rec
   return {
     sign: async (gameId, grant) => {
       const { kid, privateKey } = await keys.current(gameId);
-      return { kid, jws: signReceipt({ iss: issuer, aud: `game:${gameId}`, ...grant }, kid, privateKey) };
+      return { kid, jws: signReceipt({ iss: issuer, aud: audienceOf(gameId), ...grant }, kid, privateKey) };
     },
   };
 }

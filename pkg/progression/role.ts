@@ -22,7 +22,8 @@ export function createProgressionRole({
     load: (sql, events) => loadProgression(sql, events, definitions),
     fold: foldProgression,
     save: async (sql, changes) => {
-      const receipts = await Promise.all(changes.grants.map((grant) => signGrant(grant, signer)));
+      const receipts: SignedGrant[] = [];
+      for (const grant of changes.grants) receipts.push(await signGrant(grant, signer));
       await saveProgression(sql, changes, receipts);
     },
   };
