@@ -1,0 +1,240 @@
+import { FairtallyError } from '../../kernel/errors.js';
+import type { Database, Sql } from '../../postgres/port.js';
+import { hashOfDefinition, parseDefinition } from '../definition-file.js';
+import type { ReadDefinition } from '../definition-file.js';
+import type { GameDefinition } from '../port.js';
+import { planDefinition } from './plan.js';
+import type { DefinitionPlan } from './plan.js';
+
+export interface NewDefinition {
+  readonly gameId: string;
+  /** The YAML. */
+  readonly source: string;
+  /** Named in faults. */
+  readonly fileName?: string;
+}
+
+export interface Application extends NewDefinition {
+  readonly effectiveFromMs: number;
+  /** Who applies it. */
+  readonly by: string;
+}
+
+export interface DefinitionVersion {
+  readonly version: number;
+  readonly effectiveFromMs: number;
+  /** Hex. */
+  readonly sourceSha256: string;
+  readonly appliedBy: string;
+  readonly appliedAtMs: number;
+}
+
+/** The versions of each game's definition. A version never changes; the newest one whose instant has come is in force. */
+export interface DefinitionStore {
+  /**
+   * What applying would do, without doing it.
+   *
+   * @throws DefinitionError for a wrong document
+   */
+  plan(next: NewDefinition): Promise<DefinitionPlan>;
+  /**
+   * Gives the next version, in force from its instant on (and whatever was to come later is not).
+   *
+   * @throws DefinitionError for a wrong document
+   * @throws FairtallyError `game_unknown`; `definition_unchanged` when the newest version is the same and no later;
+   * `definition_incompatible` when a board or metric would mix what is stored under its name
+   */
+  apply(next: Application): Promise<{ readonly version: number; readonly plan: DefinitionPlan }>;
+  /** Newest first, at most 200. */
+  list(gameId: string): Promise<readonly DefinitionVersion[]>;
+  /** The YAML of a version as applied; null when there is none. */
+  source(gameId: string, version: number): Promise<string | null>;
+}
+
+/** Versions that a plan compares with, and that a list shows. */
+const MAX_HISTORY = 200;
+
+export function createDefinitionStore(database: Database): DefinitionStore {
+  return {
+    plan: async (next) => planWith(await historyOf(database, next.gameId), next),
+    apply: (next) => database.transaction((sql) => apply(sql, next)),
+    async list(gameId) {
+      const rows = await database.query<VersionRow>(
+        `SELECT version, effective_from, source_sha256, applied_by, applied_at
+           FROM game_definitions WHERE game_id = $1 ORDER BY version DESC LIMIT $2`,
+        [gameId, MAX_HISTORY],
+      );
+      return rows.map((row) => ({
+        version: row.version,
+        effectiveFromMs: row.effective_from.getTime(),
+        sourceSha256: row.source_sha256.toString('hex'),
+        appliedBy: row.applied_by,
+        appliedAtMs: row.applied_at.getTime(),
+      }));
+    },
+    source: async (gameId, version) => (await sourceOf(database, gameId, version)) ?? null,
+  };
+}
+
+interface VersionRow {
+  readonly version: number;
+  readonly effective_from: Date;
+  readonly source_sha256: Buffer;
+  readonly applied_by: string;
+  readonly applied_at: Date;
+}
+
+interface StoredVersion {
+  readonly version: number;
+  readonly effective_from: Date;
+  readonly source: string;
+}
+
+const historyOf = (sql: Sql, gameId: string): Promise<StoredVersion[]> =>
+  sql.query<StoredVersion>(
+    `SELECT version, effective_from, source FROM game_definitions WHERE game_id = $1 ORDER BY version DESC LIMIT $2`,
+    [gameId, MAX_HISTORY],
+  );
+
+function planWith(
+  stored: readonly StoredVersion[],
+  { gameId, source, fileName }: NewDefinition,
+): DefinitionPlan {
+  const version = (stored[0]?.version ?? 0) + 1;
+  const next = parseDefinition(source, { gameId, version, ...(fileName === undefined ? {} : { fileName }) });
+  const history = stored.map((row): ReadDefinition =>
+    parseDefinition(row.source, { gameId, version: row.version, fileName: storedName(gameId, row.version) }),
+  );
+  return planDefinition(history, next);
+}
+
+async function apply(sql: Sql, next: Application): Promise<{ version: number; plan: DefinitionPlan }> {
+  // The lock puts versions of a game in commit order: a reader that knows version n has missed none below it.
+  const games = await sql.query('SELECT 1 FROM games WHERE game_id = $1 FOR UPDATE', [next.gameId]);
+  if (games.length === 0)
+    throw new FairtallyError('game_unknown', `there is no game "${next.gameId}"; create it first`);
+  const stored = await historyOf(sql, next.gameId);
+  const plan = planWith(stored, next);
+  const newest = stored[0];
+  if (newest?.source === next.source && newest.effective_from.getTime() <= next.effectiveFromMs) {
+    const message = `version ${String(newest.version)} of ${next.gameId} is the same document; nothing to apply`;
+    throw new FairtallyError('definition_unchanged', message);
+  }
+  if (plan.refusals.length > 0) throw new FairtallyError('definition_incompatible', plan.refusals.join('\n'));
+  const version = (newest?.version ?? 0) + 1;
+  await sql.query(
+    `INSERT INTO game_definitions (game_id, version, effective_from, source, source_sha256, applied_by)
+     VALUES ($1, $2, $3, $4, $5, $6)`,
+    [
+      next.gameId,
+      version,
+      new Date(next.effectiveFromMs),
+      next.source,
+      hashOfDefinition(next.source),
+      next.by,
+    ],
+  );
+  return { version, plan };
+}
+
+async function sourceOf(sql: Sql, gameId: string, version: number): Promise<string | undefined> {
+  const rows = await sql.query<{ source: string }>(
+    'SELECT source FROM game_definitions WHERE game_id = $1 AND version = $2',
+    [gameId, version],
+  );
+  return rows[0]?.source;
+}
+
+interface Head {
+  readonly version: number;
+  readonly effectiveFromMs: number;
+}
+
+export interface RefreshingDefinitions {
+  inForce(gameId: string, nowMs: number): Promise<GameDefinition | null>;
+  version(gameId: string, version: number): Promise<GameDefinition>;
+  /** Learns of new versions: one small query. Run it every second or so (refresh-loop.ts). */
+  refresh(): Promise<void>;
+}
+
+const MAX_CACHED = 256;
+const HEADS_PAGE = 1000;
+
+/** The DefinitionSource of port.ts. Versions never change, so only what is new is ever read. */
+export function createDefinitionSource(database: Database): RefreshingDefinitions {
+  const headsOf = new Map<string, Head[]>();
+  const cached = new Map<string, Promise<GameDefinition>>();
+  let first: Promise<void> | null = null;
+
+  const version = (gameId: string, wanted: number): Promise<GameDefinition> => {
+    const id = `${gameId}#${String(wanted)}`;
+    const known = cached.get(id);
+    if (known !== undefined) return known;
+    const loading = loadVersion(database, gameId, wanted);
+    const oldest = cached.keys().next();
+    if (cached.size >= MAX_CACHED && oldest.done !== true) cached.delete(oldest.value);
+    cached.set(id, loading);
+    loading.catch(() => {
+      if (cached.get(id) === loading) cached.delete(id);
+    });
+    return loading;
+  };
+
+  const refresh = async (): Promise<void> => {
+    for (let full = true; full;) {
+      const known = [...headsOf].map(([gameId, heads]) => ({ gameId, version: heads.at(-1)?.version ?? 0 }));
+      const rows = await newHeads(database, known);
+      for (const { game_id: gameId, version: number, effective_from: from } of rows) {
+        const heads = headsOf.get(gameId) ?? [];
+        // Two refreshes at once may read the same row.
+        if (number <= (heads.at(-1)?.version ?? 0)) continue;
+        heads.push({ version: number, effectiveFromMs: from.getTime() });
+        headsOf.set(gameId, heads);
+      }
+      full = rows.length === HEADS_PAGE;
+    }
+  };
+
+  const firstRefresh = (): Promise<void> => {
+    first ??= refresh().catch((error: unknown) => {
+      first = null;
+      throw error;
+    });
+    return first;
+  };
+
+  return {
+    async inForce(gameId, nowMs) {
+      if (!headsOf.has(gameId)) await firstRefresh();
+      const head = headsOf.get(gameId)?.findLast(({ effectiveFromMs }) => effectiveFromMs <= nowMs);
+      return head === undefined ? null : version(gameId, head.version);
+    },
+    version,
+    refresh,
+  };
+}
+
+const newHeads = (
+  sql: Sql,
+  known: readonly { gameId: string; version: number }[],
+): Promise<{ game_id: string; version: number; effective_from: Date }[]> =>
+  sql.query(
+    `SELECT d.game_id, d.version, d.effective_from
+       FROM game_definitions d LEFT JOIN unnest($1::text[], $2::int[]) AS known (game_id, version) ON known.game_id = d.game_id
+      WHERE d.version > coalesce(known.version, 0) ORDER BY d.game_id, d.version LIMIT $3`,
+    [known.map(({ gameId }) => gameId), known.map(({ version }) => version), HEADS_PAGE],
+  );
+
+async function loadVersion(sql: Sql, gameId: string, version: number): Promise<GameDefinition> {
+  const source = await sourceOf(sql, gameId, version);
+  if (source === undefined) {
+    throw new FairtallyError(
+      'definition_unknown',
+      `game "${gameId}" has no definition version ${String(version)}`,
+    );
+  }
+  return parseDefinition(source, { gameId, version, fileName: storedName(gameId, version) });
+}
+
+const storedName = (gameId: string, version: number): string =>
+  `${gameId} version ${String(version)} (stored)`;

@@ -1,0 +1,191 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { systemRandom } from '../../kernel/random.js';
+import { createSealer } from '../../secrets/seal.js';
+import { testDatabase } from '../../testkit/postgres.js';
+import type { TestDatabase } from '../../testkit/postgres.js';
+import { createKeyRing } from '../key-ring/postgres.js';
+import { createSessionRevocationStore } from '../sessions/postgres.js';
+import { createGameStore } from '../tenants/postgres.js';
+import { createKeyStore } from './postgres.js';
+
+const HOUR_MS = 3_600_000;
+const sealer = createSealer([{ id: 'm', key: Buffer.alloc(32, 1) }], systemRandom);
+const otherSealer = createSealer([{ id: 'x', key: Buffer.alloc(32, 2) }], systemRandom);
+
+const time = { nowMs: Date.now(), monotonicMs: 0 };
+const clock = { now: () => time.nowMs, monotonicMs: () => time.monotonicMs };
+
+let server: TestDatabase;
+let gameId: string;
+let games = 0;
+beforeAll(async () => {
+  server = await testDatabase();
+});
+afterAll(() => server.close());
+beforeEach(async () => {
+  gameId = `game-${String((games += 1))}`;
+  expect(
+    await createGameStore(server.db, sealer, systemRandom).create({ gameId, dedupeFloor: '2026-01-01' }),
+  ).toBe(true);
+});
+const keyStore = (): ReturnType<typeof createKeyStore> =>
+  createKeyStore({ database: server.db, sealer, random: systemRandom, clock });
+const keyRing = (): ReturnType<typeof createKeyRing> => createKeyRing({ database: server.db, sealer, clock });
+
+describe('games', () => {
+  test('are created once; a second time changes nothing', async () => {
+    const store = createGameStore(server.db, sealer, systemRandom);
+    expect(await store.create({ gameId, dedupeFloor: '2027-01-01' })).toBe(false);
+    expect(await store.list()).toContainEqual({ gameId, dedupeFloor: '2026-01-01' });
+    await expect(store.create({ gameId: 'No Game', dedupeFloor: '2026-01-01' })).rejects.toMatchObject({
+      code: 'invalid_game',
+    });
+  });
+
+  test('have a session master of their own, sealed at rest', async () => {
+    const ring = keyRing();
+    await ring.refresh();
+    const game = ring.game(gameId);
+    expect(game).toMatchObject({
+      dedupeFloor: '2026-01-01',
+      acceptancePastMs: 30 * 24 * HOUR_MS,
+      sessionMasterId: 'm1',
+    });
+    expect(game?.sessionMaster).toHaveLength(32);
+    expect(ring.game('nobody')).toBeNull();
+    const rows = await server.db.query<{ session_master: string }>(
+      'SELECT session_master FROM games WHERE game_id = $1',
+      [gameId],
+    );
+    expect(rows[0]?.session_master).toMatch(/^m\./);
+  });
+});
+
+describe('signing keys', () => {
+  test('are made, sealed at rest and never listed with their secret', async () => {
+    const { keyId, secret } = await keyStore().create({ gameId, scopes: ['ingest', 'read'] });
+    const ring = keyRing();
+    await ring.refresh();
+    expect(ring.key(keyId)).toMatchObject({
+      gameId,
+      secret,
+      trust: 'server',
+      debug: false,
+      notAfterMs: null,
+      revokedAtMs: null,
+    });
+    expect([...(ring.key(keyId)?.scopes ?? [])]).toEqual(['ingest', 'read']);
+    expect([...(ring.key(keyId)?.schemes ?? [])]).toEqual(['v1']);
+    expect(JSON.stringify(await keyStore().list(gameId))).not.toContain(secret);
+    const rows = await server.db.query<{ secret: string }>(
+      'SELECT secret FROM signing_keys WHERE key_id = $1',
+      [keyId],
+    );
+    expect(rows[0]?.secret).not.toContain(secret);
+  });
+
+  test('may be given an id and a secret, once', async () => {
+    const key = {
+      gameId,
+      keyId: `${gameId}-own`,
+      secret: 'demo-secret-0123456789abcdef',
+      scopes: ['ingest'],
+    } as const;
+    expect(await keyStore().create(key)).toEqual({ keyId: key.keyId, secret: key.secret });
+    await expect(keyStore().create(key)).rejects.toMatchObject({ code: 'key_exists' });
+  });
+
+  test.each([
+    [{ keyId: 'a b' }, 'a key id must match'],
+    [{ secret: 'short' }, 'a secret must have 16 to 256 bytes'],
+    [{ scopes: [] }, 'scopes must be some of'],
+    [{ schemes: [] }, 'schemes must be some of'],
+    [{ notBeforeMs: 2, notAfterMs: 1 }, 'a key must end after it begins'],
+  ])('are refused when wrong: %j', async (wrong, message) => {
+    await expect(keyStore().create({ gameId, scopes: ['read'], ...wrong })).rejects.toThrow(message);
+  });
+
+  test('of an unknown game are refused', async () => {
+    await expect(keyStore().create({ gameId: 'nobody', scopes: ['read'] })).rejects.toMatchObject({
+      code: 'game_unknown',
+    });
+  });
+
+  test('row 72: are both valid during the overlap of a rotation', async () => {
+    const store = keyStore();
+    const old = await store.create({
+      gameId,
+      scopes: ['replay'],
+      schemes: ['plain-timestamp'],
+      trust: 'client',
+    });
+    const next = await store.rotate(old.keyId, HOUR_MS);
+    expect(next.retiresAtMs).toBe(time.nowMs + HOUR_MS);
+    const ring = keyRing();
+    await ring.refresh();
+    expect(ring.key(old.keyId)?.notAfterMs).toBe(time.nowMs + HOUR_MS);
+    expect(ring.key(next.keyId)).toMatchObject({ trust: 'client', notAfterMs: null, secret: next.secret });
+    expect([...(ring.key(next.keyId)?.schemes ?? [])]).toEqual(['plain-timestamp']);
+    expect(next.secret).not.toBe(old.secret);
+    // A second rotation does not lengthen what was to end.
+    expect((await store.rotate(old.keyId, 9 * HOUR_MS)).retiresAtMs).toBe(time.nowMs + HOUR_MS);
+  });
+
+  test('end at a date or at once, and cannot be rotated after', async () => {
+    const store = keyStore();
+    const { keyId } = await store.create({ gameId, scopes: ['read'] });
+    const ring = keyRing();
+    await store.retire(keyId, time.nowMs + HOUR_MS);
+    await ring.refresh();
+    expect(ring.key(keyId)?.notAfterMs).toBe(time.nowMs + HOUR_MS);
+    await store.revoke(keyId);
+    await ring.refresh();
+    expect(ring.key(keyId)?.revokedAtMs).toBe(time.nowMs);
+    await expect(store.rotate(keyId, 1)).rejects.toMatchObject({ code: 'key_not_valid' });
+    for (const attempt of [store.revoke('no-key'), store.retire('no-key', 1), store.rotate('no-key', 1)]) {
+      await expect(attempt).rejects.toMatchObject({ code: 'key_unknown' });
+    }
+  });
+});
+
+describe('the key ring', () => {
+  test('knows how old it is on the clock that never steps', async () => {
+    const ring = keyRing();
+    expect(ring.ageMs()).toBe(Infinity);
+    time.monotonicMs = 1000;
+    await ring.refresh();
+    time.monotonicMs = 5000;
+    expect(ring.ageMs()).toBe(4000);
+  });
+
+  test('leaves out what it cannot open, keeps everything else, and says so', async () => {
+    const mine = await keyStore().create({ gameId, scopes: ['read'] });
+    const theirs = createKeyStore({ database: server.db, sealer: otherSealer, random: systemRandom, clock });
+    const lost = await theirs.create({ gameId, scopes: ['read'] });
+    const ring = keyRing();
+    await expect(ring.refresh()).rejects.toThrow(lost.keyId);
+    expect(ring.key(lost.keyId)).toBeNull();
+    expect(ring.key(mine.keyId)?.secret).toBe(mine.secret);
+    await server.db.query('DELETE FROM signing_keys WHERE key_id = $1', [lost.keyId]);
+  });
+
+  test('row 63: holds the revocations of sessions until no such session can live', async () => {
+    const store = createSessionRevocationStore(server.db);
+    const ring = keyRing();
+    await store.revoke(gameId, { sid: 's1' }, time.nowMs);
+    await store.revoke(gameId, { sid: 's1' }, time.nowMs + 1);
+    await store.revoke(gameId, { playerId: 'p1' }, time.nowMs);
+    await store.revoke(gameId, { keyId: 'k1' }, time.nowMs - 26 * HOUR_MS);
+    await ring.refresh();
+    expect(
+      ring.revocations(gameId).map(({ sid, playerId, issuedBeforeMs }) => [sid, playerId, issuedBeforeMs]),
+    ).toEqual([
+      [null, 'p1', time.nowMs],
+      ['s1', null, time.nowMs],
+    ]);
+    expect(ring.revocations('nobody')).toEqual([]);
+    expect(await store.list(gameId)).toHaveLength(2);
+    expect(await store.dropExpired(time.nowMs)).toBe(1);
+    expect(await store.dropExpired(time.nowMs + 26 * HOUR_MS)).toBe(2);
+  });
+});

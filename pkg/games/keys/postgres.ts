@@ -1,0 +1,215 @@
+import { FairtallyError } from '../../kernel/errors.js';
+import type { Clock } from '../../kernel/clock.js';
+import type { Random } from '../../kernel/random.js';
+import type { Database, Sql } from '../../postgres/port.js';
+import type { Sealer } from '../../secrets/port.js';
+import type { Scheme, Scope, SigningKey } from '../port.js';
+
+export interface NewKey {
+  readonly gameId: string;
+  /** `[A-Za-z0-9_-]{1,64}`, unique over all games; made when not given. */
+  readonly keyId?: string;
+  /** 16 to 256 bytes; made (256 random bits) when not given. */
+  readonly secret?: string;
+  readonly scopes: readonly Scope[];
+  readonly schemes?: readonly Scheme[];
+  readonly trust?: SigningKey['trust'];
+  readonly debug?: boolean;
+  /** Now when not given. */
+  readonly notBeforeMs?: number;
+  /** For ever when not given. */
+  readonly notAfterMs?: number;
+}
+
+/** The only time a secret is shown. */
+export interface IssuedKey {
+  readonly keyId: string;
+  readonly secret: string;
+}
+
+export type KeyDescription = Omit<SigningKey, 'secret' | 'scopes' | 'schemes'> & {
+  readonly scopes: readonly Scope[];
+  readonly schemes: readonly Scheme[];
+  readonly createdAtMs: number;
+};
+
+/** The signing keys of games. Gateways learn of a change within a few seconds (key-ring). */
+export interface KeyStore {
+  /** @throws FairtallyError `invalid_key`, `key_exists`, `game_unknown` */
+  create(key: NewKey): Promise<IssuedKey>;
+  /**
+   * A new key like an old one, which stays valid for the overlap (never longer than it was to be).
+   *
+   * @throws FairtallyError `key_unknown`; `key_not_valid` when the old key is revoked or retired already
+   */
+  rotate(keyId: string, overlapMs: number): Promise<IssuedKey & { readonly retiresAtMs: number }>;
+  /** The key is valid until then and no longer. @throws FairtallyError `key_unknown` */
+  retire(keyId: string, atMs: number): Promise<void>;
+  /** The key is invalid at once and for good. @throws FairtallyError `key_unknown` */
+  revoke(keyId: string): Promise<void>;
+  /** Newest first, at most 1000, of one game or of all; never a secret. */
+  list(gameId?: string): Promise<readonly KeyDescription[]>;
+}
+
+export interface KeyStoreParts {
+  readonly database: Database;
+  readonly sealer: Sealer;
+  readonly random: Pick<Random, 'bytes'>;
+  readonly clock: Pick<Clock, 'now'>;
+}
+
+const MAX_LISTED = 1000;
+const KEY_COLUMNS =
+  'key_id, game_id, scopes, schemes, trust, debug, not_before, not_after, revoked_at, created_at';
+
+export function createKeyStore({ database, sealer, random, clock }: KeyStoreParts): KeyStore {
+  const newKey = (key: NewKey): KeyToInsert => {
+    const keyId = key.keyId ?? `${key.gameId}-${random.bytes(4).toString('hex')}`;
+    const secret = key.secret ?? random.bytes(32).toString('base64url');
+    return {
+      schemes: ['v1'],
+      trust: 'server',
+      debug: false,
+      notBeforeMs: clock.now(),
+      ...key,
+      keyId,
+      secret,
+    };
+  };
+  return {
+    async create(key) {
+      const whole = newKey(key);
+      refuseWrong(whole);
+      await insertKey(database, sealer, whole);
+      return { keyId: whole.keyId, secret: whole.secret };
+    },
+    rotate: (keyId, overlapMs) =>
+      database.transaction(async (sql) => {
+        const nowMs = clock.now();
+        const old = await lockValidKey(sql, keyId, nowMs);
+        const retiresAtMs = Math.min(nowMs + overlapMs, old.notAfterMs ?? Infinity);
+        const { gameId, scopes, schemes, trust, debug } = old;
+        const next = newKey({ gameId, scopes, schemes, trust, debug });
+        await insertKey(sql, sealer, next);
+        await sql.query('UPDATE signing_keys SET not_after = $2 WHERE key_id = $1', [
+          keyId,
+          new Date(retiresAtMs),
+        ]);
+        return { keyId: next.keyId, secret: next.secret, retiresAtMs };
+      }),
+    async retire(keyId, atMs) {
+      const text = 'UPDATE signing_keys SET not_after = $2 WHERE key_id = $1 RETURNING key_id';
+      if ((await database.query(text, [keyId, new Date(atMs)])).length === 0) throw keyUnknown(keyId);
+    },
+    async revoke(keyId) {
+      const text =
+        'UPDATE signing_keys SET revoked_at = coalesce(revoked_at, $2) WHERE key_id = $1 RETURNING key_id';
+      if ((await database.query(text, [keyId, new Date(clock.now())])).length === 0) throw keyUnknown(keyId);
+    },
+    async list(gameId) {
+      const rows = await database.query<KeyRow>(
+        `SELECT ${KEY_COLUMNS} FROM signing_keys WHERE $1::text IS NULL OR game_id = $1
+          ORDER BY created_at DESC, key_id LIMIT $2`,
+        [gameId ?? null, MAX_LISTED],
+      );
+      return rows.map(describe);
+    },
+  };
+}
+
+type KeyToInsert = Required<Omit<NewKey, 'notAfterMs'>> & Pick<NewKey, 'notAfterMs'>;
+
+const KEY_ID = /^[A-Za-z0-9_-]{1,64}$/;
+const MIN_SECRET_BYTES = 16;
+const MAX_SECRET_BYTES = 256;
+const SCOPES: ReadonlySet<string> = new Set<Scope>(['ingest', 'read', 'replay', 'sessions']);
+const SCHEMES: ReadonlySet<string> = new Set<Scheme>(['v1', 'plain-timestamp', 'plain-body']);
+
+/** Messages name the part, never the secret. */
+function refuseWrong(key: KeyToInsert): void {
+  const refuse = (why: string): never => {
+    throw new FairtallyError('invalid_key', why);
+  };
+  const secretBytes = Buffer.byteLength(key.secret);
+  if (!KEY_ID.test(key.keyId)) refuse('a key id must match [A-Za-z0-9_-]{1,64}');
+  if (secretBytes < MIN_SECRET_BYTES || secretBytes > MAX_SECRET_BYTES) {
+    refuse(`a secret must have ${String(MIN_SECRET_BYTES)} to ${String(MAX_SECRET_BYTES)} bytes`);
+  }
+  if (key.scopes.length === 0 || !key.scopes.every((scope) => SCOPES.has(scope))) {
+    refuse(`scopes must be some of ${[...SCOPES].join(', ')}`);
+  }
+  if (key.schemes.length === 0 || !key.schemes.every((scheme) => SCHEMES.has(scheme))) {
+    refuse(`schemes must be some of ${[...SCHEMES].join(', ')}`);
+  }
+  if (key.notAfterMs !== undefined && key.notAfterMs <= key.notBeforeMs)
+    refuse('a key must end after it begins');
+}
+
+async function insertKey(sql: Sql, sealer: Sealer, key: KeyToInsert): Promise<void> {
+  const place = { table: 'signing_keys', gameId: key.gameId, keyId: key.keyId };
+  const sealed = sealer.seal(Buffer.from(key.secret, 'utf8'), place);
+  const rows = await sql.query<{ game_exists: boolean; inserted: boolean }>(
+    `WITH game AS (SELECT game_id FROM games WHERE game_id = $2), inserted AS (
+       INSERT INTO signing_keys (key_id, game_id, secret, scopes, schemes, trust, debug, not_before, not_after)
+       SELECT $1, game_id, $3, $4::text[], $5::text[], $6, $7, $8, $9 FROM game
+       ON CONFLICT DO NOTHING RETURNING key_id)
+     SELECT EXISTS (SELECT FROM game) AS game_exists, EXISTS (SELECT FROM inserted) AS inserted`,
+    [
+      key.keyId,
+      key.gameId,
+      sealed,
+      key.scopes,
+      key.schemes,
+      key.trust,
+      key.debug,
+      new Date(key.notBeforeMs),
+      key.notAfterMs === undefined ? null : new Date(key.notAfterMs),
+    ],
+  );
+  if (rows[0]?.game_exists !== true)
+    throw new FairtallyError('game_unknown', `there is no game "${key.gameId}"; create it first`);
+  if (!rows[0].inserted)
+    throw new FairtallyError('key_exists', `key id "${key.keyId}" is taken; choose another`);
+}
+
+const keyUnknown = (keyId: string): FairtallyError =>
+  new FairtallyError('key_unknown', `there is no key "${keyId}"`);
+
+async function lockValidKey(sql: Sql, keyId: string, nowMs: number): Promise<KeyDescription> {
+  const rows = await sql.query<KeyRow>(
+    `SELECT ${KEY_COLUMNS} FROM signing_keys WHERE key_id = $1 FOR UPDATE`,
+    [keyId],
+  );
+  const key = rows[0] === undefined ? undefined : describe(rows[0]);
+  if (key === undefined) throw keyUnknown(keyId);
+  if (key.revokedAtMs !== null || (key.notAfterMs !== null && key.notAfterMs <= nowMs)) {
+    throw new FairtallyError('key_not_valid', `key "${keyId}" is revoked or retired; create a new one`);
+  }
+  return key;
+}
+
+interface KeyRow {
+  readonly key_id: string;
+  readonly game_id: string;
+  readonly scopes: Scope[];
+  readonly schemes: Scheme[];
+  readonly trust: SigningKey['trust'];
+  readonly debug: boolean;
+  readonly not_before: Date;
+  readonly not_after: Date | null;
+  readonly revoked_at: Date | null;
+  readonly created_at: Date;
+}
+
+const describe = (row: KeyRow): KeyDescription => ({
+  keyId: row.key_id,
+  gameId: row.game_id,
+  scopes: row.scopes,
+  schemes: row.schemes,
+  trust: row.trust,
+  debug: row.debug,
+  notBeforeMs: row.not_before.getTime(),
+  notAfterMs: row.not_after?.getTime() ?? null,
+  revokedAtMs: row.revoked_at?.getTime() ?? null,
+  createdAtMs: row.created_at.getTime(),
+});
