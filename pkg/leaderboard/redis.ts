@@ -1,0 +1,157 @@
+import type { Redis } from 'ioredis';
+import type { Board } from '../games/port.js';
+import { redisScript } from '../redis/client.js';
+import type { Logger } from '../runtime/port.js';
+import type { BoardKey, BoardQuestion, BoardSlice, Entry } from './port.js';
+import type { ApplyOptions, BoardViewStore, Mark, ViewRow } from './view-port.js';
+
+/** Rows per call of the script, so that one call never holds the server for long. */
+const CHUNK_ROWS = 400;
+/** A build that has not moved for this long is forgotten. */
+const BUILD_LEASE_MS = 30_000;
+const REACHED_DIGITS = 15;
+const SUBJECT_AT = REACHED_DIGITS + 1;
+const ABSENT = -1;
+const NEWER = -2;
+
+/** `lb:{game:board:partition:cycle}`: the braces make all keys of a cycle one Cluster slot. */
+const nameOf = (key: BoardKey): string =>
+  `lb:{${[key.gameId, key.board, key.partition, key.cycle].map(encodeURIComponent).join(':')}}`;
+
+const keysOf = (key: BoardKey): { rank: string; rows: string; mark: string } => {
+  const name = nameOf(key);
+  return { rank: name, rows: `${name}:rows`, mark: `${name}:mark` };
+};
+
+/** Scores are kept so that the best is the smallest. */
+const ascending = (order: Board['order'], score: number): number =>
+  order === 'asc' || score === 0 ? score : -score;
+const digitsOf = (reachedAtMs: number): string => String(reachedAtMs).padStart(REACHED_DIGITS, '0');
+
+/** The view in Redis, through the scripts of pkg/redis. */
+export function redisBoardView(redis: Redis, log: Logger): BoardViewStore {
+  const begin = redisScript(redis, 'board-begin-3');
+  const apply = redisScript(redis, 'board-apply-3');
+  const complete = redisScript(redis, 'board-complete-3');
+  const ask = questions(redis);
+
+  const applyChunk = async (
+    key: BoardKey,
+    order: Board['order'],
+    rows: readonly ViewRow[],
+    options: ApplyOptions,
+  ) => {
+    const { rank, rows: hash, mark } = keysOf(key);
+    const args: (string | number)[] = [
+      options.epoch,
+      options.isBuilder ? BUILD_LEASE_MS : 0,
+      options.expireAtMs ?? 0,
+    ];
+    for (const row of rows) {
+      const score = row.hidden ? '' : ascending(order, row.score);
+      args.push(row.subject, row.revision, score, digitsOf(row.reachedAtMs));
+    }
+    return Number(await apply([rank, hash, mark], args));
+  };
+
+  return {
+    isAway: () => redis.status !== 'ready',
+    async begin(key, epoch) {
+      const { rank, rows, mark } = keysOf(key);
+      return (await begin([rank, rows, mark], [epoch, BUILD_LEASE_MS])) === 1;
+    },
+    async apply(key, order, rows, options) {
+      const calls: Promise<number>[] = [];
+      for (let at = 0; at === 0 || at < rows.length; at += CHUNK_ROWS) {
+        calls.push(applyChunk(key, order, rows.slice(at, at + CHUNK_ROWS), options));
+      }
+      const results = await Promise.all(calls);
+      return results.includes(ABSENT) ? 'absent' : results.includes(NEWER) ? 'newer' : 'applied';
+    },
+    async complete(key, epoch, expireAtMs) {
+      const { rank, rows, mark } = keysOf(key);
+      return (await complete([rank, rows, mark], [epoch, expireAtMs ?? 0])) === 1;
+    },
+    marks: (keys) => Promise.all(keys.map(async (key) => markOf(await redis.get(keysOf(key).mark)))),
+    async read(key, board, epoch, question) {
+      if (redis.status !== 'ready') return 'away';
+      try {
+        return await ask(key, board, epoch, question);
+      } catch (error) {
+        log.warn(
+          { err: error, gameId: key.gameId, board: key.board },
+          'the view of a board could not be read',
+        );
+        return 'away';
+      }
+    },
+  };
+}
+
+function markOf(text: string | null): Mark | null {
+  const [epoch, state] = text?.split('|') ?? [];
+  if (epoch === undefined || (state !== 'building' && state !== 'complete')) return null;
+  return { epoch: Number(epoch), state };
+}
+
+type Ask = (
+  key: BoardKey,
+  board: Board,
+  epoch: number,
+  question: BoardQuestion,
+) => Promise<BoardSlice | null>;
+
+function questions(redis: Redis): Ask {
+  const top = redisScript(redis, 'board-top-2');
+  const around = redisScript(redis, 'board-around-3');
+  const subjects = redisScript(redis, 'board-subjects-3');
+
+  return async (key, { order }, epoch, question) => {
+    const { rank, rows, mark } = keysOf(key);
+    switch (question.kind) {
+      case 'top': {
+        const { after, limit } = question;
+        const place =
+          after === null
+            ? ['', '']
+            : [ascending(order, after.score), `${digitsOf(after.reachedAtMs)}:${after.subject}`];
+        return pageOf(order, await top([rank, mark], [epoch, limit, ...place]));
+      }
+      case 'around':
+        return pageOf(order, await around([rank, rows, mark], [epoch, question.subject, question.limit]));
+      case 'subjects':
+        return placesOf(order, await subjects([rank, rows, mark], [epoch, ...new Set(question.subjects)]));
+    }
+  };
+}
+
+function entryOf(order: Board['order'], rank: number, member: string, score: string): Entry {
+  return {
+    rank: rank + 1,
+    subject: member.slice(SUBJECT_AT),
+    score: ascending(order, Number(score)),
+    reachedAtMs: Number(member.slice(0, REACHED_DIGITS)),
+  };
+}
+
+/** RESP2 answers members and scores in one flat list, RESP3 in pairs. */
+function pageOf(order: Board['order'], reply: unknown): BoardSlice | null {
+  if (!Array.isArray(reply)) return null;
+  const [total, first, page] = reply as [number, number, unknown[]];
+  const flat = page.flat().map(String);
+  const entries: Entry[] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    entries.push(entryOf(order, first + i / 2, flat[i] ?? '', flat[i + 1] ?? ''));
+  }
+  return { total, entries };
+}
+
+function placesOf(order: Board['order'], reply: unknown): BoardSlice | null {
+  if (!Array.isArray(reply)) return null;
+  const [total, found] = reply as [number, unknown[]];
+  const entries: Entry[] = [];
+  for (let i = 0; i + 2 < found.length; i += 3) {
+    entries.push(entryOf(order, Number(found[i]), String(found[i + 1]), String(found[i + 2])));
+  }
+  return { total, entries: entries.sort((a, b) => a.rank - b.rank) };
+}

@@ -1,0 +1,59 @@
+-- Sets rows of one cycle to their truth, each only where its revision is newer. Running it again changes nothing.
+-- KEYS[1] rank   KEYS[2] rows   KEYS[3] mark (see board-begin-3.lua)
+-- ARGV[1] epoch that the truth had when the rows were read
+-- ARGV[2] milliseconds to renew the mark of a build by; 0 when the caller is not the builder
+-- ARGV[3] UTC milliseconds at which the cycle is forgotten; 0 never
+-- then per row four, no subject twice: subject, revision, score in ascending order or '' when hidden, time reached in 15 digits
+-- Output  rows changed | -1 the view is absent or older than the epoch | -2 the view is newer than the epoch
+local epoch, leaseMs, expireAtMs = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+if not epoch or not leaseMs or not expireAtMs or (#ARGV - 3) % 4 ~= 0 then
+  return redis.error_reply('ERR epoch, lease, expiry and rows of four are wanted')
+end
+local mark = redis.call('GET', KEYS[3])
+if not mark then return -1 end
+local standing = tonumber(string.match(mark, '^(%d+)|'))
+if standing < epoch then return -1 end
+if standing > epoch then return -2 end
+
+local subjects, known = {}, {}
+for i = 4, #ARGV, 4 do
+  local hidden = ARGV[i + 2] == ''
+  if not tonumber(ARGV[i + 1]) or (not hidden and not tonumber(ARGV[i + 2])) or #ARGV[i + 3] ~= 15 then
+    return redis.error_reply('ERR revision and score are numbers, the time has 15 digits')
+  end
+  subjects[#subjects + 1] = ARGV[i]
+end
+if #subjects > 0 then known = redis.call('HMGET', KEYS[2], unpack(subjects)) end
+
+local changed, gone, ranked, rows = 0, {}, {}, {}
+for i, subject in ipairs(subjects) do
+  local at = i * 4
+  local revision = tonumber(ARGV[at + 1])
+  local stored = known[i]
+  local bar = stored and string.find(stored, '|', 1, true)
+  if not stored or tonumber(string.sub(stored, 1, bar - 1)) < revision then
+    local member = ''
+    if ARGV[at + 2] ~= '' then
+      member = ARGV[at + 3] .. ':' .. subject
+      ranked[#ranked + 1] = ARGV[at + 2]
+      ranked[#ranked + 1] = member
+    end
+    local before = stored and string.sub(stored, bar + 1) or ''
+    if before ~= '' and before ~= member then gone[#gone + 1] = before end
+    rows[#rows + 1] = subject
+    rows[#rows + 1] = ARGV[at + 1] .. '|' .. member
+    changed = changed + 1
+  end
+end
+
+if #gone > 0 then redis.call('ZREM', KEYS[1], unpack(gone)) end
+if #ranked > 0 then redis.call('ZADD', KEYS[1], unpack(ranked)) end
+if #rows > 0 then redis.call('HSET', KEYS[2], unpack(rows)) end
+local building = string.sub(mark, -8) == 'building'
+if building and leaseMs > 0 then redis.call('PEXPIRE', KEYS[3], leaseMs) end
+if expireAtMs > 0 then
+  redis.call('PEXPIREAT', KEYS[1], expireAtMs)
+  redis.call('PEXPIREAT', KEYS[2], expireAtMs)
+  if not building then redis.call('PEXPIREAT', KEYS[3], expireAtMs) end
+end
+return changed

@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs';
+import { Redis } from 'ioredis';
+
+export interface RedisClientOptions {
+  /** `redis://`, `rediss://` or the path of a unix socket. */
+  readonly url: string;
+  /** Shown in CLIENT LIST. */
+  readonly connectionName?: string;
+  /** A command without an answer for this long fails; its effect is unknown. */
+  readonly commandTimeoutMs?: number;
+  /** Each failed connection attempt and each broken connection is told here; the client goes on reconnecting. */
+  readonly onError?: (error: Error) => void;
+}
+
+const COMMAND_TIMEOUT_MS = 2_000;
+const CONNECT_TIMEOUT_MS = 2_000;
+const RECONNECT_FIRST_MS = 50;
+const RECONNECT_MAX_MS = 2_000;
+
+/**
+ * A client that fails at once while the server is away: nothing waits in a queue, nothing is sent a second time by
+ * itself. Connects in the background and reconnects for as long as it lives; end it with `disconnect()`.
+ */
+export function createRedisClient(options: RedisClientOptions): Redis {
+  const redis = new Redis(options.url, {
+    connectionName: options.connectionName ?? 'fairtally',
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0, // commands in flight when the connection breaks fail then, not after the reconnect
+    commandTimeout: options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    retryStrategy: (attempt) => Math.min(RECONNECT_MAX_MS, RECONNECT_FIRST_MS * 2 ** Math.min(attempt, 10)),
+  });
+  // Without a listener every failed attempt is printed by the library.
+  redis.on('error', (error: Error) => options.onError?.(error));
+  return redis;
+}
+
+/** Resolves when the client can be used, rejects after `timeoutMs`. */
+export function redisReady(redis: Redis, timeoutMs: number): Promise<void> {
+  if (redis.status === 'ready') return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const finish = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(() => {
+      redis.off('ready', finish);
+      reject(new Error(`Redis was not ready within ${String(timeoutMs)} ms`));
+    }, timeoutMs);
+    redis.once('ready', finish);
+  });
+}
+
+/** A Lua script of this folder, called with its keys and arguments. */
+export type RedisScript = (keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
+
+const SCRIPT_NAME = /^[a-z-]+-(\d)$/;
+
+/** Registers `<name>.lua` of this folder on a client. The number of keys is the last part of the name. */
+export function redisScript(redis: Redis, name: string): RedisScript {
+  const numberOfKeys = Number(SCRIPT_NAME.exec(name)?.[1]);
+  if (Number.isNaN(numberOfKeys)) throw new Error(`a script's name ends in its number of keys: ${name}`);
+  redis.defineCommand(name, {
+    numberOfKeys,
+    lua: readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8'),
+  });
+  const command = Reflect.get(redis, name) as (...values: (string | number)[]) => Promise<unknown>;
+  return (keys, args) => {
+    if (keys.length !== numberOfKeys) throw new Error(`${name} takes ${String(numberOfKeys)} keys`);
+    return command.call(redis, ...keys, ...args);
+  };
+}
