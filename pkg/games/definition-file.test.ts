@@ -324,3 +324,22 @@ test('a payload with keys of Object.prototype is judged by its own keys alone', 
   expect(type?.validate({ track: 'a', timeMs: 1 })?.pointer).toBe('/payload/toString');
   expect(type?.validate({ track: 'a', timeMs: 1, toString: 'x' })).toBeNull();
 });
+
+test('the reference in docs/definition.md is a definition itself', () => {
+  const page = readFileSync(new URL('../../docs/definition.md', import.meta.url), 'utf8');
+  const definition = parse(/```yaml\n([^`]*(?:`[^`]+`[^`]*)*)```/.exec(page)?.[1] ?? '');
+  expect([...definition.boards.keys()]).toEqual(['fastest-lap', 'mode-time']);
+  expect(definition.boards.get('fastest-lap')).toMatchObject({
+    filter: new Map([['mode', ['ranked']]]),
+    windows: [{ kind: 'daily', timeZone: 'Europe/Berlin', resetHour: 0 }, {}, {}, {}],
+  });
+  expect(definition.boards.get('mode-time')).toMatchObject({
+    order: 'asc',
+    subjectField: 'mode',
+    isPublic: false,
+  });
+  expect(definition.boards.get('mode-time')?.windows[0]).toMatchObject({
+    timeZone: 'Europe/Berlin',
+    resetHour: 4,
+  });
+});
