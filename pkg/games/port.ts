@@ -95,6 +95,7 @@ export interface FairnessMetric {
   readonly value: { readonly field: string } | { readonly sincePrevious: true };
   /** Payload field whose values are kept apart (a boss), or null. */
   readonly partitionField: string | null;
+  /** `log` is sign(x) * ln(1 + |x|). */
   readonly transform: 'none' | 'log';
   /** Which side is suspicious. */
   readonly side: 'high' | 'low' | 'both';

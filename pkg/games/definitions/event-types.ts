@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from '../../contract/event.js';
 import type { EventType } from '../port.js';
 import type { Entry, MapEntry } from './document.js';
-import { compilePayloadSchema, readPayloadSchema } from './payload-schema.js';
+import { readPayloadSchema } from './payload-schema.js';
 import { FIELD } from './reading.js';
 import type { Reading } from './reading.js';
 
@@ -25,9 +25,8 @@ function readEventType(reading: Reading, name: string, entry: Entry): EventType 
   if (map === null) return null;
   const from = reading.oneOf(reading.required(map, 'from', 'any'), ['server', 'any']);
   const payload = reading.required(map, 'payload', '{ properties: { ... } }');
-  const schema = payload === null ? null : readPayloadSchema(reading, payload);
-  if (from === null || schema === null) return null;
-  return { name, from, schema, validate: compilePayloadSchema(schema) };
+  const check = payload === null ? null : readPayloadSchema(reading, payload);
+  return from === null || check === null ? null : { name, from, ...check };
 }
 
 /** What a part of the definition wants of the payload field it names. */

@@ -1,7 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { AnySchemaObject, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import type { JsonObject, JsonValue } from '../../contract/event.js';
-import type { PayloadFault } from '../port.js';
+import type { EventType, PayloadFault } from '../port.js';
 import { jsonObjectOf } from './document.js';
 import type { Entry, MapEntry } from './document.js';
 import type { Reading } from './reading.js';
@@ -34,8 +34,13 @@ const KEYWORDS: Readonly<Record<string, true>> = {
 const MAX_SCHEMAS = 512;
 const MAX_ENUM = 256;
 
-/** Reads the payload schema of one event type; `type: object` goes without saying. */
-export function readPayloadSchema(reading: Reading, entry: Entry): JsonObject | null {
+export type PayloadCheck = Pick<EventType, 'schema' | 'validate'>;
+
+/**
+ * Reads and compiles the payload schema of one event type; `type: object` goes without saying. Keys that a payload has
+ * beyond its `properties` stay, unless the schema says otherwise.
+ */
+export function readPayloadSchema(reading: Reading, entry: Entry): PayloadCheck | null {
   const map = reading.map(entry);
   if (map === null) return null;
   const seen = { schemas: 0, faults: false };
@@ -43,7 +48,8 @@ export function readPayloadSchema(reading: Reading, entry: Entry): JsonObject | 
   if (seen.faults) return null;
   const schema = { type: 'object', ...jsonObjectOf(map) };
   if (schema.type !== 'object') return reading.refuse(map, 'a payload is an object; remove its `type`');
-  return checkMeaning(reading, map, schema) ? schema : null;
+  const compiled = compileOrRefuse(reading, map, schema);
+  return compiled === null ? null : { schema, validate: (payload) => firstFault(compiled, payload) };
 }
 
 function checkSchema(reading: Reading, map: MapEntry, seen: { schemas: number; faults: boolean }): void {
@@ -84,7 +90,7 @@ const judge = new Ajv2020({ ...ajvOptions, allErrors: true });
 const compiler = new Ajv2020({ ...ajvOptions, validateSchema: false });
 
 /** Lets AJV judge the schema itself, and brings its words to the lines they speak of. */
-function checkMeaning(reading: Reading, map: MapEntry, schema: JsonObject): boolean {
+function compileOrRefuse(reading: Reading, map: MapEntry, schema: JsonObject): ValidateFunction | null {
   if (judge.validateSchema(schema) !== true) {
     const told = new Set<string>();
     for (const error of judge.errors ?? []) {
@@ -95,15 +101,13 @@ function checkMeaning(reading: Reading, map: MapEntry, schema: JsonObject): bool
         `is not a JSON Schema: ${error.message ?? error.keyword}`,
       );
     }
-    return false;
+    return null;
   }
   try {
-    compile(schema);
-    return true;
+    return compile(schema);
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/^strict mode: /, '') : String(error);
-    reading.faults.add(map, `is not a strict JSON Schema: ${reason}`);
-    return false;
+    return reading.refuse(map, `is not a strict JSON Schema: ${reason}`);
   }
 }
 
@@ -131,14 +135,10 @@ function entryAt(root: MapEntry, pointer: string): Entry {
   return entry;
 }
 
-/** Compiles a schema that `readPayloadSchema` found right. Unknown keys of a payload stay, unless the schema says otherwise. */
-export function compilePayloadSchema(schema: JsonObject): (payload: JsonValue) => PayloadFault | null {
-  const validate = compile(schema);
-  return (payload) => {
-    if (validate(payload)) return null;
-    const first = validate.errors?.[0];
-    return first === undefined ? { pointer: '/payload', message: 'is not valid' } : faultOf(first);
-  };
+function firstFault(compiled: ValidateFunction, payload: JsonValue): PayloadFault | null {
+  if (compiled(payload)) return null;
+  const first = compiled.errors?.[0];
+  return first === undefined ? { pointer: '/payload', message: 'is not valid' } : faultOf(first);
 }
 
 /** Names the field at fault and the rule, never the value that was sent. */

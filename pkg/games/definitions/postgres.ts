@@ -2,7 +2,7 @@ import { FairtallyError } from '../../kernel/errors.js';
 import type { Database, Sql } from '../../postgres/port.js';
 import { hashOfDefinition, parseDefinition } from '../definition-file.js';
 import type { ReadDefinition } from '../definition-file.js';
-import type { GameDefinition } from '../port.js';
+import type { DefinitionSource, GameDefinition } from '../port.js';
 import { planDefinition } from './plan.js';
 import type { DefinitionPlan } from './plan.js';
 
@@ -150,9 +150,7 @@ interface Head {
   readonly effectiveFromMs: number;
 }
 
-export interface RefreshingDefinitions {
-  inForce(gameId: string, nowMs: number): Promise<GameDefinition | null>;
-  version(gameId: string, version: number): Promise<GameDefinition>;
+export interface RefreshingDefinitions extends DefinitionSource {
   /** Learns of new versions: one small query. Run it every second or so (refresh-loop.ts). */
   refresh(): Promise<void>;
 }
@@ -160,7 +158,7 @@ export interface RefreshingDefinitions {
 const MAX_CACHED = 256;
 const HEADS_PAGE = 1000;
 
-/** The DefinitionSource of port.ts. Versions never change, so only what is new is ever read. */
+/** Versions never change, so only what is new is ever read. */
 export function createDefinitionSource(database: Database): RefreshingDefinitions {
   const headsOf = new Map<string, Head[]>();
   const cached = new Map<string, Promise<GameDefinition>>();
