@@ -1,0 +1,149 @@
+import { Redis } from 'ioredis';
+import { createDefinitionSource, type RefreshingDefinitions } from '../pkg/games/definitions/postgres.js';
+import { createKeyRing, type RefreshingKeyRing } from '../pkg/games/key-ring/postgres.js';
+import { createReceiptKeys, type ReceiptKeyStore } from '../pkg/games/receipt-keys/postgres.js';
+import { keepFresh } from '../pkg/games/refresh-loop.js';
+import { systemClock, type Clock } from '../pkg/kernel/clock.js';
+import { FairtallyError } from '../pkg/kernel/errors.js';
+import { systemRandom, type Random } from '../pkg/kernel/random.js';
+import { createDatabase } from '../pkg/postgres/database.js';
+import { pendingMigrations } from '../pkg/postgres/migrate.js';
+import type { Database } from '../pkg/postgres/port.js';
+import { createRedisClient } from '../pkg/redis/client.js';
+import { readConfig, type Config } from '../pkg/runtime/config.js';
+import { createHealth, type Health } from '../pkg/runtime/health.js';
+import { createLifecycle, type Lifecycle } from '../pkg/runtime/lifecycle.js';
+import { createLogger } from '../pkg/runtime/log.js';
+import { createMetrics, type MetricsRegistry } from '../pkg/runtime/metrics.js';
+import type { Logger } from '../pkg/runtime/port.js';
+import { masterKeyText } from '../pkg/runtime/secret-files.js';
+import { createSealer, parseMasterKeys } from '../pkg/secrets/seal.js';
+import type { Sealer } from '../pkg/secrets/port.js';
+
+/** The `iss` of every receipt. */
+export const RECEIPT_ISSUER = 'fairtally';
+
+/** What every process begins with, before it opens anything. */
+export interface Process {
+  readonly name: string;
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+  readonly health: Health;
+  readonly lifecycle: Lifecycle;
+}
+
+/** What gateway, worker and command line share: the database, secrets, definitions, and Redis where there is one. */
+export interface Platform extends Process {
+  readonly databaseUrl: string;
+  readonly db: Database;
+  readonly redis: Redis | null;
+  readonly sealer: Sealer;
+  readonly definitions: RefreshingDefinitions;
+  readonly receiptKeys: ReceiptKeyStore;
+}
+
+const DEFINITIONS_EVERY_MS = 1_000;
+const KEYS_EVERY_MS = 2_000;
+
+/** Reads the environment. @throws ConfigError */
+export function createProcess(name: string, config: Config = readConfig()): Process {
+  const logger = createLogger(config.log.level);
+  const lifecycle = createLifecycle({ clock: systemClock, logger, process });
+  stopWithParent(lifecycle);
+  return {
+    name,
+    config,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+    metrics: createMetrics({ processMetrics: true }),
+    health: createHealth(systemClock),
+    lifecycle,
+  };
+}
+
+/** A child of the all-in-one ends when its parent is gone, even by SIGKILL: the channel between them closes then. */
+function stopWithParent(lifecycle: Lifecycle): void {
+  if (process.channel === undefined) return;
+  process.once('disconnect', () => lifecycle.stop('the parent process is gone'));
+  process.channel.unref();
+}
+
+/** Tells the all-in-one, if this is a child of it, that the process is ready. */
+export function tellReady({ health, logger, name }: Process): void {
+  health.started();
+  logger.info({}, `${name} is ready`);
+  process.send?.('ready');
+}
+
+/** Opens the shared parts. Everything opened registers its own release. @throws FairtallyError `no_database`, `migrations_pending` */
+export async function openPlatform(process: Process): Promise<Platform> {
+  const { config, clock, random, logger, lifecycle, health, name } = process;
+  const { databaseUrl, redisUrl } = config.storage;
+  if (databaseUrl === null) {
+    throw new FairtallyError(
+      'no_database',
+      `DATABASE_URL: the ${name} needs it; only the all-in-one brings its own PostgreSQL`,
+    );
+  }
+  const db = createDatabase({
+    url: databaseUrl,
+    applicationName: `fairtally ${name}`,
+    onIdleError: (error) => logger.warn({ err: error }, 'an idle database connection broke'),
+  });
+  lifecycle.onStop('database', () => db.close());
+  health.addCheck('postgres', async () => {
+    await db.query('SELECT 1');
+  });
+  await refusePending(db);
+
+  const redis =
+    redisUrl === null ? null : createRedisClient({ url: redisUrl, connectionName: `fairtally-${name}` });
+  if (redis !== null) lifecycle.onStop('redis', () => redis.disconnect());
+
+  const sealer = createSealer(parseMasterKeys(masterKeyText(config, random)), random);
+  const definitions = createDefinitionSource(db);
+  refreshInBackground('definitions', definitions.refresh, DEFINITIONS_EVERY_MS, { clock, logger, lifecycle });
+  return {
+    ...process,
+    databaseUrl,
+    db,
+    redis,
+    sealer,
+    definitions,
+    receiptKeys: createReceiptKeys(db, sealer),
+  };
+}
+
+/** Keys, games and revocations, read once before this returns and then every two seconds. */
+export async function openKeyRing(platform: Platform): Promise<RefreshingKeyRing> {
+  const { db, sealer, clock, logger, lifecycle } = platform;
+  const ring = createKeyRing({ database: db, sealer, clock });
+  await ring.refresh();
+  refreshInBackground('keys', ring.refresh, KEYS_EVERY_MS, { clock, logger, lifecycle });
+  return ring;
+}
+
+async function refusePending(db: Database): Promise<void> {
+  const pending = await pendingMigrations(db);
+  if (pending.length === 0) return;
+  throw new FairtallyError(
+    'migrations_pending',
+    `the database lacks ${pending.join(', ')}: run \`fairtally migrate\` first`,
+  );
+}
+
+function refreshInBackground(
+  name: string,
+  refresh: () => Promise<void>,
+  everyMs: number,
+  { clock, logger, lifecycle }: Pick<Process, 'clock' | 'logger' | 'lifecycle'>,
+): void {
+  const onError = (error: unknown): void =>
+    logger.warn({ err: error, refresh: name }, 'a refresh failed; what is known stays in use');
+  const loop = keepFresh(refresh, { everyMs, clock, signal: lifecycle.stopping, onError });
+  lifecycle.onStop(`refresh of ${name}`, () => loop);
+}
