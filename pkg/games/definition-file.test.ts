@@ -219,6 +219,12 @@ describe('a wrong definition names the line, the path and what to do', () => {
     ['a number that overflows', `${EVENTS}reset: { hour: 1e400 }\n`, ['is not a safe finite number']],
     ['a key twice', `${EVENTS}grace: 1h\ngrace: 2h\n`, ['demo.yaml:11:1 grace: stands twice']],
     ['a reserved key', `${EVENTS}__proto__: 1\n`, ['"__proto__" is a reserved word']],
+    [
+      'a board that no URL could name',
+      `${EVENTS}boards:\n  Lap_Times: { event: lap, aggregate: sum, windows: [daily] }\n`,
+      ['boards.Lap_Times: is not a name'],
+    ],
+    ['a type that no event could have', EVENTS.replace('lap:', 'Lap:'), ['events.Lap: is not a name']],
     ['two documents', `${EVENTS}---\na: 1\n`, ['multiple documents']],
     ['broken YAML', `${EVENTS}grace: [\n`, ['demo.yaml:11:1 the document: ']],
     ['an empty document', '# nothing\n', ['demo.yaml:1:1 the document: is empty']],

@@ -4,7 +4,7 @@ import { isTimeZone } from '../zone.js';
 import { jsonOf } from './document.js';
 import type { Entry, MapEntry } from './document.js';
 import type { EventReferences } from './event-types.js';
-import { NAME } from './reading.js';
+import { BOARD_NAME } from './reading.js';
 import type { Reading } from './reading.js';
 
 const MAX_BOARDS = 100;
@@ -56,7 +56,7 @@ export function readBoards(
   reset: Reset,
 ): Map<string, Board> {
   const boards = new Map<string, Board>();
-  for (const [name, item] of reading.named(entry, NAME, MAX_BOARDS)) {
+  for (const [name, item] of reading.named(entry, BOARD_NAME, MAX_BOARDS)) {
     const map = reading.map(item, KEYS);
     const board = map === null ? null : readBoard(reading, name, map, events, reset);
     if (board !== null) boards.set(name, board);

@@ -1,7 +1,7 @@
 import type { EventReward, EventType } from '../port.js';
 import type { Entry, MapEntry } from './document.js';
 import type { EventReferences } from './event-types.js';
-import { FIELD, NAME } from './reading.js';
+import { NAME } from './reading.js';
 import type { Reading } from './reading.js';
 
 const MAX_REWARDS = 100;
@@ -64,7 +64,7 @@ function readOnce(
   if (entry === null) return null;
   const text = entry.kind === 'scalar' && typeof entry.value === 'string' ? entry.value : '';
   const [, causeName, field, item] = ONCE.exec(text) ?? [];
-  if (causeName === undefined || field === undefined || !FIELD.test(field)) {
+  if (causeName === undefined || field === undefined) {
     return reading.refuse(
       entry,
       'must be a word and a payload field, such as `boss:{bossId}:{item}` or `drop:{dropId}`',

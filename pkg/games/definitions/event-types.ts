@@ -2,7 +2,7 @@ import type { JsonObject, JsonValue } from '../../contract/event.js';
 import type { EventType } from '../port.js';
 import type { Entry, MapEntry } from './document.js';
 import { readPayloadSchema } from './payload-schema.js';
-import { FIELD } from './reading.js';
+import { EVENT_TYPE_NAME } from './reading.js';
 import type { Reading } from './reading.js';
 
 const MAX_EVENT_TYPES = 200;
@@ -14,7 +14,7 @@ export type EventTypes = ReadonlyMap<string, EventType | null>;
 
 export function readEventTypes(reading: Reading, entry: Entry | null): EventTypes {
   const types = new Map<string, EventType | null>();
-  for (const [name, type] of reading.named(entry ?? undefined, FIELD, MAX_EVENT_TYPES)) {
+  for (const [name, type] of reading.named(entry ?? undefined, EVENT_TYPE_NAME, MAX_EVENT_TYPES)) {
     types.set(name, readEventType(reading, name, type));
   }
   return types;

@@ -1,10 +1,11 @@
 import type { Entry, ListEntry, MapEntry } from './document.js';
 import type { FaultList } from './faults.js';
 
-/** Names of games, boards, seasons, metrics and items: they become keys, URLs and labels. */
+/** Names of seasons, metrics and items: they become keys and labels. */
 export const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
-/** Names of event types and payload fields, as game code writes them. */
-export const FIELD = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/;
+/** Names of boards and event types are part of the HTTP contract (api/openapi.yaml), whose patterns these are. */
+export const BOARD_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;
+export const EVENT_TYPE_NAME = /^[a-z][a-z0-9_.-]{0,63}$/;
 
 const quoted = (words: readonly string[]): string => words.map((word) => `\`${word}\``).join(', ');
 
