@@ -1,0 +1,102 @@
+import pg from 'pg';
+import { LANE_COUNT, laneOf } from '../kernel/lanes.js';
+import type { Random } from '../kernel/random.js';
+import type { RoleName } from '../kernel/roles.js';
+
+/**
+ * Which lanes a member of a role may read. A lane is a session-level advisory lock on a connection of its own, so the
+ * lanes of a killed process are free as soon as the server notices that its connection is gone.
+ */
+export interface LaneLease {
+  readonly lanes: readonly number[];
+  /** Aborts when the connection is lost: somebody else may hold the lanes now. */
+  readonly lost: AbortSignal;
+  /** Takes free lanes up to a fair share, gives back what is above it. Call it between batches only. */
+  rebalance(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Beside the lanes' locks: each member holds it shared, so that members can be counted. */
+const MEMBER = 1_000_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+const QUERY_TIMEOUT_MS = 5_000;
+
+/** The first key of a role's advisory locks; the second is the lane. */
+const lockClass = (role: RoleName): number => laneOf('fairtally.bus', role, 0x7fffffff);
+
+const HELD = `
+  SELECT objid::bigint AS id, pid = pg_backend_pid() AS mine FROM pg_locks
+   WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND classid = $1::bigint::oid
+     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+
+/**
+ * Joins a role. The URL must lead to the server itself or a pooler in session mode: advisory locks live in the session.
+ *
+ * @throws whatever `pg` throws when the server cannot be reached
+ */
+export async function openLease(url: string, role: RoleName, random: Random): Promise<LaneLease> {
+  const lost = new AbortController();
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
+    keepAlive: true,
+    application_name: `fairtally lease ${role}`,
+  });
+  const lose = (): void => lost.abort();
+  client.on('error', lose);
+  client.on('end', lose);
+  const close = async (): Promise<void> => {
+    lose();
+    await client.end().catch(() => undefined); // the connection is gone either way, and with it the locks
+  };
+  try {
+    await client.connect();
+    await client.query('SELECT pg_advisory_lock_shared($1::int, $2::int)', [lockClass(role), MEMBER]);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  let lanes: readonly number[] = [];
+  return {
+    get lanes() {
+      return lanes;
+    },
+    lost: lost.signal,
+    rebalance: async () => {
+      lanes = await rebalanced(client, lockClass(role), lanes, random);
+    },
+    close,
+  };
+}
+
+async function rebalanced(
+  client: pg.Client,
+  lockClass: number,
+  own: readonly number[],
+  random: Random,
+): Promise<number[]> {
+  const held = await client.query<{ id: string; mine: boolean }>(HELD, [lockClass]);
+  const members = held.rows.filter((row) => Number(row.id) === MEMBER).length;
+  const share = Math.ceil(LANE_COUNT / Math.max(1, members));
+  if (own.length > share) {
+    await client.query('SELECT pg_advisory_unlock($1::int, lane) FROM unnest($2::int[]) AS lane', [
+      lockClass,
+      own.slice(share),
+    ]);
+    return own.slice(0, share);
+  }
+  const taken = new Set(held.rows.map((row) => Number(row.id)));
+  const free = startingAt(Math.floor(random.unit() * LANE_COUNT)).filter((lane) => !taken.has(lane));
+  const wanted = free.slice(0, share - own.length);
+  if (wanted.length === 0) return [...own];
+  const tried = await client.query<{ lane: number; won: boolean }>(
+    'SELECT lane, pg_try_advisory_lock($1::int, lane) AS won FROM unnest($2::int[]) AS lane',
+    [lockClass, wanted],
+  );
+  return [...own, ...tried.rows.filter((row) => row.won).map((row) => row.lane)];
+}
+
+/** All lanes from one on: members that join together do not grasp for the same ones. */
+const startingAt = (first: number): number[] =>
+  Array.from({ length: LANE_COUNT }, (_, i) => (first + i) % LANE_COUNT);

@@ -1,0 +1,93 @@
+import type { RoleName } from '../kernel/roles.js';
+import type { Database } from '../postgres/port.js';
+import { backoffMs, type BackoffRule } from './backoff.js';
+import { deliver, type DeliveryPolicy } from './deliver.js';
+import { openLease, type LaneLease } from './postgres-lease.js';
+import { ensureCursors, moveCursors, readBatch, settledPositions, trimLog } from './postgres-log.js';
+import type { BatchHandler, Subscription } from './port.js';
+import type { Wakeup } from './wakeup.js';
+
+export interface SubscriptionOptions extends DeliveryPolicy {
+  readonly db: Database;
+  readonly url: string;
+  readonly role: RoleName;
+  readonly handler: BatchHandler;
+  readonly wakeup: Wakeup;
+  /** Roles whose copies are kept until they have read them. */
+  readonly roles: readonly RoleName[];
+  readonly batchMax: number;
+  readonly rebalanceMs: number;
+  readonly keepMs: number;
+  readonly trimEveryMs: number;
+}
+
+const IDLE: { readonly firstMs: number; readonly lastMs: number } = { firstMs: 2, lastMs: 50 };
+const REJOIN: BackoffRule = { baseMs: 50, capMs: 2_000 };
+const TRIM_PER_LANE = 1_000;
+
+/** One member of a role: joins, works, and joins again by itself when the server was away. */
+export function startSubscription(options: SubscriptionOptions): Subscription {
+  const closing = new AbortController();
+  const ended = stayJoined(options, closing.signal);
+  return {
+    close: () => {
+      closing.abort();
+      return ended;
+    },
+  };
+}
+
+async function stayJoined(options: SubscriptionOptions, closing: AbortSignal): Promise<void> {
+  const { db, url, role, clock, random, logger } = options;
+  for (let failures = 0; !closing.aborted;) {
+    try {
+      await ensureCursors(db, role);
+      const lease = await openLease(url, role, random);
+      try {
+        await lease.rebalance();
+        failures = 0;
+        await work(lease, options, closing);
+      } finally {
+        await lease.close();
+      }
+    } catch (error) {
+      logger.warn({ role, err: error }, 'the log cannot be read: the role joins again');
+    }
+    failures += 1;
+    if (!closing.aborted) await clock.sleep(backoffMs(REJOIN, failures, random), closing);
+  }
+}
+
+/** Batch after batch until the lease is lost or the subscription closes. Rejects when the server is away. */
+async function work(lease: LaneLease, options: SubscriptionOptions, closing: AbortSignal): Promise<void> {
+  const { db, role, clock, wakeup, batchMax, rebalanceMs, trimEveryMs } = options;
+  const signal = AbortSignal.any([closing, lease.lost]);
+  let idleMs = IDLE.firstMs;
+  let rebalanceAtMs = clock.monotonicMs() + rebalanceMs;
+  let trimAtMs = clock.monotonicMs() + trimEveryMs * options.random.unit();
+  while (!signal.aborted) {
+    const nowMs = clock.monotonicMs();
+    if (nowMs >= rebalanceAtMs) {
+      await lease.rebalance();
+      rebalanceAtMs = nowMs + rebalanceMs;
+    }
+    if (nowMs >= trimAtMs) {
+      await trimLog(db, options.roles, options.keepMs, TRIM_PER_LANE);
+      trimAtMs = nowMs + trimEveryMs;
+    }
+    const seen = wakeup.count;
+    const entries = lease.lanes.length === 0 ? [] : await readBatch(db, role, lease.lanes, batchMax);
+    if (entries.length === 0) {
+      await wakeup.wait(seen, idleMs, clock, signal);
+      idleMs = Math.min(IDLE.lastMs, idleMs * 2);
+      continue;
+    }
+    idleMs = IDLE.firstMs;
+    // Between the read and here the lease may be lost: then the new holder has these messages.
+    if (lease.lost.aborted) return;
+    const deliveries = entries.map((entry) => entry.delivery);
+    const settled = await deliver(deliveries, options.handler, { ...options, signal });
+    if (lease.lost.aborted) return;
+    await moveCursors(db, role, settledPositions(entries, settled));
+  }
+}

@@ -1,0 +1,97 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+/** Stands between a client and a real server on this machine, and fails the way networks fail. */
+export interface TcpProxy {
+  readonly port: number;
+  /** Breaks every connection and refuses new ones. */
+  down(): Promise<void>;
+  up(): Promise<void>;
+  /** Breaks every connection now; new ones are served. */
+  cutAll(): void;
+  /**
+   * Breaks the connection on which a client next sends bytes that contain `text`: `sent` right after the server got them,
+   * `answered` after the server answered, without the client seeing the answer. Resolves once it is cut.
+   */
+  cutAfter(text: string, when: 'sent' | 'answered'): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Cut {
+  readonly text: Buffer;
+  readonly when: 'sent' | 'answered';
+  readonly done: () => void;
+}
+
+export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
+  const pairs = new Set<() => void>();
+  const cuts = new Set<Cut>();
+  let server: Server | null = null;
+  let port = 0;
+
+  const serve = (client: Socket): void => {
+    const target = connect(targetPort, '127.0.0.1');
+    const destroy = (): void => {
+      pairs.delete(destroy);
+      client.destroy();
+      target.destroy();
+    };
+    pairs.add(destroy);
+    let armed: Cut | null = null;
+    client.on('data', (chunk: Buffer) => {
+      const cut = [...cuts].find(({ text }) => chunk.includes(text)) ?? null;
+      if (cut === null) return void target.write(chunk);
+      cuts.delete(cut);
+      if (cut.when === 'answered') armed = cut;
+      target.write(chunk, () => {
+        if (cut.when === 'answered') return;
+        destroy();
+        cut.done();
+      });
+    });
+    target.on('data', (chunk: Buffer) => {
+      if (armed === null) return void client.write(chunk);
+      destroy();
+      armed.done();
+    });
+    for (const socket of [client, target]) {
+      socket.on('error', destroy);
+      socket.on('close', destroy);
+    }
+  };
+
+  const cutAll = (): void => {
+    for (const destroy of [...pairs]) destroy();
+  };
+  const up = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      server = createServer(serve);
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', () => {
+        const address = server?.address();
+        if (typeof address === 'object' && address !== null && address !== undefined) port = address.port;
+        resolve();
+      });
+    });
+  const down = async (): Promise<void> => {
+    const current = server;
+    server = null;
+    if (current === null) return;
+    const closed = new Promise((resolve) => current.close(resolve));
+    cutAll();
+    await closed;
+  };
+  await up();
+  return {
+    get port() {
+      return port;
+    },
+    up,
+    down,
+    cutAll,
+    cutAfter: (text, when) =>
+      new Promise((done) => {
+        cuts.add({ text: Buffer.from(text), when, done });
+      }),
+    close: down,
+  };
+}
