@@ -148,7 +148,7 @@ function observe(
     value = (event.tsMs - lastTsMs) / 1000;
     lastTsMs = event.tsMs;
   }
-  const judged = transformed(metric.transform, value);
+  const judged = transformed(metric, value);
   const after = { ...addSample(before, judged), lastTsMs };
   if (!Number.isFinite(after.m2))
     throw new PoisonError('not_finite', `metric ${metric.name}: the value overflows its baseline`);

@@ -50,16 +50,25 @@ test('a rule of one side does not see the other', () => {
   expect(judge({ ...PLAIN, side: 'low' }, ten, -1e6).kind).toBe('suspicious');
 });
 
+const LOG = { transform: 'log', value: { field: 'deltaXp' } } as const;
+
 test('the log transform is defined for every number, keeps order and sign, and never overflows', () => {
   const number = fc.double({ noNaN: true, noDefaultInfinity: true });
   fc.assert(
     fc.property(number, number, (a, b) => {
-      const [x, y] = [transformed('log', a), transformed('log', b)];
+      const [x, y] = [transformed(LOG, a), transformed(LOG, b)];
       expect(Number.isFinite(x)).toBe(true);
       expect(Math.sign(x) === Math.sign(a)).toBe(true);
       if (a < b) expect(x).toBeLessThanOrEqual(y);
     }),
   );
-  expect(transformed('log', 0)).toBe(0);
-  expect(transformed('none', -12.5)).toBe(-12.5);
+  expect(transformed(LOG, 0)).toBe(0);
+});
+
+test('without a transform a value is judged as sent', () => {
+  expect(transformed({ ...LOG, transform: 'none' }, -12.5)).toBe(-12.5);
+});
+
+test('the logarithm of the time between events is taken in milliseconds', () => {
+  expect(transformed({ transform: 'log', value: { sincePrevious: true } }, 1.5)).toBe(Math.log1p(1_500));
 });

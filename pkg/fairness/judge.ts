@@ -45,7 +45,11 @@ function isBeyond(rule: Rule, z: number): boolean {
 
 /**
  * The value as the rule sees it. `log` is sign(x) ln(1 + |x|): like a logarithm for great values, but defined for every
- * number, so that a kill in 0 ms is an extreme value and not one that escapes judgement. Monotone, 0 stays 0.
+ * number, so that a kill in 0 ms is an extreme value and not one that escapes judgement. Monotone, 0 stays 0. The time
+ * between events enters it in milliseconds, the resolution of `ts`, because ln(1 + x) is flat below 1.
  */
-export const transformed = (transform: FairnessMetric['transform'], value: number): number =>
-  transform === 'log' ? Math.sign(value) * Math.log1p(Math.abs(value)) : value;
+export function transformed(metric: Pick<FairnessMetric, 'transform' | 'value'>, value: number): number {
+  if (metric.transform === 'none') return value;
+  const x = 'sincePrevious' in metric.value ? value * 1000 : value;
+  return Math.sign(x) * Math.log1p(Math.abs(x));
+}
