@@ -1,0 +1,48 @@
+import type { RateDecision, RateRule } from '../admission/port.js';
+import { problemKind, problemOf, type ProblemCode, type ProblemExtras } from '../contract/problem.js';
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** What is written to the client. */
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly headers: Headers;
+  /** null for success. */
+  readonly code: ProblemCode | null;
+}
+
+/** A request refused as a whole, before it has an answer's form. */
+export interface Refusal {
+  readonly ok: false;
+  readonly code: ProblemCode;
+  readonly extras?: ProblemExtras;
+  readonly headers?: Headers;
+}
+
+export const refuse = (code: ProblemCode, extras: ProblemExtras = {}, headers: Headers = {}): Refusal => ({
+  ok: false,
+  code,
+  extras,
+  headers,
+});
+
+/** RFC 9110 wants a 401 to say how to do better. */
+const CHALLENGE: Headers = { 'WWW-Authenticate': 'HMAC-SHA256 version="v1"' };
+
+export function problemAnswer({ code, extras, headers = {} }: Refusal, requestId: string): Answer {
+  const { status } = problemKind(code);
+  const body = JSON.stringify(problemOf(code, requestId, extras));
+  return { status, body, code, headers: status === 401 ? { ...CHALLENGE, ...headers } : headers };
+}
+
+/** `Retry-After` in whole seconds, never earlier than asked and never 0. */
+export const retryAfter = (seconds: number): Headers => ({
+  'Retry-After': String(Math.max(1, Math.ceil(seconds))),
+});
+
+/** The two fields of draft-ietf-httpapi-ratelimit-headers, for the budget called `name`. */
+export const rateHeaders = (name: string, decision: RateDecision, rule: RateRule): Headers => ({
+  RateLimit: `"${name}";r=${String(decision.remaining)};t=${String(Math.ceil(decision.resetSeconds))}`,
+  'RateLimit-Policy': `"${name}";q=${String(rule.burst)};w=${String(Math.ceil(rule.burst / rule.rate))}`,
+});

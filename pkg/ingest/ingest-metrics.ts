@@ -1,0 +1,69 @@
+import type { Counter, Gauge, Histogram, Metrics } from '../runtime/port.js';
+
+/** Client builds that get a label of their own; the later ones share `other`, so that no client can make labels without end. */
+const BUILDS_MAX = 50;
+const BUILD = /^[A-Za-z0-9._+-]{1,32}$/;
+
+const ACK_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** What the way in counts. */
+export class IngestMetrics {
+  readonly #builds = new Set<string>();
+  readonly #accepted: Counter;
+  readonly #duplicate: Counter;
+  readonly #conflict: Counter;
+  readonly #rejected: Counter;
+  readonly #refused: Counter;
+  readonly acknowledged: Histogram;
+  readonly inFlight: Gauge;
+
+  constructor(metrics: Metrics) {
+    const byBuild = ['game', 'build'];
+    this.#accepted = metrics.counter('ingest_accepted_total', 'Events published', byBuild);
+    this.#duplicate = metrics.counter(
+      'ingest_duplicate_total',
+      'Events known to be published before',
+      byBuild,
+    );
+    this.#conflict = metrics.counter(
+      'ingest_conflict_total',
+      'Events with a known id and other content',
+      byBuild,
+    );
+    this.#rejected = metrics.counter('ingest_rejected_total', 'Events refused', ['game', 'build', 'reason']);
+    this.#refused = metrics.counter('ingest_requests_refused_total', 'Requests refused as a whole', [
+      'reason',
+    ]);
+    this.acknowledged = metrics.histogram(
+      'ingest_acknowledged_seconds',
+      'From headers to 202',
+      ACK_BUCKETS_SECONDS,
+    );
+    this.inFlight = metrics.gauge('ingest_in_flight_requests', 'Requests in hand');
+  }
+
+  taken(game: string, build: string | undefined, counts: { accepted: number; duplicates: number }): void {
+    const labels = { game, build: this.#label(build) };
+    if (counts.accepted > 0) this.#accepted.inc(labels, counts.accepted);
+    if (counts.duplicates > 0) this.#duplicate.inc(labels, counts.duplicates);
+  }
+
+  rejected(game: string, build: string | undefined, reason: string): void {
+    const labels = { game, build: this.#label(build) };
+    if (reason === 'event_id_conflict') this.#conflict.inc(labels);
+    this.#rejected.inc({ ...labels, reason });
+  }
+
+  /** `reason` is a problem code. */
+  refused(reason: string): void {
+    this.#refused.inc({ reason });
+  }
+
+  #label(build: string | undefined): string {
+    if (build === undefined) return 'none';
+    if (this.#builds.has(build)) return build;
+    if (this.#builds.size >= BUILDS_MAX || !BUILD.test(build)) return 'other';
+    this.#builds.add(build);
+    return build;
+  }
+}

@@ -1,0 +1,132 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { acceptedRequestId, PROBLEM_CONTENT_TYPE } from '../contract/problem.js';
+import type { Clock } from '../kernel/clock.js';
+import { Accepter, failureOf } from './accept.js';
+import { problemAnswer, type Answer } from './answer.js';
+import { IngestMetrics } from './ingest-metrics.js';
+import type { IngestDeps } from './port.js';
+import type { Posted, Route } from './parse-request.js';
+import { declaredLength, Hold, InFlight } from './read-body.js';
+import { Receiver } from './receive.js';
+
+export type IngestListener = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+const ROUTES: Readonly<Record<string, Route>> = {
+  '/v1/events': 'single',
+  '/events': 'single',
+  '/v1/events/batch': 'batch',
+};
+
+/** An unread rest of a body up to this size is read and thrown away to keep the connection; beyond it the connection ends. */
+const DISCARD_MAX_BYTES = 64 * 1024;
+
+/** How long a client that still sends is borne, so that it meets our answer before the end of the connection. */
+const LINGER_MS = 500;
+
+/**
+ * The way in for events, on bare node:http. Answers false to what is not its business, having touched nothing, so that the
+ * caller can hand the request on.
+ */
+export function createIngestListener(deps: IngestDeps): IngestListener {
+  const inFlight = new InFlight();
+  const metrics = new IngestMetrics(deps.metrics);
+  const receiver = new Receiver(deps, inFlight);
+  const accepter = new Accepter(deps, metrics);
+  const nextRequestId = requestIds(deps);
+
+  const answerTo = async (request: IncomingMessage, posted: Posted): Promise<Answer> => {
+    try {
+      const received = await receiver.receive(request, posted.hold);
+      const result = received.ok ? await accepter.accept(received, posted) : received;
+      return 'ok' in result ? problemAnswer(result, posted.requestId) : result;
+    } catch (error) {
+      const failure = failureOf(error);
+      const { requestId } = posted;
+      deps.logger.error({ err: error, requestId, code: failure.code }, 'events could not be taken');
+      return problemAnswer(failure, requestId);
+    }
+  };
+
+  const serve = async (request: IncomingMessage, response: ServerResponse, route: Route): Promise<void> => {
+    const startedMs = deps.clock.monotonicMs();
+    const { 'x-request-id': sentId, traceparent } = request.headers;
+    const requestId = acceptedRequestId(sentId) ?? nextRequestId();
+    const trace = typeof traceparent === 'string' ? traceparent : undefined;
+    const hold = new Hold(inFlight);
+    metrics.inFlight.set((inFlight.requests += 1));
+    try {
+      const answer = await answerTo(request, { route, requestId, traceparent: trace, hold });
+      if (answer.code !== null) metrics.refused(answer.code);
+      const cors = corsHeaders(request, deps.corsOrigins);
+      await send(request, response, answer, { ...cors, 'X-Request-Id': requestId }, deps.clock);
+      if (answer.status === 202) metrics.acknowledged.observe((deps.clock.monotonicMs() - startedMs) / 1000);
+    } finally {
+      hold.release();
+      metrics.inFlight.set((inFlight.requests -= 1));
+    }
+  };
+
+  return (request, response) => {
+    const route = request.method === 'POST' ? routeOf(request.url ?? '') : undefined;
+    if (route === undefined) return false;
+    serve(request, response, route).catch((error: unknown) => {
+      deps.logger.error({ err: error }, 'an answer could not be written');
+      response.destroy();
+    });
+    return true;
+  };
+}
+
+function routeOf(url: string): Route | undefined {
+  const query = url.indexOf('?');
+  const path = query === -1 ? url : url.slice(0, query);
+  return Object.hasOwn(ROUTES, path) ? ROUTES[path] : undefined;
+}
+
+/** Unique over processes by its random beginning, cheap by its counter. */
+function requestIds({ random }: IngestDeps): () => string {
+  const process = random.bytes(9).toString('base64url');
+  let count = 0;
+  return () => `${process}-${(count += 1).toString(36)}`;
+}
+
+function corsHeaders(request: IncomingMessage, origins: readonly string[]): Record<string, string> {
+  const { origin } = request.headers;
+  if (origin === undefined || origins.length === 0) return {};
+  if (!origins.includes('*') && !origins.includes(origin)) return { Vary: 'Origin' };
+  return {
+    'Access-Control-Allow-Origin': origin,
+    'Access-Control-Expose-Headers':
+      'Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Idempotent-Replayed',
+    Vary: 'Origin',
+  };
+}
+
+async function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, body, headers }: Answer,
+  more: Record<string, string>,
+  clock: Clock,
+): Promise<void> {
+  if (response.destroyed) return;
+  const isCut = !request.complete && (declaredLength(request) ?? Infinity) > DISCARD_MAX_BYTES;
+  response.writeHead(status, {
+    'Content-Type': status < 400 ? 'application/json' : PROBLEM_CONTENT_TYPE,
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...headers,
+    ...more,
+    ...(isCut ? { Connection: 'close' } : {}),
+  });
+  if (!isCut) {
+    response.end(body);
+    return;
+  }
+  // A connection closed with unread bytes is reset, and a reset may overtake the answer: read on for a moment.
+  response.write(body);
+  request.resume();
+  await Promise.race([clock.sleep(LINGER_MS), new Promise((resolve) => request.once('close', resolve))]);
+  response.end();
+}

@@ -1,0 +1,106 @@
+import type { BusMessage } from '../bus/port.js';
+import { encodeEvent, type AdmittedEvent } from '../contract/event.js';
+import { messageIdOf } from '../contract/identity.js';
+import { problemKind, type ProblemCode } from '../contract/problem.js';
+import { Deadlines } from './deadlines.js';
+import { judgeEvent, type Admission, type Rejection } from './judge-event.js';
+import type { IngestDeps } from './port.js';
+import { RecentEvents } from './recent-events.js';
+import type { JsonRead } from './strict-json.js';
+
+/** What became of one event; `index` is its place in the request. */
+export type EventResult =
+  | { readonly index: number; readonly status: 'accepted' | 'duplicate'; readonly eventId: string }
+  | {
+      readonly index: number;
+      readonly status: 'rejected';
+      readonly eventId?: string;
+      readonly code: ProblemCode;
+      readonly pointer?: string;
+      readonly retryable: boolean;
+    };
+
+/** Judges the events of a request and publishes the new ones, all at once. */
+export class Publisher {
+  readonly #bus: IngestDeps['bus'];
+  readonly #maxEventBytes: number;
+  readonly #recent: RecentEvents;
+  readonly #deadlines: Deadlines;
+
+  constructor({ bus, limits, clock }: IngestDeps) {
+    this.#bus = bus;
+    this.#maxEventBytes = limits.maxEventBytes;
+    this.#recent = new RecentEvents(limits.recentEvents);
+    this.#deadlines = new Deadlines('the bus', limits.publishTimeoutMs, clock);
+  }
+
+  /** Rejects as the bus does, or with OutageError after its time: then no event of the request is remembered. */
+  async publish(items: readonly JsonRead[], admission: Admission): Promise<EventResult[]> {
+    const results: EventResult[] = [];
+    const messages: BusMessage[] = [];
+    const fresh: AdmittedEvent[] = [];
+    const seen = items.length > 1 ? new Map<string, string>() : null;
+    for (let index = 0; index < items.length; index += 1) {
+      const item = items[index] as JsonRead;
+      const judged = item.ok ? judgeEvent(item.value, admission) : item;
+      if (!judged.ok) {
+        results.push(rejected(index, judged));
+        continue;
+      }
+      const { event } = judged;
+      const known = this.#recent.contentOf(event.identity) ?? seen?.get(event.identity);
+      if (known !== undefined) {
+        results.push(
+          known === event.contentHash ? took(index, 'duplicate', event.id) : conflict(index, event.id),
+        );
+        continue;
+      }
+      const body = encodeEvent(event);
+      if (this.#isTooLarge(body)) {
+        results.push(rejected(index, { ok: false, code: 'event_too_large', eventId: event.id }));
+        continue;
+      }
+      seen?.set(event.identity, event.contentHash);
+      fresh.push(event);
+      messages.push(messageOf(event, body));
+      results.push(took(index, 'accepted', event.id));
+    }
+    if (messages.length > 0) {
+      await this.#deadlines.within(this.#bus.publish(messages));
+      for (const { identity, contentHash } of fresh) this.#recent.remember(identity, contentHash);
+    }
+    return results;
+  }
+
+  /** No UTF-16 unit takes more than three bytes, so most bodies need not be measured. */
+  #isTooLarge(body: string): boolean {
+    return body.length * 3 > this.#maxEventBytes && Buffer.byteLength(body) > this.#maxEventBytes;
+  }
+}
+
+const messageOf = ({ gameId, playerId, identity, contentHash }: AdmittedEvent, body: string): BusMessage => ({
+  gameId,
+  playerId,
+  messageId: messageIdOf(identity, contentHash, 0),
+  body,
+});
+
+const took = (index: number, status: 'accepted' | 'duplicate', eventId: string): EventResult => ({
+  index,
+  status,
+  eventId,
+});
+
+const conflict = (index: number, eventId: string): EventResult =>
+  rejected(index, { ok: false, code: 'event_id_conflict', pointer: '/id', eventId });
+
+function rejected(index: number, { code, pointer, eventId }: Rejection): EventResult {
+  return {
+    index,
+    status: 'rejected',
+    ...(eventId === undefined ? {} : { eventId }),
+    code,
+    ...(pointer === undefined || pointer === '' ? {} : { pointer }),
+    retryable: problemKind(code).retryable ?? false,
+  };
+}

@@ -1,0 +1,134 @@
+import type { IncomingMessage } from 'node:http';
+import { isRequestTarget } from '../signing/canonical.js';
+import {
+  canonicalOf,
+  checkTime,
+  readSignedHeaders,
+  verifyMac,
+  verifyPlainMac,
+  type SignedHeaders,
+} from '../signing/verify.js';
+import { rateHeaders, refuse, retryAfter, type Refusal } from './answer.js';
+import { budgetKey } from './client-address.js';
+import { Credentials, DUMMY_SECRET, type Caller } from './credentials.js';
+import { readMediaType, type MediaType } from './decode-body.js';
+import { publicLimits } from './limits.js';
+import type { IngestDeps } from './port.js';
+import { declaredLength, readBody, type Body, type Hold, type InFlight } from './read-body.js';
+
+/** A request whose sender is known and whose bytes are theirs. */
+export interface Received {
+  readonly ok: true;
+  readonly caller: Caller;
+  readonly headers: SignedHeaders;
+  /** As it was signed: with the prefix that a proxy stripped. */
+  readonly target: string;
+  readonly media: MediaType;
+  readonly body: Body;
+  /** When the headers arrived. */
+  readonly nowMs: number;
+}
+
+/** The first half of the way in: from an open request to a verified one. Knows nothing of events. */
+export class Receiver {
+  readonly #deps: IngestDeps;
+  readonly #inFlight: InFlight;
+  readonly #credentials: Credentials;
+
+  constructor(deps: IngestDeps, inFlight: InFlight) {
+    this.#deps = deps;
+    this.#inFlight = inFlight;
+    this.#credentials = new Credentials(deps.keyRing, deps.limits.sessionSecrets);
+  }
+
+  /** The order is the law of docs/signing.md: what costs least and needs no secret comes first. */
+  async receive(request: IncomingMessage, hold: Hold): Promise<Received | Refusal> {
+    const nowMs = this.#deps.clock.now();
+    if (this.#isBusy(request, hold)) return refuse('overloaded', {}, this.#soon());
+    const overBudget = await this.#payAddress(request);
+    if (overBudget !== null) return overBudget;
+    const read = readSignedHeaders(request.headersDistinct);
+    if (!read.ok) return refuse(read.code);
+    const { headers } = read;
+    const target = this.#deps.signedPathPrefix + (request.url ?? '');
+    if (!isRequestTarget(target)) return refuse('invalid_signature');
+    if (checkTime(headers, nowMs) !== 'ok') {
+      return refuse('timestamp_out_of_tolerance', { serverTime: Math.floor(nowMs / 1000) });
+    }
+    const isSession = headers.keyId.startsWith('ps1.');
+    if (isSession && !this.#credentials.sessionsAreKnown())
+      return refuse('sessions_unavailable', {}, this.#soon());
+    const caller = this.#credentials.find(headers.keyId);
+    const media = readMediaType(request.headers['content-type']);
+    if (media === null) return refuse('unsupported_media_type');
+    const { limits } = this.#deps;
+    if ((declaredLength(request) ?? 0) > limits.maxBodyBytes) return this.#tooLarge();
+    const body = await readBody(request, limits, hold);
+    if (!body.ok) {
+      if (body.code === 'overloaded') return refuse('overloaded', {}, this.#soon());
+      return body.code === 'body_too_large' ? this.#tooLarge() : refuse(body.code);
+    }
+    const line = { method: request.method ?? '', target };
+    return this.#verify({ line, headers, body, caller, media, nowMs });
+  }
+
+  #verify(signed: Signed): Received | Refusal {
+    const { line, headers, body, caller, media, nowMs } = signed;
+    const secret = caller?.secret ?? DUMMY_SECRET;
+    const isRight =
+      headers.scheme === 'v1'
+        ? verifyMac(line, headers, body.sha256Hex, secret)
+        : verifyPlainMac(headers, body.bytes, secret);
+    const isAllowed =
+      isRight &&
+      caller !== null &&
+      caller.schemes.has(headers.scheme) &&
+      this.#credentials.isUsable(caller, nowMs);
+    if (!isAllowed) {
+      const isShown = caller?.debug === true && headers.scheme === 'v1';
+      return refuse(
+        'invalid_signature',
+        isShown ? { canonical: canonicalOf(line, headers, body.sha256Hex) } : {},
+      );
+    }
+    this.#credentials.remember(caller);
+    if (!caller.scopes.has('ingest')) return refuse('scope_missing');
+    return { ok: true, caller, headers, target: line.target, media, body, nowMs };
+  }
+
+  #isBusy(request: IncomingMessage, hold: Hold): boolean {
+    const { maxInFlightRequests, maxInFlightBytes, maxBodyBytes } = this.#deps.limits;
+    if (this.#inFlight.requests > maxInFlightRequests) return true;
+    return !hold.fits(Math.min(declaredLength(request) ?? 0, maxBodyBytes), maxInFlightBytes);
+  }
+
+  /** null when it could pay. */
+  async #payAddress(request: IncomingMessage): Promise<Refusal | null> {
+    const rule = this.#deps.limits.addressRate;
+    if (rule === null) return null;
+    const key = `address:${budgetKey(this.#deps.clientAddress(request))}`;
+    const taken = this.#deps.addressLimiter.take(key, 1, rule);
+    const decision = taken instanceof Promise ? await taken : taken;
+    if (decision.allowed) return null;
+    const headers = { ...rateHeaders('address', decision, rule), ...retryAfter(decision.retryAfterSeconds) };
+    return refuse('rate_limited', {}, headers);
+  }
+
+  #tooLarge(): Refusal {
+    return refuse('body_too_large', { limits: publicLimits(this.#deps.limits) });
+  }
+
+  /** A little apart, so that those who were turned away together do not come back together. */
+  #soon(): Readonly<Record<string, string>> {
+    return retryAfter(1 + 2 * this.#deps.random.unit());
+  }
+}
+
+interface Signed {
+  readonly line: { readonly method: string; readonly target: string };
+  readonly headers: SignedHeaders;
+  readonly body: Body;
+  readonly caller: Caller | null;
+  readonly media: MediaType;
+  readonly nowMs: number;
+}
