@@ -20,22 +20,13 @@ const RECORD = /^([1-9][0-9]{0,9})-([0-9a-f]{16})$/;
  * come together both see each other, so never do two hold it. A record of a process that is gone, or whose id now
  * belongs to another process, is swept away; its name is unique, so nobody else's record can be hit.
  *
- * @throws FairtallyError `data_dir_locked`, which names the holder
+ * @throws FairtallyError `data_dir_locked`, which names the holder; `data_dir_unwritable`
  */
 export function lockDataDir(path: string): DataDir {
-  // As root, PostgreSQL runs as another user, who must be able to walk through but not to look around.
-  const isRoot = process.getuid?.() === 0;
-  mkdirSync(path, { recursive: true, mode: isRoot ? 0o711 : 0o700 });
   const folder = join(path, 'lock');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const own = `${String(process.pid)}-${processIdentity(process.pid) ?? ''}`;
   const record = join(folder, own);
-  try {
-    closeSync(openSync(record, 'wx', 0o600));
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error;
-    throw locked(path, process.pid, statSync(record).mtime);
-  }
+  putRecord(path, folder, record);
   for (const name of readdirSync(folder)) {
     if (name === own) continue;
     const holder = livingHolder(folder, name);
@@ -44,6 +35,23 @@ export function lockDataDir(path: string): DataDir {
     throw locked(path, holder.pid, holder.since);
   }
   return { path, release: () => rmSync(record, { force: true }) };
+}
+
+function putRecord(path: string, folder: string, record: string): void {
+  // As root, PostgreSQL runs as another user, who must be able to walk through but not to look around.
+  const isRoot = process.getuid?.() === 0;
+  try {
+    mkdirSync(path, { recursive: true, mode: isRoot ? 0o711 : 0o700 });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    closeSync(openSync(record, 'wx', 0o600));
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) throw locked(path, process.pid, statSync(record).mtime);
+    if (!hasCode(error, 'EACCES', 'EPERM', 'EROFS')) throw error;
+    const hint = 'run as the user who made it, or set DATA_DIR to another folder';
+    throw new FairtallyError('data_dir_unwritable', `this user cannot write to ${path}: ${hint}`, false, {
+      cause: error,
+    });
+  }
 }
 
 /** The living process that a record names; sweeps the record away when there is none. */

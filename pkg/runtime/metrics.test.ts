@@ -1,4 +1,6 @@
 import { expect, test } from '@jest/globals';
+import { systemClock } from '../kernel/clock.js';
+import { createHealth } from './health.js';
 import { createMetrics, startMetricsServer } from './metrics.js';
 
 test('counters, gauges and histograms appear in the text that Prometheus reads', async () => {
@@ -20,7 +22,12 @@ test('asking twice for one name gives the same instrument', async () => {
 });
 
 test('the server answers GET /metrics and nothing else', async () => {
-  const server = await startMetricsServer(createMetrics({ processMetrics: true }), '127.0.0.1', 0);
+  const server = await startMetricsServer(
+    createMetrics({ processMetrics: true }),
+    '127.0.0.1',
+    0,
+    createHealth(systemClock),
+  );
   const url = `http://127.0.0.1:${String(server.port)}`;
   const answer = await fetch(`${url}/metrics`);
   expect(answer.headers.get('content-type')).toContain('text/plain');

@@ -7,6 +7,7 @@ import {
   Histogram as PromHistogram,
   Registry,
 } from 'prom-client';
+import type { Health } from './health.js';
 import type { Metrics } from './port.js';
 
 /** The instruments of a process and their text form. */
@@ -48,6 +49,18 @@ export function createMetrics(options: { readonly processMetrics: boolean }): Me
   };
 }
 
+interface Page {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+}
+
+const jsonPage = (status: number, value: object): Page => ({
+  status,
+  type: 'application/json',
+  text: JSON.stringify(value),
+});
+
 export interface MetricsServer {
   readonly port: number;
   close(): Promise<void>;
@@ -57,7 +70,8 @@ const REQUEST_TIMEOUT_MS = 5_000;
 const CONNECTIONS_MAX = 32;
 
 /**
- * Serves GET /metrics on a port of its own (0: any free one).
+ * Serves GET /metrics, /healthz and /readyz on a port of its own (0: any free one): what an orchestrator asks, apart from
+ * the API that players reach.
  *
  * @throws the listener's error, such as EADDRINUSE
  */
@@ -65,16 +79,26 @@ export function startMetricsServer(
   metrics: MetricsRegistry,
   host: string,
   port: number,
+  health: Health,
 ): Promise<MetricsServer> {
+  const pages: Readonly<Record<string, () => Promise<Page>>> = {
+    '/metrics': async () => ({ status: 200, type: metrics.contentType, text: await metrics.render() }),
+    '/healthz': () => Promise.resolve(jsonPage(200, { status: 'ok' })),
+    '/readyz': async () => {
+      const readiness = await health.readiness();
+      return jsonPage(readiness.ready ? 200 : 503, readiness);
+    },
+  };
   const server = createServer(
     { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
     (req, res) => {
-      if (req.method !== 'GET' || req.url !== '/metrics') {
+      const page = req.method === 'GET' ? pages[req.url ?? ''] : undefined;
+      if (page === undefined) {
         res.writeHead(404).end();
         return;
       }
-      metrics.render().then(
-        (text) => res.writeHead(200, { 'content-type': metrics.contentType }).end(text),
+      page().then(
+        ({ status, type, text }) => res.writeHead(status, { 'content-type': type }).end(text),
         () => res.writeHead(500).end(), // the scraper sees it, and alerts on a failed scrape
       );
     },

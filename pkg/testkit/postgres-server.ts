@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findPostgresBinaries } from '../postgres/binaries.js';
-import { launchPostgres, unprivilegedUser } from '../postgres/unprivileged.js';
+import { launchAs, serverUser } from '../runtime/unprivileged.js';
 
 /** A real PostgreSQL for tests, on a free port of 127.0.0.1, in a folder of its own. */
 export interface PostgresServer {
@@ -43,13 +43,13 @@ export async function startPostgresServer(options: PostgresServerOptions = {}): 
   const folder = mkdtempSync(join(tmpdir(), 'fairtally-pg-'));
   const data = join(folder, 'data');
   mkdirSync(data, { mode: 0o700 });
-  if (process.getuid?.() === 0) {
-    const { uid, gid } = unprivilegedUser();
-    chownSync(folder, uid, gid);
-    chownSync(data, uid, gid);
+  const user = serverUser();
+  if (user !== null) {
+    chownSync(folder, user.uid, user.gid);
+    chownSync(data, user.uid, user.gid);
   }
   const program = (name: string): string => join(binaries.folder, name);
-  const init = launchPostgres(program('initdb'), ['--no-sync', '-A', 'trust', '-U', 'fairtally', '-E', 'UTF8', '--no-locale', '-D', data], [data]);
+  const init = launchAs(user, program('initdb'), ['--no-sync', '-A', 'trust', '-U', 'fairtally', '-E', 'UTF8', '--no-locale', '-D', data], [data]);
   const done = spawnSync(init.command, init.args, { encoding: 'utf8', cwd: '/', ...identity(init) });
   if (done.status !== 0) throw new Error(`initdb failed: ${done.stderr || String(done.error)}`);
 
@@ -58,7 +58,7 @@ export async function startPostgresServer(options: PostgresServerOptions = {}): 
   const start = async (): Promise<void> => {
     const settings = ['-h', '127.0.0.1', '-p', String(port), '-k', folder, '-c', 'max_connections=200', '-c', 'shared_buffers=64MB'];
     if (options.fsync !== true) settings.push('-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off');
-    const launch = launchPostgres(program('postgres'), ['-D', data, ...settings], [data]);
+    const launch = launchAs(user, program('postgres'), ['-D', data, ...settings], [data]);
     child = spawn(launch.command, launch.args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: '/', detached: true, ...identity(launch) });
     await isReady(child);
   };
