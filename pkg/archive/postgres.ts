@@ -10,13 +10,16 @@ const CREATE_ABSENT = `
    ORDER BY game_id COLLATE "C", player_id COLLATE "C"
   ON CONFLICT DO NOTHING`;
 
+/** One JSON value instead of a row per player: the driver reads it several times faster. No number in it passes 2^53. */
 const LOCK = `
-  SELECT p.game_id AS "gameId", p.player_id AS "playerId", p.first_seen_ms AS "firstSeenMs",
-         p.last_seen_ms AS "lastSeenMs", p.events
-    FROM player_profiles AS p
-    JOIN unnest($1::text[], $2::text[]) AS wanted (game_id, player_id) USING (game_id, player_id)
-   ORDER BY p.game_id, p.player_id
-     FOR UPDATE OF p`;
+  SELECT coalesce(json_agg(locked), '[]') AS players FROM (
+    SELECT p.game_id AS "gameId", p.player_id AS "playerId", p.first_seen_ms AS "firstSeenMs",
+           p.last_seen_ms AS "lastSeenMs", p.events
+      FROM player_profiles AS p
+      JOIN unnest($1::text[], $2::text[]) AS wanted (game_id, player_id) USING (game_id, player_id)
+     ORDER BY p.game_id, p.player_id
+       FOR UPDATE OF p
+  ) AS locked`;
 
 /** Creates the absent profiles of the events' players, locks all of them in key order and reads them. */
 export async function lockProfiles(sql: Sql, events: readonly RoleEvent[]): Promise<ArchiveState> {
@@ -24,8 +27,8 @@ export async function lockProfiles(sql: Sql, events: readonly RoleEvent[]): Prom
   if (players.size === 0) return new Map();
   const columns = keyColumns([...players.values()]);
   await sql.query(CREATE_ABSENT, columns);
-  const rows = await sql.query<Profile>(LOCK, columns);
-  return new Map(rows.map((row) => [playerRef(row), row]));
+  const [locked] = await sql.query<{ players: readonly Profile[] }>(LOCK, columns);
+  return new Map(locked?.players.map((profile) => [playerRef(profile), profile]));
 }
 
 const keyColumns = (players: readonly Player[]): readonly (readonly string[])[] => [

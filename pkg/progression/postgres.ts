@@ -21,13 +21,16 @@ const CREATE_ABSENT = `
    ORDER BY game_id COLLATE "C", player_id COLLATE "C"
   ON CONFLICT DO NOTHING`;
 
+/** One JSON value instead of a row per player: the driver reads it several times faster. No number in it passes 2^53. */
 const LOCK = `
-  SELECT p.game_id AS "gameId", p.player_id AS "playerId", p.total_xp AS "totalXp", p.level,
-         p.definition_version AS "definitionVersion", p.updated_at_ms AS "updatedAtMs"
-    FROM player_progress AS p
-    JOIN unnest($1::text[], $2::text[]) AS wanted (game_id, player_id) USING (game_id, player_id)
-   ORDER BY p.game_id, p.player_id
-     FOR UPDATE OF p`;
+  SELECT coalesce(json_agg(locked), '[]') AS players FROM (
+    SELECT p.game_id AS "gameId", p.player_id AS "playerId", p.total_xp AS "totalXp", p.level,
+           p.definition_version AS "definitionVersion", p.updated_at_ms AS "updatedAtMs"
+      FROM player_progress AS p
+      JOIN unnest($1::text[], $2::text[]) AS wanted (game_id, player_id) USING (game_id, player_id)
+     ORDER BY p.game_id, p.player_id
+       FOR UPDATE OF p
+  ) AS locked`;
 
 const STANDING_GRANTS = `
   SELECT r.game_id AS "gameId", r.player_id AS "playerId", r.grant_key AS "grantKey"
@@ -58,8 +61,8 @@ export async function loadProgression(
   if (wanted.size === 0) return { players: new Map(), granted: new Set() };
   const columns = keyColumns([...wanted.values()]);
   await sql.query(CREATE_ABSENT, columns);
-  const rows = await sql.query<ProgressRow>(LOCK, columns);
-  const players = await withDefinitions(rows, events, definitions);
+  const [locked] = await sql.query<{ players: readonly ProgressRow[] }>(LOCK, columns);
+  const players = await withDefinitions(locked?.players ?? [], events, definitions);
   const possible = foldProgression({ players, granted: new Set() }, events).grants;
   return { players, granted: await standingGrants(sql, possible) };
 }

@@ -28,17 +28,20 @@ const RECEIPTS = `
 
 const RECEIPT = `SELECT ${RECEIPT_COLUMNS} FROM receipts WHERE game_id = $1 AND receipt_id = $2`;
 
-/** `revoked_at` goes into the cursor as text: it has microseconds and a Date does not. */
+/** The cursor holds whole microseconds: a Date has only milliseconds. */
 const REVOKED = `
-  SELECT receipt_id AS "receiptId", revoked_at AS "revokedAt", revoked_at::text AS "revokedAtText" FROM receipts
+  SELECT receipt_id AS "receiptId", revoked_at AS "revokedAt",
+         (extract(epoch FROM revoked_at) * 1000000)::bigint AS "revokedAtUs"
+    FROM receipts
    WHERE game_id = $1 AND revoked_at IS NOT NULL
-     AND ($2::timestamptz IS NULL OR (revoked_at, receipt_id) > ($2, $3))
+     AND ($2::bigint IS NULL
+          OR (revoked_at, receipt_id) > (timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3))
    ORDER BY revoked_at, receipt_id LIMIT $4`;
 
 interface RevokedRow {
   readonly receiptId: string;
   readonly revokedAt: Date;
-  readonly revokedAtText: string;
+  readonly revokedAtUs: number;
 }
 
 const XP_HISTORY = `
@@ -50,7 +53,7 @@ const XP_HISTORY = `
 
 const TS_MS = /^-?\d{1,15}$/;
 const IDENTITY = /^[0-9a-f]{32}$/;
-const TIMESTAMP = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d(:\d\d)?$/;
+const MICROSECONDS = /^\d{1,16}$/;
 const RECEIPT_ID = /^[A-Za-z0-9_-]{22}$/;
 const GRANT_KEY = /^[^\0\p{Surrogate}]{1,512}$/u;
 
@@ -76,12 +79,12 @@ export function createProgressionReads(
     },
     revoked: async (gameId, page) => {
       checkLimit(page);
-      const [revokedAt, receiptId] = readCursor(page.cursor, [TIMESTAMP, RECEIPT_ID]) ?? [null, null];
-      const rows = await sql.query<RevokedRow>(REVOKED, [gameId, revokedAt, receiptId, page.limit + 1]);
+      const [revokedAtUs, receiptId] = readCursor(page.cursor, [MICROSECONDS, RECEIPT_ID]) ?? [null, null];
+      const rows = await sql.query<RevokedRow>(REVOKED, [gameId, revokedAtUs, receiptId, page.limit + 1]);
       return pageOf(
         rows,
         page.limit,
-        (row) => [row.revokedAtText, row.receiptId],
+        (row) => [String(row.revokedAtUs), row.receiptId],
         (row) => ({ receiptId: row.receiptId, revokedAtMs: row.revokedAt.getTime() }),
       );
     },
