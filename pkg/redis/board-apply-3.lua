@@ -18,8 +18,9 @@ if standing > epoch then return -2 end
 local subjects, known = {}, {}
 for i = 4, #ARGV, 4 do
   local hidden = ARGV[i + 2] == ''
-  if not tonumber(ARGV[i + 1]) or (not hidden and not tonumber(ARGV[i + 2])) or #ARGV[i + 3] ~= 15 then
-    return redis.error_reply('ERR revision and score are numbers, the time has 15 digits')
+  local isWhole = string.match(ARGV[i + 1], '^%d+$') and (hidden or string.match(ARGV[i + 2], '^-?%d+$'))
+  if not isWhole or not string.match(ARGV[i + 3], '^%d+$') or #ARGV[i + 3] ~= 15 then
+    return redis.error_reply('ERR revision and score are whole numbers, the time has 15 digits')
   end
   subjects[#subjects + 1] = ARGV[i]
 end
