@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import type { Clock } from '../../pkg/kernel/clock.js';
 import { FairtallyError } from '../../pkg/kernel/errors.js';
 import type { Logger } from '../../pkg/runtime/port.js';
+import { EXIT_CONFIG } from '../run-main.js';
 
 /** One process of the all-in-one. */
 export interface ChildPlan {
@@ -24,9 +25,6 @@ const RESTARTS_MAX = 20;
 const RESTART_DELAY_MS = 250;
 const STABLE_AFTER_MS = 60_000;
 
-/** The status a process exits with when its configuration is wrong: starting it again would not help. */
-export const EXIT_CONFIG = 78;
-
 /** Starts the processes of the all-in-one and starts again one that dies, so that a crash of one is not a crash of all. */
 export function supervise(plans: readonly ChildPlan[], clock: Clock, logger: Logger): Supervisor {
   const children = new Map<string, ChildProcess>();
@@ -38,7 +36,7 @@ export function supervise(plans: readonly ChildPlan[], clock: Clock, logger: Log
   const start = (plan: ChildPlan, restarts: number, onReady: () => void): void => {
     // The channel tells the child when this process is gone, even by SIGKILL: it then stops by itself.
     const child = fork(plan.script, {
-      env: { ...process.env, ...plan.env },
+      env: plan.env,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const startedAt = clock.monotonicMs();

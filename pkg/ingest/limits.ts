@@ -47,7 +47,9 @@ export const DEFAULT_INGEST_LIMITS: IngestLimits = {
 };
 
 /** As GET /v1/config and problems about size show them. */
-export const publicLimits = (limits: IngestLimits): Record<string, number> => ({
+export const publicLimits = (
+  limits: IngestLimits,
+): Record<'bodyBytes' | 'inflatedBytes' | 'batchEvents' | 'eventBytes' | 'depth', number> => ({
   bodyBytes: limits.maxBodyBytes,
   inflatedBytes: limits.maxDecodedBytes,
   batchEvents: limits.maxEvents,

@@ -326,6 +326,14 @@ export function readConfig(): Config {
   return result.config;
 }
 
+/** The environment of a child process: ours with some variables changed. */
+export const inheritedEnvironment = (
+  changes: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> => ({
+  ...(process.env as Record<string, string>),
+  ...changes,
+});
+
 const NOT_OURS = new Set(['PATH']);
 const WIDTH = 110;
 

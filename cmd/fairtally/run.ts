@@ -1,0 +1,167 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createSignedClient } from '../../pkg/client/signed-client.js';
+import { replayCommand } from '../../pkg/cli/replay.js';
+import { outputTo, type Output } from '../../pkg/cli/output.js';
+import { createDefinitionStore } from '../../pkg/games/definitions/postgres.js';
+import { createKeyStore } from '../../pkg/games/keys/postgres.js';
+import { DEFAULT_GAME_ID, DEFAULT_KEY_ID, ensureGame } from '../../pkg/games/seed.js';
+import { createGameStore } from '../../pkg/games/tenants/postgres.js';
+import { createDatabase } from '../../pkg/postgres/database.js';
+import { startEmbeddedPostgres } from '../../pkg/postgres/embedded.js';
+import { migrate } from '../../pkg/postgres/migrate.js';
+import { startEmbeddedRedis } from '../../pkg/redis/embedded.js';
+import { inheritedEnvironment } from '../../pkg/runtime/config.js';
+import { lockDataDir } from '../../pkg/runtime/data-dir.js';
+import { removeRunning, writeRunning } from '../../pkg/runtime/running-file.js';
+import { demoSecret, masterKeyText } from '../../pkg/runtime/secret-files.js';
+import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
+import { createProcess, type Process } from '../platform.js';
+import { supervise, type ChildPlan } from './supervisor.js';
+
+const SAMPLE = new URL('../../sample_events/', import.meta.url);
+const sampleFile = (name: string): string => fileURLToPath(new URL(name, SAMPLE));
+const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+interface Engines {
+  readonly databaseUrl: string;
+  readonly redisUrl: string | null;
+}
+
+/**
+ * The all-in-one: brings its own PostgreSQL and Redis where none is named, prepares the database, runs gateway and worker
+ * as processes of their own, feeds the sample season once, and says where to look.
+ */
+export async function runAllInOne(): Promise<void> {
+  const process = createProcess('fairtally');
+  const { lifecycle, logger, clock, config } = process;
+  await lifecycle.run(async () => {
+    const engines = await openEngines(process);
+    const secret = await prepare(process, engines);
+    const url = `http://${config.http.host.includes(':') ? `[${config.http.host}]` : config.http.host}:${String(config.http.port)}`;
+    writeRunning(config.storage.dataDir, { ...engines, url });
+    lifecycle.onStop('running file', () => removeRunning(config.storage.dataDir));
+
+    const supervisor = supervise(plansOf(process, engines), clock, logger);
+    lifecycle.onStop('gateway and worker', () => supervisor.stop());
+    supervisor.failed.catch((error: unknown) => lifecycle.fail('a part could not be kept running', error));
+    await Promise.race([supervisor.ready, supervisor.failed]);
+    const out = outputTo(globalThis.process.stdout);
+    if (config.game.sampleEvents) await feedSample(process, { url, secret, out });
+    tellWhereToLook(out, process, url);
+  });
+}
+
+async function openEngines(process: Process): Promise<Engines> {
+  const { config, lifecycle, clock, random, logger } = process;
+  const { dataDir, databaseUrl, redisUrl } = config.storage;
+  const folder = lockDataDir(dataDir);
+  lifecycle.onStop('data directory', () => folder.release());
+  const fail = (error: Error): void => lifecycle.fail('an embedded server has ended', error);
+  const parts = { dataDir, path: config.path, clock, random, logger };
+
+  const postgres =
+    databaseUrl === null ? await startEmbeddedPostgres({ ...parts, onUnexpectedExit: fail }) : null;
+  if (postgres !== null) lifecycle.onStop('embedded PostgreSQL', () => postgres.stop());
+  const redis = redisUrl === null ? await startEmbeddedRedis({ ...parts, onUnexpectedExit: fail }) : null;
+  if (redis !== null) lifecycle.onStop('embedded Redis', () => redis.stop());
+  if (redis === null && redisUrl === null)
+    logger.info({}, 'no redis-server on the PATH: boards are read from PostgreSQL');
+  return { databaseUrl: databaseUrl ?? postgres?.url ?? '', redisUrl: redisUrl ?? redis?.url ?? null };
+}
+
+/** Schema, the game, its definition and its first key. Answers the key's secret. */
+async function prepare(process: Process, engines: Engines): Promise<string> {
+  const { config, clock, random, logger } = process;
+  const db = createDatabase({ url: engines.databaseUrl, poolSize: 2, applicationName: 'fairtally start' });
+  try {
+    const isEmbedded = config.storage.databaseUrl === null;
+    const applied = isEmbedded ? await migrate(db) : [];
+    if (applied.length > 0) logger.info({ migrations: applied }, 'the database is prepared');
+    const sealer = createSealer(parseMasterKeys(masterKeyText(config, random)), random);
+    const secret = demoSecret(config, random);
+    await ensureGame({
+      games: createGameStore(db, sealer, random),
+      definitions: createDefinitionStore(db),
+      keys: createKeyStore({ database: db, sealer, random, clock }),
+      clock,
+      definitionFile: config.game.definitionFile ?? sampleFile('demo.yaml'),
+      secret,
+      isSecretExplicit: config.secrets.hmacSecret !== null,
+    });
+    return secret;
+  } finally {
+    await db.close();
+  }
+}
+
+function plansOf({ config, random }: Process, engines: Engines): ChildPlan[] {
+  const shared = inheritedEnvironment({
+    DATABASE_URL: engines.databaseUrl,
+    ...(engines.redisUrl === null ? {} : { REDIS_URL: engines.redisUrl }),
+    MASTER_KEY: masterKeyText(config, random),
+    MASTER_KEY_FILE: '',
+  });
+  if (config.bus === 'memory')
+    return [{ name: 'gateway and worker', script: script('./one-process.js'), env: shared }];
+  const { metricsPort } = config.http;
+  const workerMetricsPort = metricsPort === 0 ? 0 : metricsPort + 1;
+  return [
+    { name: 'gateway', script: script('../gateway/main.js'), env: shared },
+    {
+      name: 'worker',
+      script: script('../worker/main.js'),
+      env: { ...shared, METRICS_PORT: String(workerMetricsPort) },
+    },
+  ];
+}
+
+/** Once per data directory: the mark is made when the last event is answered, and a killed feed goes on where it was. */
+async function feedSample(
+  process: Process,
+  { url, secret, out }: { url: string; secret: string; out: Output },
+): Promise<void> {
+  const { config, clock, random, lifecycle } = process;
+  const mark = join(config.storage.dataDir, 'sample-season.fed');
+  if (existsSync(mark)) return;
+  const client = createSignedClient({ url, keyId: DEFAULT_KEY_ID, secret, clock });
+  try {
+    out.line('Feeding the sample season through the front door, once:');
+    const code = await replayCommand(
+      {
+        files: [sampleFile('season.ndjson')],
+        url,
+        rate: null,
+        concurrency: 4,
+        rebase: 'auto',
+        isDryRun: false,
+        isResume: true,
+        checkpointPath: join(config.storage.dataDir, 'sample-season.checkpoint.json'),
+      },
+      { client, clock, random, out, signal: lifecycle.stopping },
+    );
+    if (code === 0) writeFileSync(mark, `${new Date(clock.now()).toISOString()}\n`);
+  } finally {
+    client.close();
+  }
+}
+
+function tellWhereToLook(out: Output, { config }: Process, url: string): void {
+  const lines = [
+    '',
+    'Fairtally is running.',
+    `  The XP board     ${url}/v1/leaderboards/xp?window=all-time&limit=10`,
+    `  The boss board   ${url}/v1/leaderboards/boss-time?window=all-time&partition=hydra`,
+    `  The API          ${url}/docs`,
+    `  Health           ${url}/readyz`,
+    `  Metrics          http://${config.http.host}:${String(config.http.metricsPort)}/metrics (worker: port ${String(config.http.metricsPort + 1)})`,
+    '',
+    `  Send an event    ./fairtally send progression deltaXp=150 activity=quest --player ${DEFAULT_GAME_ID}-player`,
+    `  Your key         id ${DEFAULT_KEY_ID}, secret in ${config.secrets.hmacSecret === null ? join(config.storage.dataDir, 'secrets', 'demo.hmac') : 'HMAC_SECRET'}`,
+    '  Prove it         ./fairtally audit',
+    '  Stop             Ctrl-C',
+    '',
+  ];
+  for (const line of lines) out.line(line);
+}

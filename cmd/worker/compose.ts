@@ -1,0 +1,109 @@
+import { archiveRole } from '../../pkg/archive/role.js';
+import type { BatchHandler, Bus } from '../../pkg/bus/port.js';
+import { fairnessRole } from '../../pkg/fairness/role.js';
+import { ROLES, type RoleName } from '../../pkg/kernel/roles.js';
+import { redisBoardView } from '../../pkg/leaderboard/redis.js';
+import { leaderboardRole } from '../../pkg/leaderboard/role.js';
+import { postgresSnapshotStore } from '../../pkg/leaderboard/snapshots.postgres.js';
+import { runSnapshots } from '../../pkg/leaderboard/snapshots.js';
+import { postgresBoardTruth } from '../../pkg/leaderboard/truth.postgres.js';
+import { BoardView } from '../../pkg/leaderboard/view.js';
+import { createReceiptSigner } from '../../pkg/progression/receipt-signer.js';
+import { createProgressionRole } from '../../pkg/progression/role.js';
+import type { Metrics } from '../../pkg/runtime/port.js';
+import { codeVersion } from '../../pkg/runtime/version.js';
+import { createDeadLetters } from '../../pkg/worker/dead-letters/postgres.js';
+import { createDispatch } from '../../pkg/worker/dispatch.js';
+import type { Role } from '../../pkg/worker/port.js';
+import { RECEIPT_ISSUER, type Platform } from '../platform.js';
+
+const LAG_EVERY_MS = 1_000;
+
+/** The worker: each role it runs joins its consumer group. */
+export async function composeWorker(platform: Platform, bus: Bus): Promise<void> {
+  const { config, db, redis, clock, logger, lifecycle, definitions } = platform;
+  const view = new BoardView({
+    truth: postgresBoardTruth(db),
+    store: redis === null ? null : redisBoardView(redis, logger),
+    definitions,
+    clock,
+    log: logger,
+  });
+  const handlers: Record<RoleName, () => BatchHandler> = {
+    archive: () => handlerOf(platform, archiveRole),
+    progression: () => {
+      const signer = createReceiptSigner({ issuer: RECEIPT_ISSUER, keys: platform.receiptKeys });
+      return handlerOf(platform, createProgressionRole({ definitions, signer }));
+    },
+    leaderboard: () => handlerOf(platform, leaderboardRole(view)),
+    fairness: () => handlerOf(platform, fairnessRole),
+  };
+  for (const role of config.roles) {
+    const subscription = await bus.subscribe(role, handlers[role]());
+    lifecycle.onStop(`role ${role}`, () => subscription.close());
+  }
+  if (config.roles.includes('leaderboard')) {
+    const loops = [
+      view.run(lifecycle.stopping),
+      runSnapshots(
+        {
+          store: postgresSnapshotStore(db),
+          definitions,
+          roles: ROLES,
+          lag: (role) => bus.lag(role),
+          clock,
+          log: logger,
+        },
+        lifecycle.stopping,
+      ),
+    ];
+    lifecycle.onStop('board maintenance', () => Promise.all(loops).then(() => undefined));
+  }
+  const watching = watchLag(platform, bus);
+  lifecycle.onStop('lag metrics', () => watching);
+  logger.info({ roles: config.roles }, 'roles are running');
+}
+
+function handlerOf<State, Changes>(platform: Platform, role: Role<State, Changes>): BatchHandler {
+  const { db, definitions, clock, random, metrics, logger } = platform;
+  const version = codeVersion();
+  return createDispatch({
+    db,
+    role,
+    definitions,
+    deadLetters: createDeadLetters({ db, codeVersion: version }),
+    clock,
+    random,
+    metrics,
+    logger,
+    codeVersion: version,
+  });
+}
+
+/** How far each role is behind: events that wait, and the age of the oldest. */
+async function watchLag({ config, clock, logger, lifecycle, metrics }: Platform, bus: Bus): Promise<void> {
+  const { events, age } = lagGauges(metrics);
+  while (!lifecycle.stopping.aborted) {
+    for (const role of config.roles) {
+      try {
+        const { waiting, oldestPublishedAtMs } = await bus.lag(role);
+        events.set(waiting, { role });
+        age.set(oldestPublishedAtMs === null ? 0 : Math.max(0, clock.now() - oldestPublishedAtMs) / 1000, {
+          role,
+        });
+      } catch (error) {
+        logger.debug({ err: error, role }, 'the lag could not be read'); // readiness tells that the bus is away
+      }
+    }
+    await clock.sleep(LAG_EVERY_MS, lifecycle.stopping);
+  }
+}
+
+const lagGauges = (
+  metrics: Metrics,
+): { events: ReturnType<Metrics['gauge']>; age: ReturnType<Metrics['gauge']> } => ({
+  events: metrics.gauge('fairtally_lag_events', 'Events published and not yet settled by a role', ['role']),
+  age: metrics.gauge('fairtally_lag_seconds', 'Age of the oldest event that a role has not settled', [
+    'role',
+  ]),
+});
