@@ -275,39 +275,39 @@ function samplesByOrder(
   for (const stored of order.toSorted((a, b) => a.sampleNo - b.sampleNo)) {
     const metric = definition.fairness.find(({ name }) => name === stored.metric);
     const event = byId.get(JSON.stringify([stored.playerId, stored.eventId]));
-    if (metric === undefined || event === undefined)
+    if (metric === undefined || event === undefined) {
       throw new Error(`a stored sample has no cause: ${JSON.stringify(stored)}`);
+    }
     const name = seriesName(stored.playerId, stored.metric, stored.partition);
     const series = all.get(name) ?? { metric, partition: stored.partition, samples: [] };
     all.set(name, series);
     const previous = series.samples.at(-1)?.event;
-    const value =
-      'field' in metric.value
-        ? Number(event.payload[metric.value.field])
-        : secondsBetween(previous, event, stored);
-    if (stored.sampleNo !== series.samples.length + 1 || stored.judged !== judgedOf(metric, value)) {
+    let value: number | undefined;
+    if ('field' in metric.value) value = Number(event.payload[metric.value.field]);
+    else if (previous !== undefined) value = (event.tsMs - previous.tsMs) / 1000;
+    else value = firstInterval(events, event, metric, stored.judged);
+    const isNext = stored.sampleNo === series.samples.length + 1;
+    if (!isNext || value === undefined || stored.judged !== judgedOf(metric, value)) {
       throw new Error(`a stored sample is not what its event makes: ${JSON.stringify(stored)}`);
     }
     series.samples.push({ event, value, judged: stored.judged });
   }
   return all;
+}
 
-  /** The first interval begins at an event that made no sample: any earlier one of the player that fits. */
-  function secondsBetween(
-    previous: CountedEvent | undefined,
-    event: CountedEvent,
-    stored: StoredOrder,
-  ): number {
-    if (previous !== undefined) return (event.tsMs - previous.tsMs) / 1000;
-    const metric = definition.fairness.find(({ name }) => name === stored.metric);
-    for (const { playerId, type, tsMs } of events) {
-      if (playerId !== event.playerId || type !== event.type || tsMs >= event.tsMs || metric === undefined)
-        continue;
-      const seconds = (event.tsMs - tsMs) / 1000;
-      if (judgedOf(metric, seconds) === stored.judged) return seconds;
-    }
-    throw new Error(`a stored interval begins at no event: ${JSON.stringify(stored)}`);
-  }
+/** The first interval begins at an event that made no sample: any earlier one of the player that fits. */
+function firstInterval(
+  events: readonly CountedEvent[],
+  event: CountedEvent,
+  metric: FairnessMetric,
+  judged: number,
+): number | undefined {
+  return events
+    .filter(
+      ({ playerId, type, tsMs }) => playerId === event.playerId && type === event.type && tsMs < event.tsMs,
+    )
+    .map(({ tsMs }) => (event.tsMs - tsMs) / 1000)
+    .find((seconds) => judgedOf(metric, seconds) === judged);
 }
 
 /** Two passes over the samples before each value: slow, and nothing like a running mean. */
