@@ -68,6 +68,6 @@ export function launchAs(
     );
   }
   const identity = [`--reuid=${String(user.uid)}`, `--regid=${String(user.gid)}`, '--clear-groups'];
-  const rights = [`--inh-caps=${KEEP}`, `--ambient-caps=${KEEP}`];
+  const rights = ['--securebits=+no_setuid_fixup', `--inh-caps=${KEEP}`, `--ambient-caps=${KEEP}`];
   return { command: SETPRIV, args: [...identity, ...rights, '--', program, ...args] };
 }
