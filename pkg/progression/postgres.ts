@@ -136,14 +136,17 @@ export interface SignedGrant {
   readonly jws: string;
 }
 
-/** Three statements at most. */
+/** Three statements at most. The receipts are being signed while the first two run. */
 export async function saveProgression(
   sql: Sql,
   { players, ledger }: Pick<ProgressionChanges, 'players' | 'ledger'>,
-  receipts: readonly SignedGrant[],
+  signing: Promise<readonly SignedGrant[]>,
 ): Promise<void> {
-  if (players.size > 0) await savePlayers(sql, [...players.values()]);
-  if (ledger.length > 0) await saveLedger(sql, ledger);
+  const counting = async (): Promise<void> => {
+    if (players.size > 0) await savePlayers(sql, [...players.values()]);
+    if (ledger.length > 0) await saveLedger(sql, ledger);
+  };
+  const [receipts] = await Promise.all([signing, counting()]);
   if (receipts.length > 0) await saveReceipts(sql, receipts);
 }
 

@@ -67,7 +67,24 @@ describe('signing', () => {
 
   test('signing again with the same key gives the same bytes', async () => {
     expect((await signer.sign('demo', claims)).jws).toBe(jws);
-    expect(signReceipt(whole, kid, privateKey)).toBe(jws);
+    expect(await signReceipt(whole, kid, privateKey)).toBe(jws);
+  });
+
+  test('receipts signed at once ask for the key once, and a failure is not remembered', async () => {
+    let asked = 0;
+    const keys = {
+      current: async () => {
+        asked += 1;
+        await Promise.resolve();
+        if (asked === 1) throw new Error('down');
+        return { kid, privateKey };
+      },
+    };
+    const other = createReceiptSigner({ issuer: ISSUER, keys });
+    await expect(other.sign('demo', claims)).rejects.toThrow('down');
+    const both = await Promise.all([other.sign('demo', claims), other.sign('demo', claims)]);
+    expect(both.map((signature) => signature.jws)).toEqual([jws, jws]);
+    expect(asked).toBe(2);
   });
 
   test('a JOSE library that knows EdDSA verifies it', async () => {

@@ -21,11 +21,8 @@ export function createProgressionRole({
       mapped && (levels?.eventType === type || rewards.some((rule) => rule.eventType === type)),
     load: (sql, events) => loadProgression(sql, events, definitions),
     fold: foldProgression,
-    save: async (sql, changes) => {
-      const receipts: SignedGrant[] = [];
-      for (const grant of changes.grants) receipts.push(await signGrant(grant, signer));
-      await saveProgression(sql, changes, receipts);
-    },
+    save: (sql, changes) =>
+      saveProgression(sql, changes, Promise.all(changes.grants.map((grant) => signGrant(grant, signer)))),
   };
 }
 
