@@ -259,9 +259,8 @@ test('batches against the database leave what one batch leaves', async () => {
           batch = [];
         }
       }
-      const { revision: _joined, ...one } = (await stored(joined)) ?? { revision: 0 };
-      const { revision: _split, ...other } = (await stored(split)) ?? { revision: 0 };
-      expect(other).toEqual(one);
+      const one = await stored(joined);
+      expect(await stored(split)).toEqual({ ...one, revision: expect.any(Number) });
       expect(await grantKeys(split)).toEqual(await grantKeys(joined));
     }),
     { numRuns: 25 },
