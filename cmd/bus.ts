@@ -2,17 +2,15 @@ import { createMemoryBus } from '../pkg/bus/memory.js';
 import { DEFAULT_BACKOFF, DEFAULT_MAX_ATTEMPTS } from '../pkg/bus/deliver.js';
 import type { Bus } from '../pkg/bus/port.js';
 import { createPostgresBus } from '../pkg/bus/postgres.js';
-import { createDeadLetters } from '../pkg/worker/dead-letters/postgres.js';
-import { codeVersion } from '../pkg/runtime/version.js';
 import type { Platform } from './platform.js';
 
 /** Chooses the driver that BUS names. A new bus is one more case here, in the configuration and in pkg/bus. */
 export function openBus(platform: Platform): Bus {
-  const { config, db, databaseUrl, clock, random, logger, lifecycle, health } = platform;
+  const { config, db, databaseUrl, deadLetters, clock, random, logger, lifecycle, health } = platform;
   const policy = {
     maxAttempts: DEFAULT_MAX_ATTEMPTS,
     backoff: DEFAULT_BACKOFF,
-    deadLetters: createDeadLetters({ db, codeVersion: codeVersion() }),
+    deadLetters,
     clock,
     random,
     logger,

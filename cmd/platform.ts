@@ -19,6 +19,9 @@ import type { Logger } from '../pkg/runtime/port.js';
 import { masterKeyText } from '../pkg/runtime/secret-files.js';
 import { createSealer, parseMasterKeys } from '../pkg/secrets/seal.js';
 import type { Sealer } from '../pkg/secrets/port.js';
+import { codeVersion } from '../pkg/runtime/version.js';
+import { createDeadLetters } from '../pkg/worker/dead-letters/postgres.js';
+import type { DeadLetters } from '../pkg/worker/port.js';
 
 /** The `iss` of every receipt. */
 export const RECEIPT_ISSUER = 'fairtally';
@@ -43,6 +46,7 @@ export interface Platform extends Process {
   readonly sealer: Sealer;
   readonly definitions: RefreshingDefinitions;
   readonly receiptKeys: ReceiptKeyStore;
+  readonly deadLetters: DeadLetters;
 }
 
 const DEFINITIONS_EVERY_MS = 1_000;
@@ -107,15 +111,10 @@ export async function openPlatform(process: Process): Promise<Platform> {
   const sealer = createSealer(parseMasterKeys(masterKeyText(config, random)), random);
   const definitions = createDefinitionSource(db);
   refreshInBackground('definitions', definitions.refresh, DEFINITIONS_EVERY_MS, { clock, logger, lifecycle });
-  return {
-    ...process,
-    databaseUrl,
-    db,
-    redis,
-    sealer,
-    definitions,
-    receiptKeys: createReceiptKeys(db, sealer),
-  };
+  const receiptKeys = createReceiptKeys(db, sealer);
+  refreshInBackground('receipt keys', receiptKeys.refresh, KEYS_EVERY_MS, { clock, logger, lifecycle });
+  const deadLetters = createDeadLetters({ db, codeVersion: codeVersion(), metrics: process.metrics });
+  return { ...process, databaseUrl, db, redis, sealer, definitions, receiptKeys, deadLetters };
 }
 
 /** Keys, games and revocations, read once before this returns and then every two seconds. */

@@ -4,15 +4,13 @@ import { fairnessRole } from '../../pkg/fairness/role.js';
 import { ROLES, type RoleName } from '../../pkg/kernel/roles.js';
 import { redisBoardView } from '../../pkg/leaderboard/redis.js';
 import { leaderboardRole } from '../../pkg/leaderboard/role.js';
-import { postgresSnapshotStore } from '../../pkg/leaderboard/snapshots.postgres.js';
+import { postgresSnapshots } from '../../pkg/leaderboard/snapshots.postgres.js';
 import { runSnapshots } from '../../pkg/leaderboard/snapshots.js';
 import { postgresBoardTruth } from '../../pkg/leaderboard/truth.postgres.js';
 import { BoardView } from '../../pkg/leaderboard/view.js';
 import { createReceiptSigner } from '../../pkg/progression/receipt-signer.js';
 import { createProgressionRole } from '../../pkg/progression/role.js';
 import type { Metrics } from '../../pkg/runtime/port.js';
-import { codeVersion } from '../../pkg/runtime/version.js';
-import { createDeadLetters } from '../../pkg/worker/dead-letters/postgres.js';
 import { createDispatch } from '../../pkg/worker/dispatch.js';
 import type { Role } from '../../pkg/worker/port.js';
 import { RECEIPT_ISSUER, type Platform } from '../platform.js';
@@ -47,7 +45,7 @@ export async function composeWorker(platform: Platform, bus: Bus): Promise<void>
       view.run(lifecycle.stopping),
       runSnapshots(
         {
-          store: postgresSnapshotStore(db),
+          store: postgresSnapshots(db),
           definitions,
           roles: ROLES,
           lag: (role) => bus.lag(role),
@@ -65,19 +63,8 @@ export async function composeWorker(platform: Platform, bus: Bus): Promise<void>
 }
 
 function handlerOf<State, Changes>(platform: Platform, role: Role<State, Changes>): BatchHandler {
-  const { db, definitions, clock, random, metrics, logger } = platform;
-  const version = codeVersion();
-  return createDispatch({
-    db,
-    role,
-    definitions,
-    deadLetters: createDeadLetters({ db, codeVersion: version }),
-    clock,
-    random,
-    metrics,
-    logger,
-    codeVersion: version,
-  });
+  const { db, definitions, deadLetters, clock, random, metrics, logger } = platform;
+  return createDispatch({ db, role, definitions, deadLetters, clock, random, metrics, logger });
 }
 
 /** How far each role is behind: events that wait, and the age of the oldest. */
