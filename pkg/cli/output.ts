@@ -2,13 +2,13 @@
 export interface Output {
   /** One line. */
   line(text: string): void;
-  /** Whether a person looks: colours and progress bars make sense. */
+  /** Whether a person looks: progress bars make sense. */
   readonly isTerminal: boolean;
   readonly stream: NodeJS.WritableStream;
 }
 
 export const outputTo = (stream: NodeJS.WriteStream): Output => ({
   line: (text) => void stream.write(`${text}\n`),
-  isTerminal: stream.isTTY,
+  isTerminal: stream.isTTY === true,
   stream,
 });

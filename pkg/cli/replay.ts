@@ -1,18 +1,19 @@
 import { SingleBar } from 'cli-progress';
 import type { SignedClient } from '../client/signed-client.js';
 import type { Clock } from '../kernel/clock.js';
+import { FairtallyError } from '../kernel/errors.js';
 import type { Random } from '../kernel/random.js';
 import {
   EMPTY_TALLY,
   readCheckpoint,
   recordingName,
-  removeCheckpoint,
+  rejectedCount,
   writeCheckpoint,
   type Checkpoint,
   type Tally,
 } from '../replay/checkpoint.js';
-import { rebaseDaysFor, surveyRecording, MS_PER_DAY, type RecordingSummary } from '../replay/recording.js';
-import { replay } from '../replay/replay.js';
+import { MS_PER_DAY, rebaseDaysFor, surveyRecording, type RecordingSummary } from '../replay/recording.js';
+import { replay, type ReplayProgress } from '../replay/replay.js';
 import type { Output } from './output.js';
 import { table } from './table.js';
 
@@ -21,100 +22,115 @@ export interface ReplayCommand {
   readonly url: string;
   readonly rate: number | null;
   readonly concurrency: number;
-  /** Whole days, or `auto`: so that the recording ends within the last day. */
-  readonly rebase: number | 'auto';
+  /** Whole days, or `auto`: so that the recording ends within the last day. null: as kept, else not moved. */
+  readonly rebase: number | 'auto' | null;
   readonly isDryRun: boolean;
-  /** Go on from the checkpoint where there is one. */
+  /** Go on where the last run stopped. */
   readonly isResume: boolean;
   /** Where the checkpoint stands; null: none is kept. */
   readonly checkpointPath: string | null;
 }
 
 export interface ReplayDeps {
-  readonly client: SignedClient;
+  readonly client: Pick<SignedClient, 'send'>;
   readonly clock: Clock;
-  readonly random: Random;
+  readonly random: Pick<Random, 'unit'>;
   readonly out: Output;
   readonly signal?: AbortSignal;
 }
 
 const CHECKPOINT_EVERY_MS = 500;
+const EXIT_INTERRUPTED = 130;
 
-const rejectedCount = (tally: Tally): number =>
-  Object.values(tally.rejected).reduce((sum, count) => sum + count, 0);
-const day = (ms: number | null): string => (ms === null ? '-' : new Date(ms).toISOString().slice(0, 10));
-
-/** Feeds a recording through the gateway. Killed and run again with --resume it goes on; run again without, all is duplicate. */
+/**
+ * Feeds a recording through the gateway; answers the exit code. The offset of the first run stays in the checkpoint, so
+ * whatever is run again, killed or not, with --resume or without, sends the same events and counts nothing twice.
+ *
+ * @throws FairtallyError of the checkpoint (checkpoint.ts) or of the replay (replay.ts), `rebase_changed`
+ */
 export async function replayCommand(command: ReplayCommand, deps: ReplayDeps): Promise<number> {
-  const { out, clock } = deps;
-  const summary = await surveyRecording(command.files);
+  const { out, clock, signal } = deps;
+  const { checkpointPath } = command;
   const recording = recordingName(command.files, command.url);
-  const kept =
-    command.checkpointPath !== null && command.isResume
-      ? readCheckpoint(command.checkpointPath, recording)
-      : null;
-  const rebaseDays =
-    kept?.rebaseDays ?? (command.rebase === 'auto' ? rebaseDaysFor(summary, clock.now()) : command.rebase);
-  describe(out, summary, rebaseDays, kept);
+  const kept = checkpointPath === null ? null : readCheckpoint(checkpointPath, recording);
+  const summary = await surveyRecording(command.files);
+  const rebaseDays = rebaseOf(command, kept, summary, clock.now());
+  const start = command.isResume && kept !== null ? kept : { line: 0, tally: EMPTY_TALLY };
+  describe(out, summary, rebaseDays);
+  if (start.line > 0) out.line(`Going on after line ${String(start.line)}.`);
   if (command.isDryRun) {
     out.line('Dry run: nothing was sent.');
     return 0;
   }
 
-  const path = command.checkpointPath;
-  const save = (line: number, tally: Tally): void => {
-    if (path !== null) writeCheckpoint(path, { recording, rebaseDays, line, tally });
+  let latest: ReplayProgress = start;
+  const save = (): void => {
+    if (checkpointPath !== null) writeCheckpoint(checkpointPath, { recording, rebaseDays, ...latest });
   };
   // Before the first event: the offset must survive a kill, or the same events would come back with other times.
-  save(kept?.line ?? 0, kept?.tally ?? EMPTY_TALLY);
-  const bar = out.isTerminal ? progressBar(out, summary.lines, kept?.line ?? 0) : null;
+  save();
+  const bar = out.isTerminal ? progressBar(out, summary.lines, start.line) : null;
   const beganAt = clock.monotonicMs();
   let savedAt = beganAt;
   try {
-    const done = await replay({
+    latest = await replay({
       ...command,
       ...deps,
       rebaseDays,
-      fromLine: kept?.line ?? 0,
-      ...(kept === null ? {} : { tally: kept.tally }),
-      onProgress: ({ line, tally }) => {
-        bar?.update(Math.min(line, summary.lines));
+      fromLine: start.line,
+      tally: start.tally,
+      onProgress: (progress) => {
+        latest = progress;
+        bar?.update(Math.min(progress.line, summary.lines));
         if (clock.monotonicMs() - savedAt < CHECKPOINT_EVERY_MS) return;
         savedAt = clock.monotonicMs();
-        save(line, tally);
+        save();
       },
     });
-    bar?.stop();
-    if (deps.signal?.aborted === true) {
-      save(done.line, done.tally);
-      out.line(`Stopped at line ${String(done.line)}. Go on with the same command and --resume.`);
-      return 130;
-    }
-    report(out, done.tally, kept?.tally ?? EMPTY_TALLY, clock.monotonicMs() - beganAt);
-    if (path !== null) removeCheckpoint(path);
-    return 0;
   } finally {
     bar?.stop();
+    save();
   }
+  report(out, latest.tally, start.tally, clock.monotonicMs() - beganAt);
+  if (signal?.aborted !== true) return 0;
+  out.line(`Stopped after line ${String(latest.line)}. Go on with the same command and --resume.`);
+  return EXIT_INTERRUPTED;
 }
 
-function describe(out: Output, summary: RecordingSummary, rebaseDays: number, kept: Checkpoint | null): void {
-  out.line(
-    `${String(summary.lines)} events from ${day(summary.firstMs)} to ${day(summary.lastMs)}, ${String(summary.malformed)} lines that cannot be read`,
-  );
-  out.line(table(['type', 'events'], Object.entries(summary.byType)));
-  if (rebaseDays !== 0) {
-    const shift = rebaseDays * MS_PER_DAY;
-    const [first, last] = [summary.firstMs, summary.lastMs].map((ms) => day(ms === null ? null : ms + shift));
-    out.line(`Moved by ${String(rebaseDays)} days: ${first ?? '-'} to ${last ?? '-'}`);
+function rebaseOf(
+  { rebase, checkpointPath }: ReplayCommand,
+  kept: Checkpoint | null,
+  summary: RecordingSummary,
+  nowMs: number,
+): number {
+  if (kept === null) return rebase === 'auto' ? rebaseDaysFor(summary, nowMs) : (rebase ?? 0);
+  if (typeof rebase === 'number' && rebase !== kept.rebaseDays) {
+    throw new FairtallyError(
+      'rebase_changed',
+      `this recording was sent moved by ${String(kept.rebaseDays)} days; moved by ${String(rebase)} its events would be ` +
+        `others. To send them all the same, remove ${checkpointPath ?? 'the checkpoint'}`,
+    );
   }
-  if (kept !== null) out.line(`Going on after line ${String(kept.line)}.`);
+  return kept.rebaseDays;
 }
+
+function describe(out: Output, summary: RecordingSummary, rebaseDays: number): void {
+  const { lines, firstMs, lastMs, unreadable, byType } = summary;
+  out.line(
+    `${String(lines)} lines from ${day(firstMs)} to ${day(lastMs)}, ${String(unreadable)} of them unreadable`,
+  );
+  if (byType.size > 0) out.line(table(['type', 'events'], [...byType]));
+  if (rebaseDays === 0) return;
+  const moved = (ms: number | null): string => day(ms === null ? null : ms + rebaseDays * MS_PER_DAY);
+  out.line(`Moved by ${String(rebaseDays)} days: ${moved(firstMs)} to ${moved(lastMs)}`);
+}
+
+const day = (ms: number | null): string => (ms === null ? '-' : new Date(ms).toISOString().slice(0, 10));
 
 function progressBar(out: Output, total: number, start: number): SingleBar {
   const bar = new SingleBar({
     stream: out.stream,
-    format: 'replay [{bar}] {value}/{total} events, {eta_formatted} left',
+    format: 'replay [{bar}] {value}/{total} lines, {eta_formatted} left',
     barCompleteChar: '=',
     barIncompleteChar: ' ',
     hideCursor: true,
@@ -124,18 +140,15 @@ function progressBar(out: Output, total: number, start: number): SingleBar {
 }
 
 function report(out: Output, tally: Tally, before: Tally, tookMs: number): void {
+  const rejected = Object.entries(tally.rejected).sort(([, a], [, b]) => b - a);
   const rows: [string, number][] = [
     ['accepted', tally.accepted],
     ['duplicate', tally.duplicates],
-    ...Object.entries(tally.rejected).map(([reason, count]): [string, number] => [
-      `rejected: ${reason}`,
-      count,
-    ]),
+    ...rejected.map(([reason, count]): [string, number] => [`rejected: ${reason}`, count]),
   ];
   out.line(table(['outcome', 'events'], rows));
   const sum = (one: Tally): number => one.accepted + one.duplicates + rejectedCount(one);
   const seconds = Math.max(tookMs / 1000, 0.001);
-  out.line(
-    `${String(Math.round((sum(tally) - sum(before)) / seconds))} events/s over ${seconds.toFixed(1)} s`,
-  );
+  const rate = Math.round((sum(tally) - sum(before)) / seconds);
+  out.line(`${String(rate)} events/s over ${seconds.toFixed(1)} s`);
 }

@@ -1,4 +1,5 @@
-import type { SignedClient } from '../client/signed-client.js';
+import type { SignedClient, SignedRequestView } from '../client/signed-client.js';
+import type { paths } from '../contract/api.gen.js';
 import { FairtallyError } from '../kernel/errors.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Output } from './output.js';
@@ -13,141 +14,148 @@ export interface SendCommand {
 }
 
 export interface SendDeps {
-  readonly client: SignedClient;
+  readonly client: Pick<SignedClient, 'prepare' | 'send'>;
   readonly clock: Clock;
   readonly out: Output;
 }
 
+type ConfigAnswer = paths['/v1/config']['get']['responses'][200]['content']['application/json'];
+type RankAnswer =
+  paths['/v1/players/{playerId}/rank']['get']['responses'][200]['content']['application/json'];
+
 const VISIBLE_WAIT_MS = 10_000;
 const POLL_MS = 20;
 
-/** `deltaXp=150` is a number, `hard=true` a boolean, `tags=["a"]` JSON, anything else text. */
+/**
+ * `deltaXp=150` is a number, `hard=true` a boolean, `tags=["a"]` JSON, anything else text.
+ *
+ * @throws FairtallyError `bad_field` for a word without a name, a name given twice, a number that would change on its way
+ */
 export function payloadOf(fields: readonly string[]): Record<string, unknown> {
-  const entries = fields.map((field): [string, unknown] => {
+  const payload = new Map<string, unknown>();
+  for (const field of fields) {
     const at = field.indexOf('=');
     if (at < 1) throw new FairtallyError('bad_field', `"${field}" is not key=value`);
-    return [field.slice(0, at), valueOf(field.slice(at + 1))];
-  });
-  return Object.fromEntries(entries);
+    const name = field.slice(0, at);
+    if (payload.has(name)) throw new FairtallyError('bad_field', `"${name}" is given twice`);
+    payload.set(name, valueOf(name, field.slice(at + 1)));
+  }
+  return Object.fromEntries(payload);
 }
 
-function valueOf(text: string): unknown {
+function valueOf(name: string, text: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text) as unknown;
+    value = JSON.parse(text);
   } catch {
     return text; // not JSON: plain text, as typed
   }
+  const isExact =
+    typeof value !== 'number' ||
+    (Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value));
+  if (!isExact) throw new FairtallyError('bad_field', `${name}: the number is beyond 2^53 and would change`);
+  return value;
 }
 
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
 /** Sends one event, shows how it was signed, and waits until a board shows it. Returns the exit code. */
-export async function send(command: SendCommand, { client, clock, out }: SendDeps): Promise<number> {
-  const ts = clock.now() / 1000;
+export async function send(command: SendCommand, deps: SendDeps): Promise<number> {
+  const { client, clock, out } = deps;
   const payload = payloadOf(command.fields);
-  const body = JSON.stringify({
-    id: command.id,
-    type: command.type,
-    playerId: command.playerId,
-    ts,
-    payload,
-  });
-  const options = { body, idempotencyKey: command.idempotencyKey };
-  const view = client.prepare('POST', '/v1/events', options);
+  // Asked first: a clock that is wrong is corrected by the answer, so what is printed is what is sent.
+  const place = await boardPlaceOf(client, command, payload);
+  const before = place === null ? null : await entryAt(client, place);
 
+  const { id, type, playerId, idempotencyKey } = command;
+  const body = JSON.stringify({ id, type, playerId, ts: clock.now() / 1000, payload });
+  const options = { body, idempotencyKey };
+  printSigned(out, client.prepare('POST', '/v1/events', options));
+
+  const sentAt = clock.monotonicMs();
+  const answer = await client.send('POST', '/v1/events', options);
+  const tookMs = Math.round(clock.monotonicMs() - sentAt);
+  out.line(`Answer after ${String(tookMs)} ms: ${String(answer.status)}\n  ${answer.text.trim()}`);
+  if (answer.status !== 202) return 1;
+  if (place === null) {
+    out.line(`No board ranks ${type} with these fields.`);
+    return 0;
+  }
+  return waitVisible({ place, before, sentAt, ...deps });
+}
+
+function printSigned(out: Output, view: SignedRequestView): void {
   out.line('Signed string (eight lines):');
   for (const text of view.canonical.split('\n')) out.line(`  ${text}`);
   out.line(`Signature:\n  ${view.headers['X-Signature'] ?? ''}`);
   out.line('The same with curl (valid for five minutes):');
-  const headers = Object.entries(view.headers).map(
-    ([name, value]) => `  -H ${quoted(`${name}: ${value}`)} \\`,
-  );
-  for (const text of [`curl -sS ${quoted(view.url)} \\`, ...headers, `  --data-binary ${quoted(body)}`])
-    out.line(`  ${text}`);
-
-  const before = await entryOf(client, command, payload);
-  const beganAt = clock.monotonicMs();
-  const answer = await client.send('POST', '/v1/events', options);
-  out.line(
-    `Answer after ${String(Math.round(clock.monotonicMs() - beganAt))} ms: ${String(answer.status)}\n  ${answer.text.trim()}`,
-  );
-  if (answer.status !== 202) return 1;
-  if (before === null) {
-    out.line(`No public board ranks ${command.type}.`);
-    return 0;
-  }
-  return waitVisible({ before, command, payload, beganAt, client, clock, out });
+  for (const text of curlOf(view).split('\n')) out.line(`  ${text}`);
 }
 
-interface BoardEntry {
+/** The request as a command for a POSIX shell. */
+export function curlOf({ url, headers, body }: SignedRequestView): string {
+  const options = Object.entries(headers).map(([name, value]) => `  -H ${quoted(`${name}: ${value}`)}`);
+  return [`curl -sS ${quoted(url)}`, ...options, `  --data-binary ${quoted(body)}`].join(' \\\n');
+}
+
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+/** A board that the event should show on, and the request that reads the player's entry there. */
+interface BoardPlace {
   readonly board: string;
-  readonly rank: number | null;
-  readonly score: number | null;
-  readonly reachedAt: string | null;
+  readonly target: string;
 }
 
-interface ConfigAnswer {
-  readonly boards: readonly {
-    board: string;
-    eventType: string;
-    partitionField: string | null;
-    windows: readonly string[];
-  }[];
-}
-
-async function entryOf(
-  client: SignedClient,
-  command: SendCommand,
-  payload: Record<string, unknown>,
-): Promise<BoardEntry | null> {
-  const config = await client.send('GET', '/v1/config');
-  if (config.status !== 200) return null;
-  const board = (JSON.parse(config.text) as ConfigAnswer).boards.find(
-    (candidate) => candidate.eventType === command.type,
+async function boardPlaceOf(
+  client: Pick<SignedClient, 'send'>,
+  { type, playerId }: SendCommand,
+  payload: Readonly<Record<string, unknown>>,
+): Promise<BoardPlace | null> {
+  const answer = await client.send('GET', '/v1/config');
+  if (answer.status !== 200) return null; // what is wrong, a key say, the event's own answer tells
+  const { boards } = JSON.parse(answer.text) as ConfigAnswer;
+  const partitionOf = (field: string | null): unknown => (field === null ? '' : payload[field]);
+  const found = boards.find(
+    (board) => board.eventType === type && partitionOf(board.partitionField) !== undefined,
   );
-  if (board === undefined) return null;
-  const query = new URLSearchParams({
-    board: board.board,
-    window: board.windows.includes('all-time') ? 'all-time' : (board.windows[0] ?? ''),
-  });
-  if (board.partitionField !== null) query.set('partition', String(payload[board.partitionField]));
-  const answer = await client.send(
-    'GET',
-    `/v1/players/${encodeURIComponent(command.playerId)}/rank?${query.toString()}`,
-  );
-  const nothing = { board: board.board, rank: null, score: null, reachedAt: null };
-  if (answer.status !== 200) return nothing;
-  const entry = (JSON.parse(answer.text) as { entries: { rank: number; score: number; reachedAt: string }[] })
-    .entries[0];
-  return entry === undefined
-    ? nothing
-    : { board: board.board, rank: entry.rank, score: entry.score, reachedAt: entry.reachedAt };
+  if (found === undefined) return null;
+  const { board, windows, partitionField } = found;
+  const window = windows.includes('all-time') ? 'all-time' : (windows[0] ?? '');
+  const query = new URLSearchParams({ board, window });
+  if (partitionField !== null) query.set('partition', String(partitionOf(partitionField)));
+  return { board, target: `/v1/players/${encodeURIComponent(playerId)}/rank?${query.toString()}` };
 }
 
-async function waitVisible(wait: {
-  before: BoardEntry;
-  command: SendCommand;
-  payload: Record<string, unknown>;
-  beganAt: number;
-  client: SignedClient;
-  clock: Clock;
-  out: Output;
-}): Promise<number> {
-  const { before, clock, out } = wait;
-  while (clock.monotonicMs() - wait.beganAt < VISIBLE_WAIT_MS) {
-    const now = await entryOf(wait.client, wait.command, wait.payload);
-    if (now !== null && (now.score !== before.score || now.reachedAt !== before.reachedAt)) {
+type Entry = RankAnswer['entries'][number];
+
+async function entryAt(client: Pick<SignedClient, 'send'>, place: BoardPlace): Promise<Entry | null> {
+  const answer = await client.send('GET', place.target);
+  if (answer.status !== 200) return null;
+  return (JSON.parse(answer.text) as RankAnswer).entries[0] ?? null;
+}
+
+async function waitVisible(
+  wait: SendDeps & { readonly place: BoardPlace; readonly before: Entry | null; readonly sentAt: number },
+): Promise<number> {
+  const { place, before, client, clock, out } = wait;
+  const waitedMs = (): number => Math.round(clock.monotonicMs() - wait.sentAt);
+  while (waitedMs() < VISIBLE_WAIT_MS) {
+    const now = await entryAt(client, place);
+    if (now !== null && (now.score !== before?.score || now.reachedAt !== before.reachedAt)) {
+      const { rank, score } = now;
       out.line(
-        `Visible on the board ${now.board} after ${String(Math.round(clock.monotonicMs() - wait.beganAt))} ms: rank ${String(now.rank)}, score ${String(now.score)}`,
+        `Visible on the board ${place.board} after ${String(waitedMs())} ms: rank ${String(rank)}, score ${String(score)}`,
       );
       return 0;
     }
     await clock.sleep(POLL_MS);
   }
-  out.line(
-    before.score === null
-      ? `Not on the board ${before.board} after ${String(VISIBLE_WAIT_MS / 1000)} s: are the workers running? See /readyz.`
-      : `The entry on the board ${before.board} did not change: what stood there (score ${String(before.score)}) is better, or the workers are behind.`,
-  );
-  return before.score === null ? 1 : 0;
+  if (before !== null) {
+    out.line(
+      `The entry on the board ${place.board} did not change: what stood there (score ${String(before.score)}) is as ` +
+        `good or better, or the workers are behind.`,
+    );
+    return 0;
+  }
+  const seconds = String(VISIBLE_WAIT_MS / 1000);
+  out.line(`Not on the board ${place.board} after ${seconds} s: are the workers running? See /readyz.`);
+  return 1;
 }

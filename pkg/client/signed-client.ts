@@ -1,11 +1,11 @@
 import { request as httpRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, Agent as HttpsAgent } from 'node:https';
-import { OutageError } from '../kernel/errors.js';
+import { FairtallyError, OutageError } from '../kernel/errors.js';
 import type { Clock } from '../kernel/clock.js';
 import { sign } from '../signing/sign.js';
 
 export interface SignedClientOptions {
-  /** Base URL of a gateway, such as `http://127.0.0.1:8080`. */
+  /** Base URL of a gateway, such as `http://127.0.0.1:8080`. A path is put before each target and signed with it. */
   readonly url: string;
   readonly keyId: string;
   readonly secret: string;
@@ -38,25 +38,33 @@ export interface SendOptions {
 }
 
 export interface SignedClient {
-  /** Signs without sending. `target` begins with `/` and is sent exactly as given. */
+  /** Signs without sending. `target` begins with `/` and is sent exactly as given, behind the path of the base URL. */
   prepare(method: string, target: string, options?: SendOptions): SignedRequestView;
   /** @throws OutageError when no answer came: whether the request took effect is unknown, so send the same one again. */
   send(method: string, target: string, options?: SendOptions): Promise<ClientAnswer>;
   close(): void;
 }
 
+type PreparedRequest = SignedRequestView & { readonly target: string };
+type Prepare = (method: string, target: string, options?: SendOptions) => PreparedRequest;
+
 const DEFAULT_TIMEOUT_MS = 15_000;
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
-/** Speaks to a gateway as a game client does: every request signed (v1), the clock corrected by `serverTime` after a 401. */
+/**
+ * Speaks to a gateway as a game client does: every request signed (v1), the clock corrected by `serverTime` after a 401.
+ *
+ * @throws FairtallyError `bad_url`
+ */
 export function createSignedClient(options: SignedClientOptions): SignedClient {
-  const base = new URL(options.url);
+  const base = baseUrl(options.url);
   const isTls = base.protocol === 'https:';
   const AgentOf = isTls ? HttpsAgent : HttpAgent;
   const agent = new AgentOf({ keepAlive: true, maxSockets: options.connections ?? 16 });
   let skewSeconds = 0;
 
-  const prepare: SignedClient['prepare'] = (method, target, sendOptions = {}) => {
+  const prepare: Prepare = (method, path, sendOptions = {}) => {
+    const target = `${base.pathname.replace(/\/$/, '')}${path}`;
     const body = sendOptions.body ?? '';
     const timestamp = String(Math.floor(options.clock.now() / 1000) + skewSeconds);
     const { canonical, signature } = sign({
@@ -76,10 +84,10 @@ export function createSignedClient(options: SignedClientOptions): SignedClient {
     };
     if (sendOptions.idempotencyKey !== undefined) headers['Idempotency-Key'] = sendOptions.idempotencyKey;
     if (body !== '') headers['Content-Type'] = sendOptions.contentType ?? 'application/json';
-    return { method, url: `${base.origin}${target}`, canonical, headers, body };
+    return { method, target, url: `${base.origin}${target}`, canonical, headers, body };
   };
 
-  const exchange = (view: SignedRequestView, target: string): Promise<ClientAnswer> =>
+  const exchange = (view: PreparedRequest): Promise<ClientAnswer> =>
     new Promise((resolve, reject) => {
       const send = isTls ? httpsRequest : httpRequest;
       const headers = {
@@ -87,9 +95,9 @@ export function createSignedClient(options: SignedClientOptions): SignedClient {
         ...(view.body === '' ? {} : { 'Content-Length': String(Buffer.byteLength(view.body)) }),
       };
       const request = send({
-        host: base.hostname,
+        host: base.hostname.replace(/^\[(.*)\]$/, '$1'), // a URL writes IPv6 in brackets, a socket wants none
         port: base.port,
-        path: target,
+        path: view.target,
         method: view.method,
         headers,
         agent,
@@ -111,14 +119,24 @@ export function createSignedClient(options: SignedClientOptions): SignedClient {
   return {
     prepare,
     send: async (method, target, sendOptions) => {
-      const answer = await exchange(prepare(method, target, sendOptions), target);
+      const answer = await exchange(prepare(method, target, sendOptions));
       const serverTime = answer.status === 401 ? serverTimeOf(answer.text) : null;
       if (serverTime === null) return answer;
       skewSeconds = serverTime - Math.floor(options.clock.now() / 1000);
-      return exchange(prepare(method, target, sendOptions), target);
+      return exchange(prepare(method, target, sendOptions));
     },
     close: () => agent.destroy(),
   };
+}
+
+function baseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isOurs = url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '';
+  if (isOurs) return url;
+  throw new FairtallyError(
+    'bad_url',
+    `"${text}" is not the base URL of a gateway, such as http://127.0.0.1:8080`,
+  );
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

@@ -1,5 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { parseTimestamp } from '../contract/timestamp.js';
 
 /** One line of a recording: the event as it is posted, or why it cannot be. */
 export type RecordedLine =
@@ -11,50 +12,54 @@ export type RecordedLine =
       readonly type: string;
       readonly body: string;
     }
-  | { readonly line: number; readonly ok: false; readonly reason: string };
+  | { readonly line: number; readonly ok: false; readonly reason: 'malformed_line' | 'line_too_long' };
 
 export const MS_PER_DAY = 86_400_000;
 
 /** A number from 1e11 on is milliseconds, as at the gateway (docs/signing.md). */
 const MS_FROM = 1e11;
+/** Far beyond the greatest event that a gateway takes; a file without line feeds must not fill the memory. */
+const LINE_BYTES_MAX = 256 * 1024;
+const LINE_FEED = 0x0a;
 
-/** Moves an event's time by whole days, in the form it was written in. null: it has no time to move. */
+/** Moves an event's time by whole days, in the form it was written in. What is no time stays as it is: the gateway refuses it. */
 export function shiftTs(ts: unknown, days: number): unknown {
-  if (typeof ts === 'number') return ts >= MS_FROM ? ts + days * MS_PER_DAY : roundMicro(ts + days * 86_400);
-  if (typeof ts !== 'string') return ts;
-  const moved = Date.parse(ts);
-  return Number.isNaN(moved) ? ts : new Date(moved + days * MS_PER_DAY).toISOString();
+  const tsMs = parseTimestamp(ts);
+  if (tsMs === null) return ts;
+  if (typeof ts === 'string') return new Date(tsMs + days * MS_PER_DAY).toISOString();
+  const number = ts as number;
+  return number >= MS_FROM ? number + days * MS_PER_DAY : roundMicro(number + days * 86_400);
 }
 
 /** Adding days to seconds must not leave the noise of binary fractions behind: the content hash is made of it. */
 const roundMicro = (seconds: number): number => Math.round(seconds * 1e6) / 1e6;
 
-export function timeOf(ts: unknown): number | null {
-  if (typeof ts === 'number') return ts >= MS_FROM ? ts : ts * 1000;
-  const parsed = typeof ts === 'string' ? Date.parse(ts) : Number.NaN;
-  return Number.isNaN(parsed) ? null : parsed;
-}
-
-export function readLine(text: string, line: number, rebaseDays: number): RecordedLine {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { line, ok: false, reason: 'malformed_line' };
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return { line, ok: false, reason: 'malformed_line' };
-  const event = value as Record<string, unknown>;
-  if (typeof event['playerId'] !== 'string') return { line, ok: false, reason: 'malformed_line' };
+/** Reads one line; null for an empty one. */
+export function readLine(bytes: Buffer | null, line: number, rebaseDays: number): RecordedLine | null {
+  if (bytes === null) return { line, ok: false, reason: 'line_too_long' };
+  const text = bytes.toString('utf8').trim();
+  if (text === '') return null;
+  const event = isUtf8(bytes) ? objectOf(text) : null;
+  const playerId = event?.['playerId'];
+  if (event === null || typeof playerId !== 'string') return { line, ok: false, reason: 'malformed_line' };
   const moved = rebaseDays === 0 ? event : { ...event, ts: shiftTs(event['ts'], rebaseDays) };
   return {
     line,
     ok: true,
-    playerId: event['playerId'],
-    tsMs: timeOf(moved['ts']),
+    playerId,
+    tsMs: parseTimestamp(moved['ts']),
     type: typeof event['type'] === 'string' ? event['type'] : '',
     body: rebaseDays === 0 ? text : JSON.stringify(moved),
   };
+}
+
+function objectOf(text: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null;
+  } catch {
+    return null; // told as a malformed line
+  }
 }
 
 /** The lines of several NDJSON files as one recording, numbered from 1 through all of them. Empty lines are skipped. */
@@ -64,18 +69,44 @@ export async function* readRecording(
 ): AsyncGenerator<RecordedLine> {
   let line = 0;
   for (const file of files) {
-    const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity });
-    for await (const text of lines) {
+    for await (const bytes of linesOf(file)) {
       line += 1;
-      if (text.trim() !== '') yield readLine(text, line, rebaseDays);
+      const recorded = readLine(bytes, line, rebaseDays);
+      if (recorded !== null) yield recorded;
     }
   }
 }
 
+/**
+ * The bytes between line feeds, null for a line that is too long. Not node:readline: it also breaks lines at U+2028, which
+ * may stand inside a JSON text, and it hides bytes that are not UTF-8.
+ */
+async function* linesOf(file: string): AsyncGenerator<Buffer | null> {
+  let rest: Buffer[] = [];
+  let restBytes = 0;
+  const take = (end: Buffer): Buffer | null => {
+    const isTooLong = restBytes + end.length > LINE_BYTES_MAX;
+    const whole = isTooLong ? null : Buffer.concat([...rest, end]);
+    rest = [];
+    restBytes = 0;
+    return whole;
+  };
+  for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+    let start = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
+      yield take(chunk.subarray(start, end));
+      start = end + 1;
+    }
+    restBytes += chunk.length - start;
+    if (restBytes <= LINE_BYTES_MAX) rest.push(chunk.subarray(start));
+  }
+  if (restBytes > 0) yield take(Buffer.alloc(0));
+}
+
 export interface RecordingSummary {
   readonly lines: number;
-  readonly malformed: number;
-  readonly byType: Readonly<Record<string, number>>;
+  readonly unreadable: number;
+  readonly byType: ReadonlyMap<string, number>;
   readonly firstMs: number | null;
   readonly lastMs: number | null;
 }
@@ -83,26 +114,26 @@ export interface RecordingSummary {
 /** One pass over a recording before it is replayed: how much there is, of what, and when. */
 export async function surveyRecording(files: readonly string[]): Promise<RecordingSummary> {
   let lines = 0;
-  let malformed = 0;
+  let unreadable = 0;
   let firstMs: number | null = null;
   let lastMs: number | null = null;
-  const byType: Record<string, number> = Object.create(null) as Record<string, number>;
+  const byType = new Map<string, number>();
   for await (const recorded of readRecording(files, 0)) {
     lines += 1;
     if (!recorded.ok) {
-      malformed += 1;
+      unreadable += 1;
       continue;
     }
-    byType[recorded.type] = (byType[recorded.type] ?? 0) + 1;
+    byType.set(recorded.type, (byType.get(recorded.type) ?? 0) + 1);
     if (recorded.tsMs === null) continue;
-    firstMs = firstMs === null ? recorded.tsMs : Math.min(firstMs, recorded.tsMs);
-    lastMs = lastMs === null ? recorded.tsMs : Math.max(lastMs, recorded.tsMs);
+    firstMs = Math.min(firstMs ?? Infinity, recorded.tsMs);
+    lastMs = Math.max(lastMs ?? -Infinity, recorded.tsMs);
   }
-  return { lines, malformed, byType, firstMs, lastMs };
+  return { lines, unreadable, byType, firstMs, lastMs };
 }
 
 /** Whole days that bring the end of a recording to the last full day before `nowMs`; 0 when it already ends there or later. */
-export function rebaseDaysFor(summary: RecordingSummary, nowMs: number): number {
+export function rebaseDaysFor(summary: Pick<RecordingSummary, 'lastMs'>, nowMs: number): number {
   if (summary.lastMs === null) return 0;
   return Math.max(0, Math.floor((nowMs - summary.lastMs) / MS_PER_DAY));
 }
