@@ -88,7 +88,6 @@ async function prepare(process: Process, engines: Engines): Promise<string> {
       clock,
       definitionFile: config.game.definitionFile ?? sampleFile('demo.yaml'),
       secret,
-      isSecretExplicit: config.secrets.hmacSecret !== null,
     });
     return secret;
   } finally {

@@ -27,7 +27,11 @@ export function freePort(): Promise<number> {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', () => {
       const address = server.address();
-      server.close(() => (typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port'))));
+      server.close(() =>
+        typeof address === 'object' && address !== null
+          ? resolve(address.port)
+          : reject(new Error('no port')),
+      );
     });
   });
 }
@@ -39,7 +43,8 @@ export interface PostgresServerOptions {
 
 export async function startPostgresServer(options: PostgresServerOptions = {}): Promise<PostgresServer> {
   const binaries = findPostgresBinaries(process.env['PATH'] ?? '');
-  if (binaries === null) throw new Error('no PostgreSQL: install the optional dependencies or the postgresql package');
+  if (binaries === null)
+    throw new Error('no PostgreSQL: install the optional dependencies or the postgresql package');
   const folder = mkdtempSync(join(tmpdir(), 'fairtally-pg-'));
   const data = join(folder, 'data');
   mkdirSync(data, { mode: 0o700 });
@@ -49,17 +54,39 @@ export async function startPostgresServer(options: PostgresServerOptions = {}): 
     chownSync(data, user.uid, user.gid);
   }
   const program = (name: string): string => join(binaries.folder, name);
-  const init = launchAs(user, program('initdb'), ['--no-sync', '-A', 'trust', '-U', 'fairtally', '-E', 'UTF8', '--no-locale', '-D', data], [data]);
+  const init = launchAs(
+    user,
+    program('initdb'),
+    ['--no-sync', '-A', 'trust', '-U', 'fairtally', '-E', 'UTF8', '--no-locale', '-D', data],
+    [data],
+  );
   const done = spawnSync(init.command, init.args, { encoding: 'utf8', cwd: '/', ...identity(init) });
   if (done.status !== 0) throw new Error(`initdb failed: ${done.stderr || String(done.error)}`);
 
   const port = await freePort();
   let child: ChildProcess | null = null;
   const start = async (): Promise<void> => {
-    const settings = ['-h', '127.0.0.1', '-p', String(port), '-k', folder, '-c', 'max_connections=200', '-c', 'shared_buffers=64MB'];
-    if (options.fsync !== true) settings.push('-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off');
+    const settings = [
+      '-h',
+      '127.0.0.1',
+      '-p',
+      String(port),
+      '-k',
+      folder,
+      '-c',
+      'max_connections=200',
+      '-c',
+      'shared_buffers=64MB',
+    ];
+    if (options.fsync !== true)
+      settings.push('-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off');
     const launch = launchAs(user, program('postgres'), ['-D', data, ...settings], [data]);
-    child = spawn(launch.command, launch.args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: '/', detached: true, ...identity(launch) });
+    child = spawn(launch.command, launch.args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      cwd: '/',
+      detached: true,
+      ...identity(launch),
+    });
     await isReady(child);
   };
   const end = async (signal: 'SIGINT' | 'SIGKILL'): Promise<void> => {

@@ -8,7 +8,10 @@ export const TEMPLATE = 'fairtally_template';
 /** Made by the integration tests' global setup: the server that all test files share. */
 const serverUrl = (database: string): string => {
   const base = process.env['TEST_POSTGRES_URL'];
-  if (base === undefined) throw new Error('no test PostgreSQL: a test that uses one is named *.pg.test.ts, *.redis.test.ts or *.e2e.test.ts');
+  if (base === undefined)
+    throw new Error(
+      'no test PostgreSQL: a test that uses one is named *.pg.test.ts, *.redis.test.ts or *.e2e.test.ts',
+    );
   const url = new URL(base);
   url.pathname = `/${database}`;
   return url.toString();

@@ -21,7 +21,18 @@ export async function startRedisServer(): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'fairtally-redis-'));
   let child: ChildProcess | null = null;
   const start = async (): Promise<void> => {
-    const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder];
+    const args = [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--dir',
+      folder,
+    ];
     child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
     const { stdout } = child;
     if (stdout === null) throw new Error('redis-server has no output');

@@ -48,7 +48,7 @@ describe('the plan of a definition', () => {
     ['maximum: 1000000 }', 'maximum: 2000000 }', 'event type progression', ['payload']],
     ['grace: 24h', 'grace: 12h', 'game', ['grace']],
     ['otherwise: 1', 'otherwise: 2', 'reward {itemId} for drop', ['amount']],
-    ['maxZ: 5', 'maxZ: 4', 'metric xp-gain', ['maxZ']],
+    ['maxZ: 7', 'maxZ: 4', 'metric xp-gain', ['maxZ']],
   ])('shows that %j became %j', (from, to, what, keys) => {
     expect(planDefinition([before], edited(from, to))).toEqual({
       changes: [{ change: 'changed', what, keys }],
