@@ -52,6 +52,11 @@ export const urlOf =
       ? text
       : undefined;
 
+const redisUrl = urlOf('redis', 'rediss');
+/** A URL, or the path of a unix socket, as the embedded Redis has one. */
+export const redisAddress = (text: string): string | undefined =>
+  /^\/[^/?\0][^?\0]*$/.test(text) ? text : redisUrl(text);
+
 export const pathPrefix = (text: string): string | undefined =>
   text === '' || /^(\/[!$-.0->@-~]+)+$/.test(text) ? text : undefined;
 

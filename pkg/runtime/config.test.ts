@@ -55,6 +55,7 @@ test('good values are read into their groups', () => {
   expect(config.roles).toEqual(['archive', 'fairness']);
   expect(config.limits.eventsPerSecond).toBeNull();
   expect(config.http.corsOrigins).toEqual(['https://game.example', 'http://localhost:3000']);
+  expect(good({ REDIS_URL: '/run/redis.sock' }).storage.redisUrl).toBe('/run/redis.sock');
   expect(good({ TRUST_PROXY: '2' }).http.trustProxy).toEqual({ kind: 'hops', hops: 2 });
 });
 

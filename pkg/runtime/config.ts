@@ -13,6 +13,7 @@ import {
   pathPrefix,
   port,
   ratePerSecond,
+  redisAddress,
   roleList,
   urlOf,
   type TrustProxy,
@@ -113,10 +114,10 @@ const OPTIONS = {
   redisUrl: {
     env: 'REDIS_URL',
     fallback: '',
-    expected: 'a redis:// or rediss:// URL',
+    expected: 'a redis:// or rediss:// URL, or the absolute path of a unix socket',
     sentence:
       'Redis to use; unset: a redis-server found on the PATH, else none, and boards are read from PostgreSQL.',
-    parse: optional(urlOf('redis', 'rediss')),
+    parse: optional(redisAddress),
   },
   bus: {
     env: 'BUS',

@@ -40,8 +40,9 @@ export interface Lifecycle {
   fail(reason: string, error: unknown): void;
 }
 
-const STEP_TIMEOUT_MS = 10_000;
-const DEADLINE_MS = 30_000;
+/** Longer than the longest release, which is PostgreSQL's fast shutdown. */
+const STEP_TIMEOUT_MS = 25_000;
+const DEADLINE_MS = 45_000;
 
 /** The state of one process; see Lifecycle. */
 class ProcessLifecycle implements Lifecycle {

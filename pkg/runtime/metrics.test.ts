@@ -21,17 +21,17 @@ test('asking twice for one name gives the same instrument', async () => {
   expect(await metrics.render()).toContain('kills_total 2');
 });
 
-test('the server answers GET /metrics and nothing else', async () => {
-  const server = await startMetricsServer(
-    createMetrics({ processMetrics: true }),
-    '127.0.0.1',
-    0,
-    createHealth(systemClock),
-  );
+test('the server answers GET /metrics, /healthz and /readyz, and nothing else', async () => {
+  const health = createHealth(systemClock);
+  const server = await startMetricsServer(createMetrics({ processMetrics: true }), '127.0.0.1', 0, health);
   const url = `http://127.0.0.1:${String(server.port)}`;
-  const answer = await fetch(`${url}/metrics`);
-  expect(answer.headers.get('content-type')).toContain('text/plain');
-  expect(await answer.text()).toContain('process_resident_memory_bytes');
+  const scrape = await fetch(`${url}/metrics`);
+  expect(scrape.headers.get('content-type')).toContain('text/plain');
+  expect(await scrape.text()).toContain('process_resident_memory_bytes');
+  expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  expect((await fetch(`${url}/readyz`)).status).toBe(503);
+  health.started();
+  expect(await (await fetch(`${url}/readyz`)).json()).toEqual({ ready: true, state: 'ready', checks: {} });
   expect((await fetch(`${url}/`)).status).toBe(404);
   expect((await fetch(`${url}/metrics`, { method: 'POST' })).status).toBe(404);
   await server.close();

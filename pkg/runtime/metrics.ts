@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
   collectDefaultMetrics,
@@ -49,18 +49,6 @@ export function createMetrics(options: { readonly processMetrics: boolean }): Me
   };
 }
 
-interface Page {
-  readonly status: number;
-  readonly type: string;
-  readonly text: string;
-}
-
-const jsonPage = (status: number, value: object): Page => ({
-  status,
-  type: 'application/json',
-  text: JSON.stringify(value),
-});
-
 export interface MetricsServer {
   readonly port: number;
   close(): Promise<void>;
@@ -70,8 +58,7 @@ const REQUEST_TIMEOUT_MS = 5_000;
 const CONNECTIONS_MAX = 32;
 
 /**
- * Serves GET /metrics, /healthz and /readyz on a port of its own (0: any free one): what an orchestrator asks, apart from
- * the API that players reach.
+ * Serves GET /metrics, /healthz and /readyz on a port of its own (0: any free one); for a worker, its only one.
  *
  * @throws the listener's error, such as EADDRINUSE
  */
@@ -81,28 +68,13 @@ export function startMetricsServer(
   port: number,
   health: Health,
 ): Promise<MetricsServer> {
-  const pages: Readonly<Record<string, () => Promise<Page>>> = {
-    '/metrics': async () => ({ status: 200, type: metrics.contentType, text: await metrics.render() }),
-    '/healthz': () => Promise.resolve(jsonPage(200, { status: 'ok' })),
-    '/readyz': async () => {
-      const readiness = await health.readiness();
-      return jsonPage(readiness.ready ? 200 : 503, readiness);
-    },
-  };
-  const server = createServer(
-    { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
-    (req, res) => {
-      const page = req.method === 'GET' ? pages[req.url ?? ''] : undefined;
-      if (page === undefined) {
-        res.writeHead(404).end();
-        return;
-      }
-      page().then(
-        ({ status, type, text }) => res.writeHead(status, { 'content-type': type }).end(text),
-        () => res.writeHead(500).end(), // the scraper sees it, and alerts on a failed scrape
-      );
-    },
-  );
+  const options = { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS };
+  const server = createServer(options, (request, response) => {
+    answer(request, metrics, health).then(
+      ({ status, type, text }) => response.writeHead(status, { 'content-type': type }).end(text),
+      () => response.writeHead(500).end(), // the scraper sees it, and alerts on a failed scrape
+    );
+  });
   server.maxConnections = CONNECTIONS_MAX;
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -118,4 +90,26 @@ export function startMetricsServer(
       });
     });
   });
+}
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+}
+
+async function answer(request: IncomingMessage, metrics: MetricsRegistry, health: Health): Promise<Answer> {
+  const type = 'application/json';
+  switch (request.method === 'GET' ? request.url : undefined) {
+    case '/metrics':
+      return { status: 200, type: metrics.contentType, text: await metrics.render() };
+    case '/healthz':
+      return { status: 200, type, text: '{"status":"ok"}' };
+    case '/readyz': {
+      const readiness = await health.readiness();
+      return { status: readiness.ready ? 200 : 503, type, text: JSON.stringify(readiness) };
+    }
+    default:
+      return { status: 404, type: 'text/plain', text: '' };
+  }
 }

@@ -1,0 +1,61 @@
+# Fairtally. `make run` starts everything; `make help` tells the rest. Works with GNU make 3.81 and newer.
+
+.DEFAULT_GOAL := help
+.PHONY: help run install build unit test check types lint format openapi generated circular bench clean
+
+SOURCES := $(shell find api cmd pkg sample_events bench -type f 2>/dev/null | grep -v ' ')
+INSTALLED := node_modules/.package-lock.json
+BUILT := dist/.built
+ENV_FILE := $(if $(wildcard .env),--env-file=.env)
+export REDOCLY_TELEMETRY := off
+
+help: ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+run: $(BUILT) ## Install and build what is missing, start everything, feed the sample season once
+	@exec node $(ENV_FILE) dist/cmd/fairtally/main.js run
+
+install: $(INSTALLED) ## Install the dependencies; runs none of their scripts
+
+# npm writes this file at the end of every installation.
+$(INSTALLED): package-lock.json
+	npm ci --ignore-scripts
+	@touch $(INSTALLED)
+
+build: $(BUILT) ## Compile to dist/
+
+$(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json tsconfig.build.json scripts/copy-assets.mjs package.json
+	npm run --silent build
+	@touch $(BUILT)
+
+unit: $(INSTALLED) ## The tests that need no server
+	node scripts/run-tests.mjs --selectProjects unit
+
+test: $(BUILT) ## Every test, against real PostgreSQL, Redis and processes
+	node scripts/run-tests.mjs
+
+check: types lint format openapi generated circular ## Everything that is decided without running it
+
+types: $(INSTALLED)
+	npx tsc --noEmit -p .
+
+lint: $(INSTALLED)
+	npx eslint --max-warnings 0 .
+
+format: $(INSTALLED)
+	npx prettier --check --log-level warn .
+
+openapi: $(INSTALLED)
+	npx redocly lint api/openapi.yaml
+
+generated: $(INSTALLED)
+	npm run --silent gen:check
+
+circular: $(INSTALLED)
+	npx madge --circular --no-spinner pkg cmd
+
+bench: $(BUILT) ## Measure against limits taken in the same run (minutes)
+	npm run --silent bench
+
+clean: ## Remove what was built; data/ and node_modules/ stay
+	rm -rf dist coverage
