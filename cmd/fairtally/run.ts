@@ -6,7 +6,7 @@ import { replayCommand } from '../../pkg/cli/replay.js';
 import { outputTo, type Output } from '../../pkg/cli/output.js';
 import { createDefinitionStore } from '../../pkg/games/definitions/postgres.js';
 import { createKeyStore } from '../../pkg/games/keys/postgres.js';
-import { DEFAULT_GAME_ID, DEFAULT_KEY_ID, ensureGame } from '../../pkg/games/seed.js';
+import { DEFAULT_GAME_ID, DEFAULT_KEY_ID, describeSeed, ensureGame } from '../../pkg/games/seed.js';
 import { createGameStore } from '../../pkg/games/tenants/postgres.js';
 import { createDatabase } from '../../pkg/postgres/database.js';
 import { startEmbeddedPostgres } from '../../pkg/postgres/embedded.js';
@@ -81,14 +81,15 @@ async function prepare(process: Process, engines: Engines): Promise<string> {
     if (applied.length > 0) logger.info({ migrations: applied }, 'the database is prepared');
     const sealer = createSealer(parseMasterKeys(masterKeyText(config, random)), random);
     const secret = demoSecret(config, random);
-    await ensureGame({
+    const seeded = await ensureGame({
       games: createGameStore(db, sealer, random),
       definitions: createDefinitionStore(db),
       keys: createKeyStore({ database: db, sealer, random, clock }),
-      clock,
       definitionFile: config.game.definitionFile ?? sampleFile('demo.yaml'),
       secret,
+      mayReplaceSecret: config.secrets.hmacSecret !== null && config.environment !== 'production',
     });
+    for (const line of describeSeed(seeded)) logger.info({}, line);
     return secret;
   } finally {
     await db.close();

@@ -1,8 +1,9 @@
+import { timingSafeEqual } from 'node:crypto';
 import { FairtallyError } from '../../kernel/errors.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { Random } from '../../kernel/random.js';
 import type { Database, Sql } from '../../postgres/port.js';
-import type { Sealer } from '../../secrets/port.js';
+import type { SealedPlace, Sealer } from '../../secrets/port.js';
 import type { Scheme, Scope, SigningKey } from '../port.js';
 
 export interface NewKey {
@@ -47,6 +48,10 @@ export interface KeyStore {
   retire(keyId: string, atMs: number): Promise<void>;
   /** The key is invalid at once and for good. @throws FairtallyError `key_unknown` */
   revoke(keyId: string): Promise<void>;
+  /** Whether a key has this secret. @throws FairtallyError `key_unknown`, `secret_unreadable` */
+  hasSecret(keyId: string, secret: string): Promise<boolean>;
+  /** Gives a key another secret at once; whoever signs with the old one is refused. @throws FairtallyError `key_unknown`, `invalid_key` */
+  replaceSecret(keyId: string, secret: string): Promise<void>;
   /** Newest first, at most 1000, of one game or of all; never a secret. */
   list(gameId?: string): Promise<readonly KeyDescription[]>;
 }
@@ -106,6 +111,18 @@ export function createKeyStore({ database, sealer, random, clock }: KeyStorePart
         'UPDATE signing_keys SET revoked_at = coalesce(revoked_at, $2) WHERE key_id = $1 RETURNING key_id';
       if ((await database.query(text, [keyId, new Date(clock.now())])).length === 0) throw keyUnknown(keyId);
     },
+    async hasSecret(keyId, secret) {
+      const { gameId, sealed } = await sealedSecret(database, keyId);
+      const stored = sealer.open(sealed, placeOf(gameId, keyId));
+      const given = Buffer.from(secret, 'utf8');
+      return stored.length === given.length && timingSafeEqual(stored, given);
+    },
+    async replaceSecret(keyId, secret) {
+      refuseSecret(secret);
+      const { gameId } = await sealedSecret(database, keyId);
+      const sealed = sealer.seal(Buffer.from(secret, 'utf8'), placeOf(gameId, keyId));
+      await database.query('UPDATE signing_keys SET secret = $2 WHERE key_id = $1', [keyId, sealed]);
+    },
     async list(gameId) {
       const rows = await database.query<KeyRow>(
         `SELECT ${KEY_COLUMNS} FROM signing_keys WHERE $1::text IS NULL OR game_id = $1
@@ -125,16 +142,20 @@ const MAX_SECRET_BYTES = 256;
 const SCOPES: ReadonlySet<string> = new Set<Scope>(['ingest', 'read', 'replay', 'sessions']);
 const SCHEMES: ReadonlySet<string> = new Set<Scheme>(['v1', 'plain-timestamp', 'plain-body']);
 
+const refuse = (why: string): never => {
+  throw new FairtallyError('invalid_key', why);
+};
+
+function refuseSecret(secret: string): void {
+  const secretBytes = Buffer.byteLength(secret);
+  if (secretBytes >= MIN_SECRET_BYTES && secretBytes <= MAX_SECRET_BYTES) return;
+  refuse(`a secret must have ${String(MIN_SECRET_BYTES)} to ${String(MAX_SECRET_BYTES)} bytes`);
+}
+
 /** Messages name the part, never the secret. */
 function refuseWrong(key: KeyToInsert): void {
-  const refuse = (why: string): never => {
-    throw new FairtallyError('invalid_key', why);
-  };
-  const secretBytes = Buffer.byteLength(key.secret);
   if (!KEY_ID.test(key.keyId)) refuse('a key id must match [A-Za-z0-9_-]{1,64}');
-  if (secretBytes < MIN_SECRET_BYTES || secretBytes > MAX_SECRET_BYTES) {
-    refuse(`a secret must have ${String(MIN_SECRET_BYTES)} to ${String(MAX_SECRET_BYTES)} bytes`);
-  }
+  refuseSecret(key.secret);
   if (key.scopes.length === 0 || !key.scopes.every((scope) => SCOPES.has(scope))) {
     refuse(`scopes must be some of ${[...SCOPES].join(', ')}`);
   }
@@ -145,9 +166,19 @@ function refuseWrong(key: KeyToInsert): void {
     refuse('a key must end after it begins');
 }
 
+const placeOf = (gameId: string, keyId: string): SealedPlace => ({ table: 'signing_keys', gameId, keyId });
+
+async function sealedSecret(sql: Sql, keyId: string): Promise<{ gameId: string; sealed: string }> {
+  const rows = await sql.query<{ gameId: string; sealed: string }>(
+    'SELECT game_id AS "gameId", secret AS sealed FROM signing_keys WHERE key_id = $1',
+    [keyId],
+  );
+  if (rows[0] === undefined) throw keyUnknown(keyId);
+  return rows[0];
+}
+
 async function insertKey(sql: Sql, sealer: Sealer, key: KeyToInsert): Promise<void> {
-  const place = { table: 'signing_keys', gameId: key.gameId, keyId: key.keyId };
-  const sealed = sealer.seal(Buffer.from(key.secret, 'utf8'), place);
+  const sealed = sealer.seal(Buffer.from(key.secret, 'utf8'), placeOf(key.gameId, key.keyId));
   const rows = await sql.query<{ game_exists: boolean; inserted: boolean }>(
     `WITH game AS (SELECT game_id FROM games WHERE game_id = $2), inserted AS (
        INSERT INTO signing_keys (key_id, game_id, secret, scopes, schemes, trust, debug, not_before, not_after)

@@ -1,0 +1,20 @@
+import type { BoardView } from '../leaderboard/view.js';
+import type { CycleScope } from '../leaderboard/view-port.js';
+import type { Output } from './output.js';
+
+/** Builds the views of boards anew from PostgreSQL, while they are read. 1 when one could not be built. */
+export async function rebuildViews(
+  scope: CycleScope,
+  { view, out }: { readonly view: Pick<BoardView, 'rebuild'>; readonly out: Output },
+): Promise<number> {
+  const counts = { built: 0, busy: 0, failed: 0 };
+  await view.rebuild(scope, ({ done, total, key, result }) => {
+    counts[result] += 1;
+    if (result !== 'failed' && !out.isTerminal) return;
+    const place = [key.gameId, key.board, key.partition, key.cycle].filter((word) => word !== '').join(' ');
+    out.line(`${String(done)}/${String(total)} ${place}: ${result}`);
+  });
+  const busy = counts.busy === 0 ? '' : `, ${String(counts.busy)} were being built by another process`;
+  out.line(`${String(counts.built)} views built, ${String(counts.failed)} failed${busy}.`);
+  return counts.failed === 0 ? 0 : 1;
+}
