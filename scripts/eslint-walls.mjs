@@ -15,8 +15,8 @@ const OPEN_TO = {
   // The command line speaks to the front door as anybody else does.
   client: (room) => ['cli', 'replay'].includes(room),
   replay: (room) => room === 'cli',
-  // The rooms of a technology start and watch servers.
-  runtime: (room) => ['postgres', 'redis'].includes(room),
+  // The rooms of a technology start and watch servers; the command line tells of a wrong configuration.
+  runtime: (room) => ['postgres', 'redis', 'cli'].includes(room),
 };
 
 /** Where a file stands: `pkg/<room>/...`, `cmd/...` or elsewhere. */
@@ -44,6 +44,9 @@ export function refusal(importer, specifier, isTypeOnly) {
   if (from.top === 'cmd' || to.room === null || to.room === from.room) return null;
   if (from.room === 'kernel') return 'pkg/kernel imports nothing of ours';
   if (OPEN_TO[to.room]?.(from.room) === true) return null;
+  if (['postgres', 'redis'].includes(to.room) && TECHNOLOGY_FILE.test(from.name)) return null;
+  // The command line stands in front of every room, and is handed what it works with.
+  if (from.room === 'cli' && isTypeOnly) return null;
   if (['contract', 'signing', 'runtime'].includes(from.room))
     return `pkg/${from.room} imports pkg/kernel only`;
   if (DRIVER.test(to.name)) return 'only cmd/ names a driver';
