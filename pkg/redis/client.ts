@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 
 export interface RedisClientOptions {
-  /** `redis://`, `rediss://`, or `unix://` and the path of a socket. */
+  /** `redis://`, `rediss://` or the path of a unix socket. */
   readonly url: string;
   /** Shown in CLIENT LIST. */
   readonly connectionName?: string;
@@ -22,7 +22,7 @@ const RECONNECT_MAX_MS = 2_000;
  * itself. Connects in the background and reconnects for as long as it lives; end it with `disconnect()`.
  */
 export function createRedisClient(options: RedisClientOptions): Redis {
-  const redis = new Redis(options.url.replace(/^unix:\/\//, ''), {
+  const redis = new Redis(options.url, {
     connectionName: options.connectionName ?? 'fairtally',
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,

@@ -21,7 +21,7 @@ export interface EmbeddedRedisOptions {
 }
 
 export interface EmbeddedRedis {
-  /** `unix://` and the path of a private socket. */
+  /** For `ioredis`: the path of a private unix socket. */
   readonly url: string;
   readonly pid: number;
   stop(): Promise<void>;
@@ -63,7 +63,7 @@ export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise
     options.onUnexpectedExit?.(new FairtallyError('embedded_redis_ended', 'the embedded Redis has ended'));
   });
   return {
-    url: `unix://${socket}`,
+    url: socket,
     pid: server.pid,
     stop: () => {
       isStopping = true;
