@@ -1,39 +1,38 @@
+import { PoisonError } from '../kernel/errors.js';
 import type { Sql } from '../postgres/port.js';
 import type { RoleEvent } from '../worker/port.js';
-import { PoisonError } from '../kernel/errors.js';
-import {
-  boardId,
-  contributionsOf,
-  scoreId,
-  type BoardChanges,
-  type Contribution,
-  type LockedScores,
-} from './fold.js';
-import type { ScoreKey, StoredScore, TouchedCycle } from './fold.js';
+import { boardId, contributionsOf, type BoardChanges, type Contribution, type LockedScores } from './fold.js';
+import type { ScoreKey, StoredScore } from './fold.js';
+import type { BoardKey } from './port.js';
 
-// Both inserts and the lock go through the keys in byte order, inserts first: two batches can wait for each other's rows
-// in one direction only.
+// Rows are locked in the order of the arrays, which lockScores sorts. The subquery locks, so the planner cannot turn it
+// into a join that reads the whole table: it stays one index probe per key, however wrong the statistics are.
+const LOCK_SCORES = `
+SELECT k.n, s.score, s.reached_at, s.reached_id, s.definition_version, s.revision
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+  WITH ORDINALITY AS k (game_id, board, cycle, partition, subject, n)
+CROSS JOIN LATERAL (
+  SELECT l.score, l.reached_at, l.reached_id, l.definition_version, l.revision FROM board_scores l
+  WHERE l.game_id = k.game_id AND l.board = k.board AND l.cycle = k.cycle AND l.partition = k.partition AND l.subject = k.subject
+  FOR UPDATE
+) AS s`;
 
 const CREATE_SCORES = `
+WITH made AS (
 INSERT INTO board_scores (game_id, board, cycle, partition, subject, score, reached_at, reached_id, definition_version, revision)
 SELECT game_id, board, cycle, partition, subject, 0, 0, '', 0, 0
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS k (game_id, board, cycle, partition, subject)
-ORDER BY game_id COLLATE "C", board COLLATE "C", cycle COLLATE "C", partition COLLATE "C", subject COLLATE "C"
-ON CONFLICT DO NOTHING`;
+ON CONFLICT DO NOTHING
+RETURNING 1)
+SELECT count(*) AS made FROM made`;
 
-const LOCK_SCORES = `
-SELECT s.game_id, s.board, s.cycle, s.partition, s.subject, s.score, s.reached_at, s.reached_id, s.definition_version, s.revision
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS k (game_id, board, cycle, partition, subject)
-JOIN board_scores s USING (game_id, board, cycle, partition, subject)
-ORDER BY s.game_id, s.board, s.cycle, s.partition, s.subject
-FOR UPDATE OF s`;
-
+// Every row is there and locked; ON CONFLICT is the update that finds each by one probe of the primary key.
 const SAVE_SCORES = `
-UPDATE board_scores s
-SET score = k.score, reached_at = k.reached_at, reached_id = k.reached_id, definition_version = k.definition_version, revision = k.revision
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::int[], $10::bigint[])
-  AS k (game_id, board, cycle, partition, subject, score, reached_at, reached_id, definition_version, revision)
-WHERE s.game_id = k.game_id AND s.board = k.board AND s.cycle = k.cycle AND s.partition = k.partition AND s.subject = k.subject`;
+INSERT INTO board_scores (game_id, board, cycle, partition, subject, score, reached_at, reached_id, definition_version, revision)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::int[], $10::bigint[])
+ON CONFLICT (game_id, board, cycle, partition, subject) DO UPDATE
+SET score = excluded.score, reached_at = excluded.reached_at, reached_id = excluded.reached_id,
+    definition_version = excluded.definition_version, revision = excluded.revision`;
 
 const CREATE_CYCLES = `
 INSERT INTO board_cycles (game_id, board, cycle, partition, closes_at, definition_version)
@@ -58,17 +57,32 @@ UPDATE board_cycles c SET revised = true
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k (game_id, board, cycle, partition)
 WHERE c.game_id = k.game_id AND c.board = k.board AND c.cycle = k.cycle AND c.partition = k.partition`;
 
-/** Creates the rows that the events contribute to and locks them. An event that is poison is left for `fold` to refuse. */
+const EMPTY: StoredScore = { score: 0, reachedAtMs: 0, reachedId: '', definitionVersion: 0, revision: 0 };
+
+/**
+ * Locks the rows that the events contribute to, creating those that are absent. An event that is poison is left for
+ * `fold` to refuse.
+ *
+ * Existing rows are locked first, in key order, then absent ones are inserted, in key order; both cannot deadlock. Only
+ * when another transaction inserted the same subject meanwhile are its rows locked out of order: then PostgreSQL may
+ * have to end one of the two, which dispatch runs again.
+ */
 export async function lockScores(sql: Sql, events: readonly RoleEvent[]): Promise<LockedScores> {
   const keys = new Map<string, ScoreKey>();
   for (const event of events) {
     for (const { id, key } of readable(event)) keys.set(id, key);
   }
-  if (keys.size === 0) return new Map();
-  const columns = scoreColumns([...keys.values()]);
-  await sql.query(CREATE_SCORES, columns);
-  const rows = await sql.query<LockedRow>(LOCK_SCORES, columns);
-  return new Map(rows.map((row) => [scoreId(keyOfRow(row)), storedOf(row)]));
+  const locked = new Map<string, StoredScore>();
+  let absent = [...keys.keys()].sort();
+  await lockInto(locked, sql, absent, keys);
+  absent = absent.filter((id) => !locked.has(id));
+  if (absent.length > 0) {
+    const [created] = await sql.query<{ made: number }>(CREATE_SCORES, columnsOf(absent, keys));
+    if (created?.made === absent.length) for (const id of absent) locked.set(id, EMPTY);
+    else await lockInto(locked, sql, absent, keys);
+  }
+  if (locked.size !== keys.size) throw new Error('a row of board_scores is gone although it was just made');
+  return locked;
 }
 
 function readable(event: RoleEvent): readonly Contribution[] {
@@ -77,6 +91,20 @@ function readable(event: RoleEvent): readonly Contribution[] {
   } catch (error) {
     if (error instanceof PoisonError) return [];
     throw error;
+  }
+}
+
+async function lockInto(
+  locked: Map<string, StoredScore>,
+  sql: Sql,
+  ids: readonly string[],
+  keys: ReadonlyMap<string, ScoreKey>,
+): Promise<void> {
+  if (ids.length === 0) return;
+  for (const row of await sql.query<LockedRow>(LOCK_SCORES, columnsOf(ids, keys))) {
+    const id = ids[row.n - 1];
+    if (id === undefined) throw new Error('a locked row was not asked for');
+    locked.set(id, storedOf(row));
   }
 }
 
@@ -92,42 +120,43 @@ export async function saveScores(sql: Sql, { scores, cycles }: BoardChanges): Pr
     rows.map((row) => row.definitionVersion),
     rows.map((row) => row.revision),
   ]);
-  const columns = cycleColumns(cycles);
+  const columns = cycleColumns(cycles.map(({ key }) => key));
   await sql.query(CREATE_CYCLES, [
     ...columns,
     cycles.map((cycle) => cycle.closesAtMs),
     cycles.map((cycle) => cycle.definitionVersion),
   ]);
-  const held = await sql.query<CycleRow & { late: boolean }>(HOLD_CYCLES_OPEN, columns);
+  const held = await sql.query<HeldCycle>(HOLD_CYCLES_OPEN, columns);
   const changed = new Set(scores.map(({ key }) => boardId(key)));
-  const late = held.filter((row) => row.late).map((row) => ({ key: { ...row, gameId: row.game_id } }));
-  const revised = late.filter(({ key }) => changed.has(boardId(key)));
+  const revised = held
+    .filter((row) => row.late)
+    .map((row): BoardKey => ({
+      gameId: row.game_id,
+      board: row.board,
+      cycle: row.cycle,
+      partition: row.partition,
+    }))
+    .filter((key) => changed.has(boardId(key)));
   if (revised.length > 0) await sql.query(MARK_REVISED, cycleColumns(revised));
 }
 
-interface CycleRow {
+interface HeldCycle {
   readonly game_id: string;
   readonly board: string;
   readonly cycle: string;
   readonly partition: string;
+  readonly late: boolean;
 }
 
-interface LockedRow extends CycleRow {
-  readonly subject: string;
+interface LockedRow {
+  /** Place in the arrays, from 1. */
+  readonly n: number;
   readonly score: number;
   readonly reached_at: number;
   readonly reached_id: string;
   readonly definition_version: number;
   readonly revision: number;
 }
-
-const keyOfRow = (row: LockedRow): ScoreKey => ({
-  gameId: row.game_id,
-  board: row.board,
-  cycle: row.cycle,
-  partition: row.partition,
-  subject: row.subject,
-});
 
 const storedOf = (row: LockedRow): StoredScore => ({
   score: row.score,
@@ -137,17 +166,18 @@ const storedOf = (row: LockedRow): StoredScore => ({
   revision: row.revision,
 });
 
+function columnsOf(ids: readonly string[], keys: ReadonlyMap<string, ScoreKey>): string[][] {
+  return scoreColumns(ids.flatMap((id) => keys.get(id) ?? []));
+}
+
 const scoreColumns = (keys: readonly ScoreKey[]): string[][] => [
+  ...cycleColumns(keys),
+  keys.map((key) => key.subject),
+];
+
+const cycleColumns = (keys: readonly BoardKey[]): string[][] => [
   keys.map((key) => key.gameId),
   keys.map((key) => key.board),
   keys.map((key) => key.cycle),
   keys.map((key) => key.partition),
-  keys.map((key) => key.subject),
-];
-
-const cycleColumns = (cycles: readonly Pick<TouchedCycle, 'key'>[]): string[][] => [
-  cycles.map(({ key }) => key.gameId),
-  cycles.map(({ key }) => key.board),
-  cycles.map(({ key }) => key.cycle),
-  cycles.map(({ key }) => key.partition),
 ];

@@ -7,11 +7,16 @@ const TRUTH_COLUMNS = `
   s.subject, s.score, s.reached_at, s.revision + coalesce(p.revision, 0) AS revision, coalesce(p.hidden, false) AS hidden`;
 const CYCLE_COLUMNS = `c.game_id, c.board, c.cycle, c.partition, c.epoch, c.closes_at, c.definition_version`;
 
+// OFFSET 0 keeps the planner from joining the whole table: one index probe per key, however wrong the statistics are.
 const ROWS = `
 SELECT ${CYCLE_COLUMNS}, ${TRUTH_COLUMNS}
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[])
   AS k (game_id, board, cycle, partition, subject, ranks_players)
-JOIN board_scores s USING (game_id, board, cycle, partition, subject)
+CROSS JOIN LATERAL (
+  SELECT l.subject, l.score, l.reached_at, l.revision FROM board_scores l
+  WHERE l.game_id = k.game_id AND l.board = k.board AND l.cycle = k.cycle AND l.partition = k.partition AND l.subject = k.subject
+  OFFSET 0
+) AS s
 JOIN board_cycles c USING (game_id, board, cycle, partition)
 LEFT JOIN player_state p ON k.ranks_players AND p.game_id = k.game_id AND p.player_id = k.subject
 WHERE c.final_at IS NULL`;
