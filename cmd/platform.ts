@@ -53,8 +53,12 @@ const DEFINITIONS_EVERY_MS = 1_000;
 const KEYS_EVERY_MS = 2_000;
 
 /** Reads the environment. @throws ConfigError */
-export function createProcess(name: string, config: Config = readConfig()): Process {
-  const logger = createLogger(config.log.level);
+export function createProcess(
+  name: string,
+  config: Config = readConfig(),
+  destination?: { write(text: string): void },
+): Process {
+  const logger = createLogger(config.log.level, destination);
   const lifecycle = createLifecycle({ clock: systemClock, logger, process });
   stopWithParent(lifecycle);
   return {

@@ -8,14 +8,16 @@ import { createDefinitionStore } from '../../pkg/games/definitions/postgres.js';
 import { createKeyStore } from '../../pkg/games/keys/postgres.js';
 import { DEFAULT_GAME_ID, DEFAULT_KEY_ID, describeSeed, ensureGame } from '../../pkg/games/seed.js';
 import { createGameStore } from '../../pkg/games/tenants/postgres.js';
+import { FairtallyError } from '../../pkg/kernel/errors.js';
 import { createDatabase } from '../../pkg/postgres/database.js';
 import { startEmbeddedPostgres } from '../../pkg/postgres/embedded.js';
 import { migrate } from '../../pkg/postgres/migrate.js';
 import { startEmbeddedRedis } from '../../pkg/redis/embedded.js';
-import { inheritedEnvironment } from '../../pkg/runtime/config.js';
+import { inheritedEnvironment, readConfig } from '../../pkg/runtime/config.js';
 import { lockDataDir } from '../../pkg/runtime/data-dir.js';
 import { removeRunning, writeRunning } from '../../pkg/runtime/running-file.js';
 import { demoSecret, masterKeyText } from '../../pkg/runtime/secret-files.js';
+import { createTerminalLog } from '../../pkg/runtime/terminal-log.js';
 import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
 import { createProcess, type Process } from '../platform.js';
 import { supervise, type ChildPlan } from './supervisor.js';
@@ -34,8 +36,14 @@ interface Engines {
  * as processes of their own, feeds the sample season once, and says where to look.
  */
 export async function runAllInOne(): Promise<void> {
-  const process = createProcess('fairtally');
-  const { lifecycle, logger, clock, config } = process;
+  const config = readConfig();
+  const out = outputTo(globalThis.process.stdout);
+  // A person sees what matters to them and finds the rest in a file; a container's log collector wants every line.
+  const log = out.isTerminal
+    ? createTerminalLog(join(config.storage.dataDir, 'log', 'fairtally.log'), (line) => out.line(line))
+    : null;
+  const process = createProcess('fairtally', config, log ?? undefined);
+  const { lifecycle, logger, clock } = process;
   await lifecycle.run(async () => {
     const engines = await openEngines(process);
     const secret = await prepare(process, engines);
@@ -43,11 +51,12 @@ export async function runAllInOne(): Promise<void> {
     writeRunning(config.storage.dataDir, { ...engines, url });
     lifecycle.onStop('running file', () => removeRunning(config.storage.dataDir));
 
-    const supervisor = supervise(plansOf(process, engines), clock, logger);
+    if (out.isTerminal) out.line('Starting gateway and worker ...');
+    const writeLog = log === null ? null : (text: string): void => log.write(text);
+    const supervisor = supervise(plansOf(process, engines), { clock, logger, writeLog });
     lifecycle.onStop('gateway and worker', () => supervisor.stop());
     supervisor.failed.catch((error: unknown) => lifecycle.fail('a part could not be kept running', error));
     await Promise.race([supervisor.ready, supervisor.failed]);
-    const out = outputTo(globalThis.process.stdout);
     if (config.game.sampleEvents) await feedSample(process, { url, secret, out });
     tellWhereToLook(out, process, url);
   });
@@ -142,6 +151,9 @@ async function feedSample(
       { client, clock, random, out, signal: lifecycle.stopping },
     );
     if (code === 0) writeFileSync(mark, `${new Date(clock.now()).toISOString()}\n`);
+  } catch (error) {
+    if (!(error instanceof FairtallyError)) throw error;
+    out.line(`The sample season was not fed: ${error.message}`);
   } finally {
     client.close();
   }
@@ -160,6 +172,7 @@ function tellWhereToLook(out: Output, { config }: Process, url: string): void {
     `  Send an event    ./fairtally send progression deltaXp=150 activity=quest --player ${DEFAULT_GAME_ID}-player`,
     `  Your key         id ${DEFAULT_KEY_ID}, secret in ${config.secrets.hmacSecret === null ? join(config.storage.dataDir, 'secrets', 'demo.hmac') : 'HMAC_SECRET'}`,
     '  Prove it         ./fairtally audit',
+    `  Log              ${out.isTerminal ? join(config.storage.dataDir, 'log', 'fairtally.log') : 'this output'}`,
     '  Stop             Ctrl-C',
     '',
   ];

@@ -20,13 +20,23 @@ export interface Supervisor {
   stop(): Promise<void>;
 }
 
+export interface SupervisorDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Takes what the children print; null: they print where this process does. */
+  readonly writeLog: ((text: string) => void) | null;
+}
+
 const STOP_DEADLINE_MS = 20_000;
 const RESTARTS_MAX = 20;
 const RESTART_DELAY_MS = 250;
 const STABLE_AFTER_MS = 60_000;
 
 /** Starts the processes of the all-in-one and starts again one that dies, so that a crash of one is not a crash of all. */
-export function supervise(plans: readonly ChildPlan[], clock: Clock, logger: Logger): Supervisor {
+export function supervise(
+  plans: readonly ChildPlan[],
+  { clock, logger, writeLog }: SupervisorDeps,
+): Supervisor {
   const children = new Map<string, ChildProcess>();
   let isStopping = false;
   let fail: (error: Error) => void = () => undefined;
@@ -37,8 +47,10 @@ export function supervise(plans: readonly ChildPlan[], clock: Clock, logger: Log
     // The channel tells the child when this process is gone, even by SIGKILL: it then stops by itself.
     const child = fork(plan.script, {
       env: plan.env,
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      stdio: writeLog === null ? ['ignore', 'inherit', 'inherit', 'ipc'] : ['ignore', 'pipe', 'pipe', 'ipc'],
     });
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding('utf8').on('data', (text: string) => writeLog?.(text));
     const startedAt = clock.monotonicMs();
     children.set(plan.name, child);
     child.on('message', (message) => {
@@ -52,7 +64,7 @@ export function supervise(plans: readonly ChildPlan[], clock: Clock, logger: Log
         fail(
           new FairtallyError(
             'child_ended',
-            `the ${plan.name} ended (${signal ?? String(code)}) and is not started again: see its log lines above`,
+            `the ${plan.name} ended (${signal ?? String(code)}) and is not started again: see the log`,
           ),
         );
         return;
