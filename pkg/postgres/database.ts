@@ -19,7 +19,16 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000;
 
 const OUTAGE_STATES = /^(08|57P0[1-5]|53|58|25006|57014)/;
-const OUTAGE_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOTFOUND', 'EAI_AGAIN']);
+const OUTAGE_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
 const OUTAGE_MESSAGES =
   /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end|client was closed|not queryable/i;
 const TRANSIENT_STATES = new Set(['40001', '40P01', '55P03']);
@@ -28,13 +37,18 @@ const TRANSIENT_STATES = new Set(['40001', '40P01', '55P03']);
 export const isTransient = (error: unknown): boolean => TRANSIENT_STATES.has(sqlStateOf(error));
 
 const sqlStateOf = (error: unknown): string =>
-  typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : '';
 
 function toKernelError(error: unknown): unknown {
   if (error instanceof FairtallyError) return error;
   const state = sqlStateOf(error);
   const message = error instanceof Error ? error.message : '';
-  const isOutage = OUTAGE_CODES.has(state) || (state.length === 5 && OUTAGE_STATES.test(state)) || OUTAGE_MESSAGES.test(message);
+  const isOutage =
+    OUTAGE_CODES.has(state) ||
+    (state.length === 5 && OUTAGE_STATES.test(state)) ||
+    OUTAGE_MESSAGES.test(message);
   return isOutage ? new OutageError('PostgreSQL', error) : error;
 }
 
@@ -49,10 +63,12 @@ const readers = new Map<number, (text: string) => unknown>([
   [pg.types.builtins.DATE, (text) => text],
   [pg.types.builtins.NUMERIC, readBigint],
 ]);
-const types: pg.CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-    (format === 'binary' ? undefined : readers.get(oid)) ?? pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
-};
+type Parser = (value: string) => unknown;
+/** Our own readers of text; everything else as `pg` reads it. Its declaration wants an enum where any type id may come. */
+const parserOf = (id: number, format?: 'text' | 'binary'): Parser =>
+  (format === 'binary' ? undefined : readers.get(id)) ??
+  (pg.types.getTypeParser(id, format) as Parser);
+const types = { getTypeParser: parserOf };
 
 const statementNames = new Map<string, string>();
 const STATEMENT_NAMES_MAX = 1_000;
@@ -61,14 +77,19 @@ const STATEMENT_NAMES_MAX = 1_000;
 function statementName(text: string): string {
   let name = statementNames.get(text);
   if (name === undefined) {
-    if (statementNames.size >= STATEMENT_NAMES_MAX) throw new Error('too many different statements: pass values as parameters');
+    if (statementNames.size >= STATEMENT_NAMES_MAX)
+      throw new Error('too many different statements: pass values as parameters');
     name = `s_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
     statementNames.set(text, name);
   }
   return name;
 }
 
-async function run<Row extends object>(client: pg.Pool | pg.PoolClient, text: string, values: readonly unknown[]): Promise<Row[]> {
+async function run<Row extends object>(
+  client: pg.Pool | pg.PoolClient,
+  text: string,
+  values: readonly unknown[],
+): Promise<Row[]> {
   try {
     const result = await client.query<Row>({ name: statementName(text), text, values: [...values], types });
     return result.rows;
@@ -108,18 +129,25 @@ export function createDatabase(options: DatabaseOptions): Database {
   let closing: Promise<void> | null = null;
   return {
     query: (text, values = []) => run(pool, text, values),
-    transaction: async (work, transactionOptions = {}) => inTransaction(await connect(), work, transactionOptions),
+    transaction: async (work, transactionOptions = {}) =>
+      inTransaction(await connect(), work, transactionOptions),
     close: () => (closing ??= pool.end()),
   };
 }
 
-async function inTransaction<T>(client: pg.PoolClient, work: (sql: Sql) => Promise<T>, options: TransactionOptions): Promise<T> {
+async function inTransaction<T>(
+  client: pg.PoolClient,
+  work: (sql: Sql) => Promise<T>,
+  options: TransactionOptions,
+): Promise<T> {
   // A checked-out client that loses its connection emits 'error' beside rejecting the query in flight.
   const ignore = (): void => undefined;
   client.on('error', ignore);
   let broken: Error | undefined;
   try {
-    await client.query(`${BEGIN[options.isolation ?? 'read committed'] ?? ''}${options.readOnly === true ? ' READ ONLY' : ''}`);
+    await client.query(
+      `${BEGIN[options.isolation ?? 'read committed'] ?? ''}${options.readOnly === true ? ' READ ONLY' : ''}`,
+    );
     const value = await work({ query: (text, values = []) => run(client, text, values) });
     await client.query('COMMIT');
     return value;

@@ -28,7 +28,13 @@ test('a database that is ahead of this version is refused', async () => {
 });
 
 test('the partition of a month is made on demand, once, by whoever comes first', async () => {
-  await Promise.all(['2026-11-20', '2026-11-01', '2028-02-29'].map((day) => database.db.query('SELECT ensure_month($1)', [day])));
-  const rows = await database.db.query<{ relname: string }>("SELECT relname FROM pg_class WHERE relname LIKE 'inbox_2%' AND relkind = 'r' ORDER BY 1");
+  await Promise.all(
+    ['2026-11-20', '2026-11-01', '2028-02-29'].map((day) =>
+      database.db.query('SELECT ensure_month($1)', [day]),
+    ),
+  );
+  const rows = await database.db.query<{ relname: string }>(
+    "SELECT relname FROM pg_class WHERE relname LIKE 'inbox_2%' AND relkind = 'r' ORDER BY 1",
+  );
   expect(rows.map((row) => row.relname)).toEqual(['inbox_202611', 'inbox_202802']);
 });

@@ -52,7 +52,10 @@ export async function migrate(db: Database): Promise<string[]> {
     const pending = shipped.filter((migration) => !done.has(migration.name));
     for (const migration of pending) {
       await runScript(sql, migration.text);
-      await sql.query('INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)', [migration.name, migration.sha256]);
+      await sql.query('INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)', [
+        migration.name,
+        migration.sha256,
+      ]);
     }
     return pending.map((migration) => migration.name);
   });
@@ -61,7 +64,9 @@ export async function migrate(db: Database): Promise<string[]> {
 /** Names of shipped migrations that a database lacks; all of them when it has never been migrated. */
 export async function pendingMigrations(db: Database): Promise<string[]> {
   const shipped = shippedMigrations();
-  const [row] = await db.query<{ exists: boolean }>("SELECT to_regclass('schema_migrations') IS NOT NULL AS exists");
+  const [row] = await db.query<{ exists: boolean }>(
+    "SELECT to_regclass('schema_migrations') IS NOT NULL AS exists",
+  );
   if (row?.exists !== true) return shipped.map((migration) => migration.name);
   const applied = await appliedMigrations(db);
   refuseDifferences(shipped, applied);
@@ -74,10 +79,16 @@ function refuseDifferences(shipped: readonly Migration[], applied: readonly Appl
   for (const { name, sha256 } of applied) {
     const file = byName.get(name);
     if (file === undefined) {
-      throw new FairtallyError('schema_newer', `the database has migration ${name}, which this version does not know: run a newer version`);
+      throw new FairtallyError(
+        'schema_newer',
+        `the database has migration ${name}, which this version does not know: run a newer version`,
+      );
     }
     if (file.sha256 !== sha256) {
-      throw new FairtallyError('migration_changed', `migration ${name} was edited after it was applied: restore the file and add a new one`);
+      throw new FairtallyError(
+        'migration_changed',
+        `migration ${name} was edited after it was applied: restore the file and add a new one`,
+      );
     }
   }
 }
@@ -86,5 +97,5 @@ function refuseDifferences(shipped: readonly Migration[], applied: readonly Appl
 async function runScript(sql: Sql, text: string): Promise<void> {
   const tag = '$migration_script$';
   if (text.includes(tag)) throw new Error('a migration must not contain the quoting tag');
-  await sql.query(`DO ${'$do$'} BEGIN EXECUTE ${tag}${text}${tag}; END ${'$do$'}`);
+  await sql.query(`DO $do$ BEGIN EXECUTE ${tag}${text}${tag}; END $do$`);
 }
