@@ -4,7 +4,7 @@ import { lockScores, saveScores } from './postgres.js';
 import type { BoardView } from './view.js';
 
 /** Ranks subjects on the boards of the definition (docs/leaderboards.md). Its result depends on no order. */
-export const leaderboardRole = (view: BoardView): Role<LockedScores, BoardChanges> => ({
+export const leaderboardRole = (view: Pick<BoardView, 'refresh'>): Role<LockedScores, BoardChanges> => ({
   name: 'leaderboard',
   takes: (definition, type, mapped) => mapped && definition.boardsFor(type).length > 0,
   load: lockScores,
