@@ -284,7 +284,9 @@ function send(port: number, post: SignedPost, nowMs: number): Promise<IngestRepl
 
 function bytesOf(post: SignedPost, nowMs: number): Buffer {
   const lines = [`POST ${post.path ?? '/v1/events'} HTTP/1.1`, 'Host: localhost'];
-  const headers = { 'Content-Length': String(Buffer.byteLength(post.body)), ...headersOf(post, nowMs) };
+  const length = String(Buffer.byteLength(post.body));
+  const isTold = post.headers !== undefined && 'Content-Length' in post.headers;
+  const headers = { ...(isTold ? {} : { 'Content-Length': length }), ...headersOf(post, nowMs) };
   for (const [name, value] of Object.entries(headers)) {
     for (const one of Array.isArray(value) ? value : [value]) lines.push(`${name}: ${one}`);
   }
