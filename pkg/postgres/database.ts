@@ -63,11 +63,11 @@ const readers = new Map<number, (text: string) => unknown>([
   [pg.types.builtins.DATE, (text) => text],
   [pg.types.builtins.NUMERIC, readBigint],
 ]);
+type TypeId = Parameters<typeof pg.types.getTypeParser>[0];
 type Parser = (value: string) => unknown;
-/** Our own readers of text; everything else as `pg` reads it. Its declaration wants an enum where any type id may come. */
-const parserOf = (id: number, format?: 'text' | 'binary'): Parser =>
-  (format === 'binary' ? undefined : readers.get(id)) ??
-  (pg.types.getTypeParser(id, format) as Parser);
+/** Our own readers of text; everything else as `pg` reads it. */
+const parserOf = (id: TypeId, format?: 'text' | 'binary'): Parser =>
+  (format === 'binary' ? undefined : readers.get(id)) ?? (pg.types.getTypeParser(id, format) as Parser);
 const types = { getTypeParser: parserOf };
 
 const statementNames = new Map<string, string>();
