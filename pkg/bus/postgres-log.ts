@@ -126,17 +126,15 @@ export async function moveCursors(
 }
 
 const TRIM = `
-  DELETE FROM bus_events d USING (
-    SELECT head.lane, head.position
+  DELETE FROM bus_events WHERE ctid = ANY (ARRAY(
+    SELECT head.place
       FROM (SELECT lane, min(position) AS position FROM bus_cursors GROUP BY lane) least
      CROSS JOIN LATERAL (
-       SELECT e.lane, e.position, e.published_at FROM bus_events e
+       SELECT e.ctid AS place, e.published_at FROM bus_events e
         WHERE e.lane = least.lane AND e.position <= least.position
         ORDER BY e.position LIMIT $2
      ) head
-     WHERE head.published_at < now() - $1 * interval '1 millisecond'
-  ) gone
-  WHERE d.lane = gone.lane AND d.position = gone.position`;
+     WHERE head.published_at < now() - $1 * interval '1 millisecond'))`;
 
 /**
  * Deletes what every role has read and what is older than `keepMs`, at most `perLane` of each lane. Does nothing while a

@@ -1,4 +1,5 @@
 import type { AdmittedEvent } from '../contract/event.js';
+import type { DeadLetterSink } from '../bus/port.js';
 import type { GameDefinition } from '../games/port.js';
 import type { RoleName } from '../kernel/roles.js';
 import type { Sql } from '../postgres/port.js';
@@ -26,4 +27,10 @@ export interface Role<State, Changes> {
   save(sql: Sql, changes: Changes): Promise<void>;
   /** After commit, for every event of the delivery that the role takes, duplicates included: bring the view up to date. */
   refresh?(events: readonly RoleEvent[]): Promise<void>;
+}
+
+/** Dead letters as dispatch needs them. `put` also counts the delivery as conflict or dead. */
+export interface DeadLetters extends DeadLetterSink {
+  /** Closes the open letters of events that take effect in this transaction. One statement. */
+  closeApplied(sql: Sql, role: RoleName, events: readonly AdmittedEvent[]): Promise<void>;
 }

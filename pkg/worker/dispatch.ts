@@ -1,0 +1,259 @@
+import type { BatchHandler, Delivery } from '../bus/port.js';
+import type { AdmittedEvent } from '../contract/event.js';
+import type { DefinitionSource, GameDefinition } from '../games/port.js';
+import type { Clock } from '../kernel/clock.js';
+import { OutageError, PoisonError } from '../kernel/errors.js';
+import { laneOf } from '../kernel/lanes.js';
+import { dead, ok, retry, type Outcome } from '../kernel/outcome.js';
+import type { Random } from '../kernel/random.js';
+import type { Database } from '../postgres/port.js';
+import type { Logger, Metrics } from '../runtime/port.js';
+import { countSettled, ensureMonth, enterInbox, retryTransient, type LaneCount } from './inbox/postgres.js';
+import { createDispatchMetrics, type DispatchMetrics } from './dispatch-metrics.js';
+import { DedupeFloors } from './dedupe-floors/postgres.js';
+import type { DeadLetters, Role, RoleEvent } from './port.js';
+import { readEvent } from './read-event.js';
+
+export interface DispatchOptions<State, Changes> {
+  readonly db: Database;
+  readonly role: Role<State, Changes>;
+  readonly definitions: DefinitionSource;
+  readonly deadLetters: DeadLetters;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
+/** A delivery that the role takes, with its place in the batch. */
+interface Taken {
+  readonly index: number;
+  readonly roleEvent: RoleEvent;
+  readonly lane: number;
+}
+
+type Verdict = 'applied' | 'duplicate' | 'conflict';
+
+/**
+ * Turns a role into a handler of batches: one transaction that enters the inbox, folds what is new and saves it, then the
+ * view, then the outcomes. An event that fails is bisected out, so that its neighbours take effect.
+ *
+ * The handler rejects with OutageError while a dependency is away. A commit of unknown outcome is one: the inbox knows
+ * when the batch comes again.
+ */
+export function createDispatch<State, Changes>(options: DispatchOptions<State, Changes>): BatchHandler {
+  const dispatch = new Dispatch(options);
+  return (batch) => dispatch.handle(batch);
+}
+
+const MONTHS_MAX = 1_200;
+
+class Dispatch<State, Changes> {
+  private readonly metrics: DispatchMetrics;
+  private readonly months = new Set<string>();
+  private readonly floors: DedupeFloors;
+
+  constructor(private readonly options: DispatchOptions<State, Changes>) {
+    this.floors = new DedupeFloors(options.db, options.clock);
+    this.metrics = createDispatchMetrics(options.metrics, options.role.name);
+  }
+
+  async handle(batch: readonly Delivery[]): Promise<readonly Outcome[]> {
+    this.metrics.batch(batch.length);
+    const outcomes = new Array<Outcome>(batch.length).fill(ok);
+    const taken = await this.makeMonths(await this.sort(batch, outcomes), outcomes);
+    const settled: Taken[] = [];
+    await this.settle(taken, outcomes, settled);
+    await this.refresh(settled);
+    return outcomes;
+  }
+
+  /** Reads every delivery. What the role does not take is `ok`; what can never be applied is dead. */
+  private async sort(batch: readonly Delivery[], outcomes: Outcome[]): Promise<Taken[]> {
+    const taken: Taken[] = [];
+    const definitions = new Map<string, GameDefinition | Outcome>();
+    const floors = new Map<string, string | null>();
+    for (const [index, delivery] of batch.entries()) {
+      const event = readOrBury(delivery);
+      if ('kind' in event) {
+        outcomes[index] = event;
+        continue;
+      }
+      const version = `${String(event.definitionVersion)} ${event.gameId}`;
+      const definition = definitions.get(version) ?? (await this.definitionOf(event));
+      definitions.set(version, definition);
+      if ('kind' in definition) {
+        outcomes[index] = definition;
+        continue;
+      }
+      if (!this.options.role.takes(definition, event.type, event.mapped)) continue;
+      let floor = floors.get(event.gameId);
+      if (floor === undefined) floors.set(event.gameId, (floor = await this.floors.of(event.gameId)));
+      const refusal = refusalOf(event, floor);
+      if (refusal === null)
+        taken.push({ index, roleEvent: { event, definition }, lane: laneOf(event.gameId, event.playerId) });
+      else outcomes[index] = refusal;
+    }
+    return taken;
+  }
+
+  /** A version that cannot be read may be a moment away (a replica, a restart in between): it is tried again. */
+  private async definitionOf(event: AdmittedEvent): Promise<GameDefinition | Outcome> {
+    try {
+      return await this.options.definitions.version(event.gameId, event.definitionVersion);
+    } catch (error) {
+      if (error instanceof OutageError) throw error;
+      return retry(error);
+    }
+  }
+
+  /** The partitions of months this process has not met, made before the transaction that needs them. */
+  private async makeMonths(taken: readonly Taken[], outcomes: Outcome[]): Promise<readonly Taken[]> {
+    const failed = new Map<string, Outcome>();
+    for (const { roleEvent } of taken) {
+      const month = monthOf(roleEvent.event);
+      if (this.months.has(month) || failed.has(month)) continue;
+      try {
+        await this.retried(() => ensureMonth(this.options.db, `${month}-01`));
+        if (this.months.size >= MONTHS_MAX) this.months.clear();
+        this.months.add(month);
+      } catch (error) {
+        if (error instanceof OutageError) throw error;
+        failed.set(month, retry(error));
+      }
+    }
+    if (failed.size === 0) return taken;
+    return taken.filter(({ index, roleEvent }) => {
+      const failure = failed.get(monthOf(roleEvent.event));
+      if (failure !== undefined) outcomes[index] = failure;
+      return failure === undefined;
+    });
+  }
+
+  /** One transaction; when it fails for a reason in the events, two halves in their order, down to the one at fault. */
+  private async settle(taken: readonly Taken[], outcomes: Outcome[], settled: Taken[]): Promise<void> {
+    const [first] = taken;
+    if (first === undefined) return;
+    try {
+      const verdicts = await this.retried(() => this.transact(taken));
+      for (const [i, one] of taken.entries()) {
+        if (verdicts[i] === 'conflict') outcomes[one.index] = conflict;
+        else settled.push(one);
+      }
+      this.metrics.settled(verdicts);
+    } catch (error) {
+      if (error instanceof OutageError) throw error;
+      if (taken.length === 1) {
+        outcomes[first.index] = error instanceof PoisonError ? dead(error.code, error.message) : retry(error);
+        return;
+      }
+      this.options.logger.warn(
+        { role: this.options.role.name, events: taken.length, err: error },
+        'a batch failed and is split',
+      );
+      const middle = Math.ceil(taken.length / 2);
+      await this.settle(taken.slice(0, middle), outcomes, settled);
+      await this.settle(taken.slice(middle), outcomes, settled);
+    }
+  }
+
+  private transact(taken: readonly Taken[]): Promise<readonly Verdict[]> {
+    const { db, role, deadLetters } = this.options;
+    const { firsts, firstOf } = firstOfEachIdentity(taken);
+    return db.transaction(async (sql) => {
+      const entries = firsts.map(({ roleEvent: { event }, lane }) => ({ ...event, lane }));
+      const { standing, hasOpenLetters } = await enterInbox(sql, role.name, entries);
+      const verdicts = judge(taken, firsts, firstOf, standing);
+      const fresh = taken.filter((_, i) => verdicts[i] === 'applied').map(({ roleEvent }) => roleEvent);
+      if (fresh.length > 0) {
+        await role.save(sql, role.fold(await role.load(sql, fresh), fresh));
+        if (hasOpenLetters) await deadLetters.closeApplied(sql, role.name, fresh.map(({ event }) => event)); // prettier-ignore
+      }
+      await countSettled(sql, role.name, laneCounts(taken, verdicts));
+      return verdicts;
+    });
+  }
+
+  /** The effects stand by now, so a view that fails must not lead to dead letters: the role waits until it succeeds. */
+  private async refresh(settled: readonly Taken[]): Promise<void> {
+    const { role } = this.options;
+    if (role.refresh === undefined || settled.length === 0) return;
+    try {
+      await role.refresh(settled.map(({ roleEvent }) => roleEvent));
+    } catch (error) {
+      throw error instanceof OutageError ? error : new OutageError(`The view of ${role.name}`, error);
+    }
+  }
+
+  private retried<T>(work: () => Promise<T>): Promise<T> {
+    const { clock, random } = this.options;
+    return retryTransient(work, { clock, random, onRetry: () => this.metrics.transactionRetried() });
+  }
+}
+
+const conflict = dead('event_id_conflict', 'another event with this id took effect before');
+
+function readOrBury(delivery: Delivery): AdmittedEvent | Outcome {
+  try {
+    return readEvent(delivery.body);
+  } catch (error) {
+    if (error instanceof PoisonError) return dead(error.code, error.message);
+    throw error;
+  }
+}
+
+function refusalOf(event: AdmittedEvent, floor: string | null): Outcome | null {
+  if (floor === null) return retry(new Error('the game of the event is unknown'));
+  if (event.dedupeDay >= floor) return null;
+  return dead('event_too_old', `its day is below the floor ${floor} of the game`);
+}
+
+const monthOf = (event: AdmittedEvent): string => event.dedupeDay.slice(0, 7);
+
+interface Firsts {
+  readonly firsts: readonly Taken[];
+  /** For every taken one the index in `firsts` of its identity. */
+  readonly firstOf: readonly number[];
+}
+
+function firstOfEachIdentity(taken: readonly Taken[]): Firsts {
+  const indexes = new Map<string, number>();
+  const firsts: Taken[] = [];
+  const firstOf = taken.map((one) => {
+    const { dedupeDay, identity } = one.roleEvent.event;
+    const key = dedupeDay + identity;
+    const known = indexes.get(key);
+    if (known !== undefined) return known;
+    indexes.set(key, firsts.length);
+    return firsts.push(one) - 1;
+  });
+  return { firsts, firstOf };
+}
+
+/** First wins: content other than what stands, or than the first of this batch, is a conflict. */
+function judge(
+  taken: readonly Taken[],
+  firsts: readonly Taken[],
+  firstOf: readonly number[],
+  standing: ReadonlyMap<number, string>,
+): Verdict[] {
+  return taken.map((one, i) => {
+    const place = firstOf[i] ?? 0;
+    const stood = standing.get(place);
+    if (one.roleEvent.event.contentHash !== (stood ?? firsts[place]?.roleEvent.event.contentHash))
+      return 'conflict';
+    return stood === undefined && firsts[place] === one ? 'applied' : 'duplicate';
+  });
+}
+
+function laneCounts(taken: readonly Taken[], verdicts: readonly Verdict[]): LaneCount[] {
+  const counts = new Map<number, { lane: number; applied: number; duplicate: number }>();
+  for (const [i, { lane }] of taken.entries()) {
+    const verdict = verdicts[i];
+    if (verdict === undefined || verdict === 'conflict') continue;
+    const count = counts.get(lane) ?? { lane, applied: 0, duplicate: 0 };
+    counts.set(lane, count);
+    count[verdict] += 1;
+  }
+  return [...counts.values()];
+}
