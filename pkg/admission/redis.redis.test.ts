@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { systemClock } from '../kernel/clock.js';
 import { systemRandom } from '../kernel/random.js';
 import type { Metrics } from '../runtime/port.js';
+import { eventually } from '../testkit/eventually.js';
 import { quietMetrics } from '../testkit/quiet.js';
 import { startRedisServer } from '../testkit/redis-server.js';
 import { testRedisUrl } from '../testkit/redis.js';
@@ -15,7 +16,7 @@ const clients: Redis[] = [];
 const connect = (url: string, protocol: 2 | 3): Redis => {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
-    commandTimeout: 1_000,
+    commandTimeout: 500,
     lazyConnect: true,
     protocol,
   });
@@ -24,7 +25,7 @@ const connect = (url: string, protocol: 2 | 3): Redis => {
   return redis;
 };
 afterAll(async () => {
-  for (const redis of clients) redis.disconnect();
+  for (const redis of clients) if (redis.status !== 'end') redis.disconnect();
   await Promise.resolve();
 });
 
@@ -118,7 +119,14 @@ describe('while Redis cannot be reached', () => {
     await store.complete('game', 'key', 'token', { status: 202, body: '{}' });
     await store.release('game', 'key', 'token');
     expect(Object.fromEntries(counted)).toEqual({ rate_limit: 10, idempotency: 3 });
+
+    await server.start();
+    await eventually('the shared bucket is asked again', async () => {
+      const { remaining } = await limiter.take(randomUUID(), 1, rule);
+      return remaining === 9;
+    });
     redis.disconnect();
+    await eventually('the client has ended', () => redis.status === 'end');
     await server.stop();
   });
 });
