@@ -15,17 +15,19 @@ const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 /** Whether a text may be the `id` of an event. */
 export const isEventId = (id: string): boolean => EVENT_ID.test(id);
 
-let lastDay = -1;
-let lastDayText = '';
+/** The texts of days seen lately: neighbours share their day, and a window has a day at each end. */
+const dayTexts = new Map<number, string>();
+const DAY_TEXTS_MAX = 256;
 
-/** The UTC day of an instant in 0..LAST_TS_MS, `YYYY-MM-DD`. Remembers the last answer: neighbours share their day. */
+/** The UTC day of an instant in 0..LAST_TS_MS, `YYYY-MM-DD`. */
 export function utcDayOf(tsMs: number): string {
   const day = Math.floor(tsMs / DAY_MS);
-  if (day !== lastDay) {
-    lastDayText = new Date(day * DAY_MS).toISOString().slice(0, 10);
-    lastDay = day;
-  }
-  return lastDayText;
+  const known = dayTexts.get(day);
+  if (known !== undefined) return known;
+  if (dayTexts.size >= DAY_TEXTS_MAX) dayTexts.clear();
+  const text = new Date(day * DAY_MS).toISOString().slice(0, 10);
+  dayTexts.set(day, text);
+  return text;
 }
 
 /**
@@ -75,11 +77,12 @@ export interface EventContent {
 /**
  * SHA-256 of the RFC 8785 form of `{payload, playerId, ts, type}`, 64 lowercase hex digits. `ts` is the whole
  * milliseconds it became at admission, not the text that was sent: a retry that writes the same instant in another way is
- * the same event.
+ * the same event. `payloadText` is canonicalJson of the payload, for whoever has it already.
  */
-export function contentHashOf({ type, playerId, tsMs, payload }: EventContent): string {
+export function contentHashOf(content: EventContent, payloadText = canonicalJson(content.payload)): string {
+  const { type, playerId, tsMs } = content;
   const form =
-    `{"payload":${canonicalJson(payload)},"playerId":${quoted(playerId)},` +
+    `{"payload":${payloadText},"playerId":${quoted(playerId)},` +
     `"ts":${String(tsMs)},"type":${quoted(type)}}`;
   return hash('sha256', form, 'hex');
 }

@@ -1,3 +1,4 @@
+import type { RateDecision, RateRule } from '../admission/port.js';
 import type { EventContext } from '../contract/event.js';
 import { isProblemCode, problemKind } from '../contract/problem.js';
 import { FairtallyError } from '../kernel/errors.js';
@@ -11,6 +12,7 @@ import {
   type Refusal,
 } from './answer.js';
 import type { Caller } from './credentials.js';
+import { encodeAnswer } from './encode.js';
 import type { IngestMetrics } from './ingest-metrics.js';
 import { acceptanceWindow, type Admission } from './judge-event.js';
 import { sizeRefusal } from './limits.js';
@@ -54,7 +56,7 @@ export class Accepter {
   }
 
   /** Signing keys have a budget of their own, sessions share their player's. */
-  async #pay(caller: Caller, cost: number): Promise<{ ok: true; headers: Headers } | Refusal> {
+  #pay(caller: Caller, cost: number): Paid | Promise<Paid> {
     const { keyId, gameId, playerId } = caller;
     const { keyRate, playerRate } = this.#deps.limits;
     const name = playerId === null ? 'key' : 'player';
@@ -62,10 +64,9 @@ export class Accepter {
     if (rule === null) return { ok: true, headers: {} };
     const bucket = playerId === null ? `key:${keyId}` : `player:${gameId}:${playerId}`;
     const taken = this.#deps.limiter.take(bucket, cost, rule);
-    const decision = taken instanceof Promise ? await taken : taken;
-    const headers = rateHeaders(name, decision, rule);
-    if (decision.allowed) return { ok: true, headers };
-    return refuse('rate_limited', {}, { ...headers, ...retryAfter(decision.retryAfterSeconds) });
+    return taken instanceof Promise
+      ? taken.then((decision) => paid(name, decision, rule))
+      : paid(name, taken, rule);
   }
 
   async #admission(
@@ -104,8 +105,16 @@ export class Accepter {
       const refusal = sizeRefusal(only.code, this.#deps.limits, only.pointer);
       return problemAnswer({ ...refusal, headers }, requestId);
     }
-    return { status: 202, body: JSON.stringify({ ...counts, results }), headers, code: null };
+    return { status: 202, body: encodeAnswer(counts, results), headers, code: null };
   }
+}
+
+type Paid = { readonly ok: true; readonly headers: Headers } | Refusal;
+
+function paid(name: string, decision: RateDecision, rule: RateRule): Paid {
+  const headers = rateHeaders(name, decision, rule);
+  if (decision.allowed) return { ok: true, headers };
+  return refuse('rate_limited', {}, { ...headers, ...retryAfter(decision.retryAfterSeconds) });
 }
 
 /** What a dependency's error is to a client: never a fault of theirs. */

@@ -137,8 +137,9 @@ describe('signatures', () => {
   });
 
   test('headers of the signature stand at most once', async () => {
-    const bytes = ingest.bytes({ body: one() }).toString('latin1');
-    for (const name of ['X-Timestamp', 'X-Key-Id', 'X-Signature']) {
+    const post = { body: gzipSync(one()), encoding: 'gzip', idempotencyKey: 'k' } as const;
+    const bytes = ingest.bytes(post).toString('latin1');
+    for (const name of ['X-Timestamp', 'X-Key-Id', 'X-Signature', 'Idempotency-Key', 'Content-Encoding']) {
       const line = new RegExp(`${name}: .*\r\n`).exec(bytes)?.[0] ?? '';
       const reply = await ingest.raw(bytes.replace(line, line + line), (got) => got.includes('}'));
       expect(reply).toContain('HTTP/1.1 400');

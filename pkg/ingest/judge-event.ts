@@ -1,3 +1,4 @@
+import { canonicalJson } from '../contract/canonical-json.js';
 import {
   contentHashOf,
   dedupeDayOf,
@@ -5,6 +6,7 @@ import {
   implicitId,
   isEventId,
   utcDayOf,
+  type EventContent,
 } from '../contract/identity.js';
 import type { AdmittedEvent, EventContext, JsonObject, JsonValue } from '../contract/event.js';
 import type { ProblemCode } from '../contract/problem.js';
@@ -70,7 +72,14 @@ export interface Rejection {
   readonly eventId?: string;
 }
 
-export type Judged = { readonly ok: true; readonly event: AdmittedEvent } | Rejection;
+export interface Admitted {
+  readonly ok: true;
+  readonly event: AdmittedEvent;
+  /** canonicalJson of its payload: made for the content hash, used again for the bus. */
+  readonly payloadText: string;
+}
+
+export type Judged = Admitted | Rejection;
 
 const reject = (code: ProblemCode, pointer?: string): Rejection =>
   pointer === undefined ? { ok: false, code } : { ok: false, code, pointer };
@@ -110,23 +119,21 @@ function judgeFields(sent: Readonly<Record<string, JsonValue>>, admission: Admis
   const fault = eventType?.validate(payload) ?? null;
   if (fault !== null) return payloadRejection(sent, fault);
   const content = { type, playerId, tsMs, payload };
-  const versioned = schemaVersion === undefined ? content : { ...content, schemaVersion };
-  return settle(versioned, id, eventType !== undefined, admission);
-}
-
-interface Content {
-  readonly type: string;
-  readonly playerId: string;
-  readonly tsMs: number;
-  readonly payload: JsonObject;
-  readonly schemaVersion?: number;
+  return settle(content, id, schemaVersion, eventType !== undefined, admission);
 }
 
 /** Gives an event its identity and holds its two days to the window. */
-function settle(content: Content, sentId: string | undefined, mapped: boolean, admission: Admission): Judged {
+function settle(
+  content: EventContent,
+  sentId: string | undefined,
+  schemaVersion: number | undefined,
+  mapped: boolean,
+  admission: Admission,
+): Judged {
   const { caller, definition, window, nowMs } = admission;
-  const { playerId, tsMs } = content;
-  const contentHash = contentHashOf(content);
+  const { type, playerId, tsMs, payload } = content;
+  const payloadText = canonicalJson(payload);
+  const contentHash = contentHashOf(content, payloadText);
   const id = sentId ?? idOfUnnamed(admission.idempotencyKey, contentHash);
   const dedupeDay = dedupeDayOf(id, tsMs);
   const untimely = judgeTime(tsMs, dedupeDay, window);
@@ -135,8 +142,11 @@ function settle(content: Content, sentId: string | undefined, mapped: boolean, a
   const event: AdmittedEvent = {
     v: 1,
     gameId: caller.gameId,
-    ...content,
+    playerId,
     id,
+    type,
+    tsMs,
+    payload,
     identity: identityOf(caller.gameId, playerId, dedupeDay, id),
     dedupeDay,
     contentHash,
@@ -145,8 +155,10 @@ function settle(content: Content, sentId: string | undefined, mapped: boolean, a
     keyId: caller.keyId,
     definitionVersion: definition.version,
     mapped,
+    ...(schemaVersion === undefined ? null : { schemaVersion }),
+    ...(context === null ? null : { context }),
   };
-  return { ok: true, event: context === null ? event : { ...event, context } };
+  return { ok: true, event, payloadText };
 }
 
 /** A signed Idempotency-Key names the event where it has the form of an id, else its content does. */

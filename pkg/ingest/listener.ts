@@ -58,7 +58,8 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
       const answer = await answerTo(request, { route, requestId, traceparent: trace, hold });
       if (answer.code !== null) metrics.refused(answer.code);
       const cors = corsHeaders(request, deps.corsOrigins);
-      await send(request, response, answer, { ...cors, 'X-Request-Id': requestId }, deps.clock);
+      const cut = send(request, response, answer, { ...cors, 'X-Request-Id': requestId });
+      if (cut) await linger(request, response, deps.clock);
       if (answer.status === 202) metrics.acknowledged.observe((deps.clock.monotonicMs() - startedMs) / 1000);
     } finally {
       hold.release();
@@ -102,14 +103,14 @@ function corsHeaders(request: IncomingMessage, origins: readonly string[]): Reco
   };
 }
 
-async function send(
+/** Writes the answer. True when the body of the request is cut off: then the response is still open. */
+function send(
   request: IncomingMessage,
   response: ServerResponse,
   { status, body, headers }: Answer,
   more: Record<string, string>,
-  clock: Clock,
-): Promise<void> {
-  if (response.destroyed) return;
+): boolean {
+  if (response.destroyed) return false;
   const isCut = !request.complete && (declaredLength(request) ?? Infinity) > DISCARD_MAX_BYTES;
   response.writeHead(status, {
     'Content-Type': status < 400 ? 'application/json' : PROBLEM_CONTENT_TYPE,
@@ -118,14 +119,15 @@ async function send(
     'X-Content-Type-Options': 'nosniff',
     ...headers,
     ...more,
-    ...(isCut ? { Connection: 'close' } : {}),
+    ...(isCut ? { Connection: 'close' } : null),
   });
-  if (!isCut) {
-    response.end(body);
-    return;
-  }
-  // A connection closed with unread bytes is reset, and a reset may overtake the answer: read on for a moment.
-  response.write(body);
+  if (isCut) response.write(body);
+  else response.end(body);
+  return isCut;
+}
+
+/** A connection closed with unread bytes is reset, and a reset may overtake the answer: read on for a moment. */
+async function linger(request: IncomingMessage, response: ServerResponse, clock: Clock): Promise<void> {
   request.resume();
   await Promise.race([clock.sleep(LINGER_MS), new Promise((resolve) => request.once('close', resolve))]);
   response.end();

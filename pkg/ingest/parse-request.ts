@@ -29,18 +29,19 @@ export interface Parsed {
 }
 
 /** Undoes gzip and takes the JSON apart. Refuses the request for what is wrong with the body as a whole. */
-export async function parseRequest(
+export function parseRequest(
   received: Received,
   posted: Posted,
   limits: IngestLimits,
-): Promise<Parsed | Refusal> {
+): Parsed | Refusal | Promise<Parsed | Refusal> {
   if (received.media === 'ndjson' && posted.route === 'single') return refuse('unsupported_media_type');
   const { bytes } = received.body;
   if (received.headers.encoding === 'identity') return parseBody(bytes, received, posted, limits);
-  const decoded = await decodeBody(bytes, limits.maxDecodedBytes);
-  if (!decoded.ok) return sizeRefusal(decoded.code, limits);
-  posted.hold.add(decoded.bytes.length);
-  return parseBody(decoded.bytes, received, posted, limits);
+  return decodeBody(bytes, limits.maxDecodedBytes).then((decoded) => {
+    if (!decoded.ok) return sizeRefusal(decoded.code, limits);
+    posted.hold.add(decoded.bytes.length);
+    return parseBody(decoded.bytes, received, posted, limits);
+  });
 }
 
 function parseBody(

@@ -1,8 +1,9 @@
 import type { BusMessage } from '../bus/port.js';
-import { encodeEvent, type AdmittedEvent } from '../contract/event.js';
+import type { AdmittedEvent } from '../contract/event.js';
 import { messageIdOf } from '../contract/identity.js';
 import { problemKind, type ProblemCode } from '../contract/problem.js';
 import { Deadlines } from './deadlines.js';
+import { encodeAdmitted } from './encode.js';
 import { judgeEvent, type Admission, type Rejection } from './judge-event.js';
 import type { IngestDeps } from './port.js';
 import { RecentEvents } from './recent-events.js';
@@ -55,7 +56,7 @@ export class Publisher {
         );
         continue;
       }
-      const body = encodeEvent(event);
+      const body = encodeAdmitted(event, judged.payloadText);
       if (this.#isTooLarge(body)) {
         results.push(rejected(index, { ok: false, code: 'event_too_large', eventId: event.id }));
         continue;
