@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import { type Redis } from 'ioredis';
 import { createDefinitionSource, type RefreshingDefinitions } from '../pkg/games/definitions/postgres.js';
 import { createKeyRing, type RefreshingKeyRing } from '../pkg/games/key-ring/postgres.js';
 import { createReceiptKeys, type ReceiptKeyStore } from '../pkg/games/receipt-keys/postgres.js';
@@ -59,7 +59,12 @@ export function createProcess(
   destination?: { write(text: string): void },
 ): Process {
   const logger = createLogger(config.log.level, destination);
-  const lifecycle = createLifecycle({ clock: systemClock, logger, process });
+  const lifecycle = createLifecycle({
+    clock: systemClock,
+    logger,
+    process,
+    isSupervised: process.channel !== undefined,
+  });
   stopWithParent(lifecycle);
   return {
     name,

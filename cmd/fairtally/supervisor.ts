@@ -85,23 +85,27 @@ export function supervise(
   return {
     ready,
     failed,
-    stop: async () => {
+    stop: () => {
       isStopping = true;
-      const abort = new AbortController();
-      const gone = [...children.values()].map(
-        (child) =>
-          new Promise<void>((resolve) => {
-            child.once('exit', () => resolve());
-            child.kill('SIGTERM');
-          }),
-      );
-      const deadline = clock.sleep(STOP_DEADLINE_MS, abort.signal).then(() => {
-        if (abort.signal.aborted) return;
-        for (const child of children.values()) child.kill('SIGKILL');
-      });
-      await Promise.all(gone);
-      abort.abort();
-      await deadline;
+      return stopAll(children, clock);
     },
   };
+}
+
+async function stopAll(children: ReadonlyMap<string, ChildProcess>, clock: Clock): Promise<void> {
+  const abort = new AbortController();
+  const gone = [...children.values()].map(
+    (child) =>
+      new Promise<void>((resolve) => {
+        child.once('exit', () => resolve());
+        child.kill('SIGTERM');
+      }),
+  );
+  const deadline = clock.sleep(STOP_DEADLINE_MS, abort.signal).then(() => {
+    if (abort.signal.aborted) return;
+    for (const child of children.values()) child.kill('SIGKILL');
+  });
+  await Promise.all(gone);
+  abort.abort();
+  await deadline;
 }

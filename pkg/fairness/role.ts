@@ -13,4 +13,5 @@ export const fairnessRole: Role<FairnessState, FairnessChanges> = {
   load: (sql, events) => lockBaselines(sql, seriesOf(events)),
   fold,
   save: saveChanges,
+  made: ({ findings }) => ({ findings: findings.length }),
 };

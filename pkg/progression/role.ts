@@ -23,6 +23,7 @@ export function createProgressionRole({
     fold: foldProgression,
     save: (sql, changes) =>
       saveProgression(sql, changes, Promise.all(changes.grants.map((grant) => signGrant(grant, signer)))),
+    made: ({ grants }) => ({ receipts: grants.length }),
   };
 }
 

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { auditGame } from '../audit/audit.js';
-import { archiveRole } from '../archive/role.js';
+import { takes } from '../../cmd/fairtally/takes.js';
 import type { SignedClient } from '../client/signed-client.js';
-import { fairnessRole } from '../fairness/role.js';
 import { rerun } from '../fairness/rerun.js';
 import { createDefinitionSource } from '../games/definitions/postgres.js';
 import { systemClock } from '../kernel/clock.js';
@@ -198,17 +197,8 @@ describe(`${String(KILLS)} SIGKILLs of gateways, workers, PostgreSQL and Redis u
       db: stack.db,
       definitions,
       clock: systemClock,
-      takes: (role, definition, type) =>
-        role === 'archive'
-          ? archiveRole.takes(definition, type, true)
-          : role === 'fairness'
-            ? fairnessRole.takes(definition, type, true)
-            : definition.eventTypes.has(type),
-      rerunFindings: (samples, metric, definitionOf) =>
-        rerun(
-          samples,
-          (version) => definitionOf(version).fairness.find((candidate) => candidate.name === metric) ?? null,
-        ),
+      takes,
+      rerun,
     });
     expect(result.differences).toEqual([]);
     expect(result.players).toBe(PLAYERS);

@@ -4,6 +4,8 @@ import type { Metrics } from '../runtime/port.js';
 export interface DispatchMetrics {
   batch(size: number): void;
   settled(verdicts: readonly ('applied' | 'duplicate' | 'conflict')[]): void;
+  /** What a commit made, by kind. */
+  made(effects: Readonly<Record<string, number>>): void;
   transactionRetried(): void;
 }
 
@@ -27,7 +29,15 @@ export function createDispatchMetrics(metrics: Metrics, role: RoleName): Dispatc
     'Transactions run again after a deadlock, a serialization failure or a lock timeout',
     ['role'],
   );
+  const effects = metrics.counter(
+    'fairtally_effects_total',
+    'Receipts, findings and the like, as committed',
+    ['role', 'effect'],
+  );
   return {
+    made: (made) => {
+      for (const [effect, count] of Object.entries(made)) if (count > 0) effects.inc({ role, effect }, count);
+    },
     batch: (size) => sizes.observe(size, { role }),
     settled: (verdicts) => {
       const counts = { applied: 0, duplicate: 0, conflict: 0 };

@@ -1,137 +1,33 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { DEFAULT_MAX_ATTEMPTS, deliver } from '../bus/deliver.js';
-import type { BatchHandler, Delivery } from '../bus/port.js';
-import { createPostgresBus } from '../bus/postgres.js';
-import { encodeEvent, type AdmittedEvent, type JsonObject } from '../contract/event.js';
+import { DEFAULT_MAX_ATTEMPTS } from '../bus/deliver.js';
+import type { BatchHandler } from '../bus/port.js';
+import { encodeEvent, type AdmittedEvent } from '../contract/event.js';
 import { systemClock } from '../kernel/clock.js';
 import { OutageError } from '../kernel/errors.js';
-import type { Outcome } from '../kernel/outcome.js';
 import { systemRandom } from '../kernel/random.js';
 import { createDatabase } from '../postgres/database.js';
-import { migrate } from '../postgres/migrate.js';
 import type { Database, Sql } from '../postgres/port.js';
-import type { Metrics } from '../runtime/port.js';
 import { admittedEvent } from '../testkit/admitted-event.js';
-import { testDefinition } from '../testkit/definition.js';
+import {
+  batchOf,
+  countersOf,
+  countingMetrics,
+  definitions,
+  deliveryOf,
+  drive,
+  lettersOf,
+  prepare,
+  said,
+  worker,
+  xp,
+} from '../testkit/dispatch-bench.js';
 import { eventually } from '../testkit/eventually.js';
-import { startPostgresServer } from '../testkit/postgres-server.js';
 import { testDatabase, type TestDatabase } from '../testkit/postgres.js';
-import { quietLogger, quietMetrics } from '../testkit/quiet.js';
-import { createSums, readSums, summingRole, type SummingOptions } from '../testkit/summing-role.js';
+import { quietLogger } from '../testkit/quiet.js';
+import { readSums, summingRole } from '../testkit/summing-role.js';
 import { startTcpProxy } from '../testkit/tcp-proxy.js';
 import { createDeadLetters } from './dead-letters/postgres.js';
 import { createDispatch } from './dispatch.js';
-
-const definition = testDefinition();
-const definitions = { inForce: async () => definition, version: async () => definition };
-
-const prepare = async (db: Database): Promise<void> => {
-  await db.query(
-    "INSERT INTO games (game_id, dedupe_floor, session_master_id, session_master) VALUES ('demo', '2026-01-01', 'm1', '')",
-  );
-  await createSums(db);
-};
-
-interface WorkerOptions extends SummingOptions {
-  readonly metrics?: Metrics;
-}
-
-const worker = (db: Database, { metrics = quietMetrics, ...summing }: WorkerOptions = {}): BatchHandler =>
-  createDispatch({
-    db,
-    role: summingRole(summing),
-    definitions,
-    deadLetters: createDeadLetters({ db, codeVersion: 'test' }),
-    clock: systemClock,
-    random: systemRandom,
-    metrics,
-    logger: quietLogger,
-  });
-
-const xp = (id: string, playerId: string, deltaXp: number, more: JsonObject = {}): AdmittedEvent =>
-  admittedEvent({ id, playerId, payload: { deltaXp, activity: 'quest', ...more } });
-
-let place = 0;
-const deliveryOf = (event: AdmittedEvent | string): Delivery => {
-  place += 1;
-  const [gameId, playerId] = typeof event === 'string' ? ['demo', 'p-1'] : [event.gameId, event.playerId];
-  const body = typeof event === 'string' ? event : encodeEvent(event);
-  return {
-    body,
-    headers: {},
-    messageId: String(place),
-    gameId,
-    playerId,
-    position: `0/${String(place)}`,
-    attempt: 1,
-  };
-};
-const batchOf = (events: readonly (AdmittedEvent | string)[]): Delivery[] => events.map(deliveryOf);
-const said = (outcomes: readonly Outcome[]): string[] =>
-  outcomes.map((outcome) => (outcome.kind === 'dead' ? outcome.reason : outcome.kind));
-
-/** As a bus does it: retries and dead letters included. */
-async function drive(
-  db: Database,
-  handler: BatchHandler,
-  events: readonly (AdmittedEvent | string)[],
-): Promise<void> {
-  const flags = await deliver(batchOf(events), handler, {
-    role: 'progression',
-    maxAttempts: DEFAULT_MAX_ATTEMPTS,
-    backoff: { baseMs: 1, capMs: 4 },
-    deadLetters: createDeadLetters({ db, codeVersion: 'test' }),
-    clock: systemClock,
-    random: systemRandom,
-    logger: quietLogger,
-    signal: new AbortController().signal,
-  });
-  expect(flags).not.toContain(false);
-}
-
-interface Counters {
-  readonly delivered: number;
-  readonly applied: number;
-  readonly duplicate: number;
-  readonly conflict: number;
-  readonly dead: number;
-}
-
-async function countersOf(db: Database): Promise<Counters> {
-  const [row] = await db.query<Counters>(
-    `SELECT coalesce(sum(delivered), 0) AS delivered, coalesce(sum(applied), 0) AS applied,
-            coalesce(sum(duplicate), 0) AS duplicate, coalesce(sum(conflict), 0) AS conflict, coalesce(sum(dead), 0) AS dead
-       FROM role_counters WHERE role = 'progression'`,
-  );
-  if (row === undefined) throw new Error('no counters');
-  expect(row.delivered).toBe(row.applied + row.duplicate + row.conflict + row.dead);
-  return row;
-}
-
-interface LetterRow {
-  readonly reason: string;
-  readonly state: string;
-  readonly attempts: number;
-  readonly event: string | null;
-}
-
-const lettersOf = (db: Database): Promise<LetterRow[]> =>
-  db.query(
-    `SELECT reason, state, attempts, CASE WHEN identity IS NULL THEN NULL ELSE body::jsonb ->> 'id' END AS event
-       FROM dead_letters ORDER BY id`,
-  );
-
-function countingMetrics(): { readonly metrics: Metrics; of(name: string): number } {
-  const counts = new Map<string, number>();
-  const inc =
-    (name: string) =>
-    (_?: object, by = 1) =>
-      void counts.set(name, (counts.get(name) ?? 0) + by);
-  return {
-    metrics: { ...quietMetrics, counter: (name) => ({ inc: inc(name) }) },
-    of: (name) => counts.get(name) ?? 0,
-  };
-}
 
 describe('a batch', () => {
   let database: TestDatabase;
@@ -383,51 +279,6 @@ describe('a batch', () => {
       await proxy.close();
     },
   );
-});
-
-test('row 41: PostgreSQL is killed under work: the role waits, no letter is written, then everything counts once', async () => {
-  const server = await startPostgresServer({ fsync: true });
-  const db = createDatabase({ url: server.url() });
-  try {
-    await migrate(db);
-    await prepare(db);
-    const bus = createPostgresBus({
-      db,
-      url: server.url(),
-      maxAttempts: DEFAULT_MAX_ATTEMPTS,
-      backoff: { baseMs: 2, capMs: 50 },
-      deadLetters: createDeadLetters({ db, codeVersion: 'test' }),
-      clock: systemClock,
-      random: systemRandom,
-      logger: quietLogger,
-    });
-    await bus.subscribe('progression', worker(db));
-    const acknowledged = new Set<string>();
-    const publish = async (n: number): Promise<void> => {
-      const event = xp(`e-${String(n)}`, `p-${String(n % 5)}`, 1);
-      const { body, gameId, playerId, messageId } = deliveryOf(event);
-      await bus.publish([{ body, gameId, playerId, messageId }]);
-      acknowledged.add(event.id);
-    };
-    for (let n = 0; n < 50; n += 1) await publish(n);
-    const unsure = Array.from({ length: 20 }, (_, n) => publish(50 + n));
-    await server.kill();
-    const answers = await Promise.allSettled(unsure);
-    await expect(publish(70)).rejects.toBeInstanceOf(OutageError);
-    await server.start();
-    // As a client would: everything that was not acknowledged is sent again.
-    for (const [n, answer] of answers.entries()) if (answer.status === 'rejected') await publish(50 + n);
-    await publish(70);
-    await eventually('all is settled', async () => (await bus.lag('progression')).waiting === 0);
-    expect(acknowledged.size).toBe(71);
-    expect(await readSums(db)).toBe('p-0=15/15 p-1=14/14 p-2=14/14 p-3=14/14 p-4=14/14');
-    expect(await lettersOf(db)).toEqual([]);
-    await countersOf(db);
-    await bus.close();
-  } finally {
-    await db.close();
-    await server.stop();
-  }
 });
 
 function barrier(parties: number): () => Promise<void> {

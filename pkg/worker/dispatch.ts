@@ -135,12 +135,13 @@ class Dispatch<State, Changes> {
     const [first] = taken;
     if (first === undefined) return;
     try {
-      const verdicts = await this.retried(() => this.transact(taken));
+      const { verdicts, changes } = await this.retried(() => this.transact(taken));
       for (const [i, one] of taken.entries()) {
         if (verdicts[i] === 'conflict') outcomes[one.index] = conflict;
         else settled.push(one);
       }
       this.metrics.settled(verdicts);
+      if (changes !== null) this.metrics.made(this.options.role.made?.(changes) ?? {});
     } catch (error) {
       if (error instanceof OutageError) throw error;
       if (taken.length === 1) {
@@ -157,7 +158,9 @@ class Dispatch<State, Changes> {
     }
   }
 
-  private transact(taken: readonly Taken[]): Promise<readonly Verdict[]> {
+  private transact(
+    taken: readonly Taken[],
+  ): Promise<{ readonly verdicts: readonly Verdict[]; readonly changes: Changes | null }> {
     const { db, role, deadLetters } = this.options;
     const { firsts, firstOf } = firstOfEachIdentity(taken);
     return db.transaction(async (sql) => {
@@ -165,12 +168,14 @@ class Dispatch<State, Changes> {
       const { standing, hasOpenLetters } = await enterInbox(sql, role.name, entries);
       const verdicts = judge(taken, firsts, firstOf, standing);
       const fresh = taken.filter((_, i) => verdicts[i] === 'applied').map(({ roleEvent }) => roleEvent);
+      let changes: Changes | null = null;
       if (fresh.length > 0) {
-        await role.save(sql, role.fold(await role.load(sql, fresh), fresh));
+        changes = role.fold(await role.load(sql, fresh), fresh);
+        await role.save(sql, changes);
         if (hasOpenLetters) await deadLetters.closeApplied(sql, role.name, fresh.map(({ event }) => event)); // prettier-ignore
       }
       await countSettled(sql, role.name, laneCounts(taken, verdicts));
-      return verdicts;
+      return { verdicts, changes };
     });
   }
 

@@ -25,6 +25,8 @@ export interface Role<State, Changes> {
   fold(state: State, events: readonly RoleEvent[]): Changes;
   /** A constant number of statements, whatever the batch. */
   save(sql: Sql, changes: Changes): Promise<void>;
+  /** What committed changes made, by kind, for the counters: receipts, findings. */
+  made?(changes: Changes): Readonly<Record<string, number>>;
   /** After commit, for every event of the delivery that the role takes, duplicates included: bring the view up to date. */
   refresh?(events: readonly RoleEvent[]): Promise<void>;
 }

@@ -23,10 +23,12 @@ export interface DeadLettersOptions {
 const put = (uniqueness: string): string => `
   WITH letter AS (
     INSERT INTO dead_letters AS d (role, game_id, player_id, dedupe_day, identity, content_hash, transport_position,
-                                   reason, detail, attempts, body, headers, code_version, state)
+                                   reason, detail, attempts, body, headers, code_version, state, closed_at, closed_by)
     SELECT $1, $2, $3, $4::date, $5::uuid, decode($6::text, 'hex'), $7, $8, $9, $10::int, $11, $12::jsonb, $13,
-           CASE WHEN EXISTS (SELECT 1 FROM inbox WHERE role = $1 AND dedupe_day = $4::date AND identity = $5::uuid
-                                AND content_hash = decode($6::text, 'hex')) THEN 'applied' ELSE 'open' END
+           CASE WHEN took_effect THEN 'applied' ELSE 'open' END,
+           CASE WHEN took_effect THEN now() END, CASE WHEN took_effect THEN 'worker' END
+      FROM (SELECT EXISTS (SELECT 1 FROM inbox WHERE role = $1 AND dedupe_day = $4::date AND identity = $5::uuid
+                              AND content_hash = decode($6::text, 'hex')) AS took_effect) known
     ON CONFLICT ${uniqueness} DO UPDATE SET
       attempts = d.attempts + 1, last_seen_at = now(), reason = excluded.reason, detail = excluded.detail,
       transport_position = excluded.transport_position, code_version = excluded.code_version,
