@@ -1,33 +1,14 @@
-import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { MemoryIdempotencyStore, MemoryRateLimiter } from '../../pkg/admission/memory.js';
 import { RedisIdempotencyStore, RedisRateLimiter } from '../../pkg/admission/redis.js';
 import type { Bus } from '../../pkg/bus/port.js';
-import { createSessionRevocationStore } from '../../pkg/games/sessions/postgres.js';
-import { createAuthenticate } from '../../pkg/ingest/authenticate.js';
-import { budgetKey, createClientAddress } from '../../pkg/ingest/client-address.js';
-import { Credentials } from '../../pkg/ingest/credentials.js';
-import { DEFAULT_INGEST_LIMITS, publicLimits, type IngestLimits } from '../../pkg/ingest/limits.js';
+import { createClientAddress } from '../../pkg/ingest/client-address.js';
+import { DEFAULT_INGEST_LIMITS, type IngestLimits } from '../../pkg/ingest/limits.js';
 import { createIngestListener } from '../../pkg/ingest/listener.js';
 import { createServerOptions, limitConnections } from '../../pkg/ingest/server-options.js';
-import { redisBoardView } from '../../pkg/leaderboard/redis.js';
-import { postgresBoardReader } from '../../pkg/leaderboard/read.postgres.js';
-import { createProgressionReads, isReceiptRevoked } from '../../pkg/progression/queries.postgres.js';
-import { verifyReceipt } from '../../pkg/progression/receipts.js';
-import { createAccess } from '../../pkg/query/access.js';
-import { createApp } from '../../pkg/query/app.js';
-import { createBoardQueries } from '../../pkg/query/boards.js';
-import { leaderboardRoutes } from '../../pkg/query/leaderboard-routes.js';
-import { playerRoutes } from '../../pkg/query/player-routes.js';
-import { receiptRoutes } from '../../pkg/query/receipt-routes.js';
-import { serviceRoutes } from '../../pkg/query/service-routes.js';
-import { sessionRoutes } from '../../pkg/query/session-routes.js';
-import { createSessions } from '../../pkg/query/sessions.js';
-import { DEFAULT_GAME_ID } from '../../pkg/games/seed.js';
-import { openKeyRing, RECEIPT_ISSUER, type Platform } from '../platform.js';
-
-const API_DOCUMENT = new URL('../../api/openapi.yaml', import.meta.url);
+import { openKeyRing, type Platform } from '../platform.js';
+import { composeReads } from './compose-reads.js';
 
 export interface Gateway {
   readonly port: number;
@@ -35,7 +16,7 @@ export interface Gateway {
 
 /** The gateway: the ingest listener in front, Express for everything else, one port. */
 export async function composeGateway(platform: Platform, bus: Bus): Promise<Gateway> {
-  const { config, db, redis, clock, random, logger, metrics, lifecycle, health, definitions } = platform;
+  const { config, redis, clock, random, logger, metrics, lifecycle, definitions } = platform;
   const keyRing = await openKeyRing(platform);
   const localLimiter = new MemoryRateLimiter({ clock });
   const shared = redis === null ? null : { redis, clock, metrics };
@@ -62,59 +43,7 @@ export async function composeGateway(platform: Platform, bus: Bus): Promise<Gate
     corsOrigins: config.http.corsOrigins,
   });
 
-  const access = createAccess({
-    authenticate: createAuthenticate({
-      credentials: new Credentials(keyRing, limits.sessionSecrets),
-      clock,
-      signedPathPrefix: config.http.signedPathPrefix,
-    }),
-    takeAddressBudget: async (request) => {
-      if (limits.addressRate === null) return { allowed: true, retryAfterSeconds: 0 };
-      return localLimiter.take(`address:${budgetKey(clientAddress(request))}`, 1, limits.addressRate);
-    },
-    keyRing,
-    defaultGameId: DEFAULT_GAME_ID,
-  });
-  const reads = createProgressionReads(db, definitions);
-  const boards = createBoardQueries({
-    definitions,
-    reader: postgresBoardReader(db),
-    view: redis === null ? null : redisBoardView(redis, logger),
-    clock,
-  });
-  const authority = {
-    issuer: RECEIPT_ISSUER,
-    publicKey: (kid: string) => platform.receiptKeys.publicKey(kid),
-    isRevoked: (gameId: string, receiptId: string) => isReceiptRevoked(db, gameId, receiptId),
-  };
-  const app = createApp({
-    logger,
-    corsOrigins: config.http.corsOrigins,
-    routes: [
-      serviceRoutes({
-        access,
-        definitions,
-        keyRing,
-        clock,
-        limits: publicLimits(limits),
-        readiness: () => health.readiness(),
-        apiDocument: readFileSync(API_DOCUMENT, 'utf8'),
-      }),
-      leaderboardRoutes({ access, boards, definitions, clock }),
-      playerRoutes(access, reads),
-      receiptRoutes({
-        access,
-        reads,
-        keys: platform.receiptKeys,
-        verify: (jws) => verifyReceipt(jws, authority),
-      }),
-      sessionRoutes(
-        access,
-        createSessions({ keyRing, revocations: createSessionRevocationStore(db), clock, random }),
-      ),
-    ],
-  });
-
+  const app = composeReads(platform, { keyRing, limits, addressLimiter: localLimiter, clientAddress });
   const server = createServer(createServerOptions(), (request, response) => {
     if (!ingest(request, response)) app(request, response);
   });

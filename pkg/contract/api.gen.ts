@@ -25,6 +25,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post one event, by the short path
+         * @description As POST /v1/events; the path is signed as sent.
+         */
+        post: operations["postEventShort"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events/batch": {
         parameters: {
             query?: never;
@@ -57,10 +77,15 @@ export interface paths {
         put?: never;
         /**
          * Mint a session key for one player
-         * @description Needs a signing key with scope `sessions` and the v1 scheme; a session key never mints.
+         * @description Needs a signing key with scope `sessions` and the v1 scheme; a session key never mints. The answer is never kept:
+         *     an Idempotency-Key is signed like any other, and changes nothing.
          */
         post: operations["mintSession"];
-        /** Revoke every session of a player, or every one that a signing key minted, issued before now */
+        /**
+         * Revoke the sessions of a player, or those that a signing key minted, issued before now
+         * @description One of the two parameters. A session does not say which key minted it: by `keyId`, every session of the game that
+         *     was issued before now ends. 404 when the game has no such key.
+         */
         delete: operations["revokeSessions"];
         options?: never;
         head?: never;
@@ -110,10 +135,31 @@ export interface paths {
         };
         /**
          * Read a board
-         * @description A public board needs no signature; any other a key with scope `read` or a player's session. Ranks start at 1: score,
-         *     then the earlier `reachedAt`, then the player id by bytes. Without `around`, `players` or `cursor` the top is served.
+         * @description A public board needs no signature; any other a key with scope `read` or a player's session, and is 404 without.
+         *     Ranks start at 1: score, then the earlier `reachedAt`, then the player id by bytes. One of `around`, `players` and
+         *     `cursor` at most; without any the top is served. Unsigned answers may be cached and have an ETag.
          */
         get: operations["getLeaderboard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/leaderboard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a board, by the short path
+         * @description As GET /v1/leaderboards/{board}; the path is signed as sent.
+         */
+        get: operations["getLeaderboardShort"];
         put?: never;
         post?: never;
         delete?: never;
@@ -278,6 +324,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/openapi.yaml": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document */
+        get: operations["getApiDocument"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/docs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document, for people */
+        get: operations["getDocs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -408,13 +488,13 @@ export interface components {
             receiptId: string;
             /** @description Compact JWS; header {alg: EdDSA, typ: fairtally-receipt+jwt, kid} */
             jws: string;
-            reward?: string;
-            amount?: number;
-            cause?: string;
+            reward: string;
+            amount: number;
+            cause: string;
             /** Format: date-time */
-            issuedAt?: string;
+            issuedAt: string;
             /** Format: date-time */
-            revokedAt?: string | null;
+            revokedAt: string | null;
         };
         ReceiptList: {
             items: components["schemas"]["Receipt"][];
@@ -431,11 +511,30 @@ export interface components {
         ReceiptVerdict: {
             /** @description The signature holds and the receipt was not revoked */
             valid: boolean;
-            /** @description Why not */
-            code?: string;
+            /**
+             * @description Why not
+             * @enum {unknown}
+             */
+            code?: "malformed" | "wrong_header" | "unknown_key" | "bad_signature" | "wrong_claims" | "revoked";
+            /** @description Only when the signature holds */
             revoked?: boolean;
             /** @description The signed claims, when the signature holds */
-            claims?: Record<string, never>;
+            claims?: {
+                iss: string;
+                /** @description `game:<gameId>` */
+                aud: string;
+                /** @description The player */
+                sub: string;
+                /** @description The receipt id */
+                jti: string;
+                /** @description When the cause happened; seconds since 1970 UTC */
+                iat: number;
+                reward: string;
+                amount: number;
+                cause: string;
+                /** @enum {unknown} */
+                src: "server" | "client";
+            };
         };
         Jwks: {
             keys: {
@@ -447,9 +546,9 @@ export interface components {
                 /** @description RFC 7638 thumbprint */
                 kid: string;
                 /** @constant */
-                alg?: "EdDSA";
+                alg: "EdDSA";
                 /** @constant */
-                use?: "sig";
+                use: "sig";
             }[];
         };
         Health: {
@@ -457,8 +556,9 @@ export interface components {
             status: "ok" | "draining" | "failing";
             checks?: {
                 [key: string]: {
-                    ok?: boolean;
-                    detail?: string;
+                    ok: boolean;
+                    /** @enum {unknown} */
+                    detail: "ok" | "failed" | "timeout";
                 };
             };
         };
@@ -467,13 +567,20 @@ export interface components {
             type: string;
             title: string;
             status: number;
+            /** @description Stable */
             code: string;
+            /** @description What to do about it; never what was sent */
             detail?: string;
             requestId: string;
+            /** @description Whether the same request can succeed later */
             retryable: boolean;
+            /** @description JSON Pointer (RFC 6901) into the body, or `/<parameter>` */
             pointer?: string;
+            /** @description Seconds since 1970 UTC; sign again with this time */
             serverTime?: number;
-            limits?: Record<string, never>;
+            limits?: {
+                [key: string]: number;
+            };
             /** @description Only for keys marked debug */
             canonical?: string;
         };
@@ -580,6 +687,26 @@ export interface components {
         ContentEncoding: "identity" | "gzip";
         /** @description Needed on public reads of a server with several games; a signed request's game is its key's */
         Game: string;
+        /** @description The board's first window when absent */
+        Window: "daily" | "weekly" | "seasonal" | "all-time";
+        /** @description A past or present cycle: `2026-11-20`, `2026-W47`, a season id; the present one when absent */
+        Cycle: string;
+        /** @description Which part, where the board is split (a boss, a track) */
+        Partition: string;
+        /** @description 100 when absent, 11 with `around` */
+        BoardLimit: number;
+        PageLimit: number;
+        /** @description `nextCursor` of the page before */
+        Cursor: string;
+        /** @description A player; the answer holds `limit` (11 when absent) entries around them */
+        Around: components["schemas"]["PlayerId"];
+        /**
+         * @description Up to 100 player ids, separated by commas; `limit` does not go with it. A comma inside an id is written `%2C`:
+         *     the query is split before it is unescaped. A library that escapes the separators too can repeat the parameter.
+         */
+        Players: components["schemas"]["PlayerId"][];
+        /** @description For a closed cycle, serve the live rows (late events included) instead of the final snapshot */
+        Revised: boolean;
         /** @description Percent-encoded */
         PlayerId: components["schemas"]["PlayerId"];
     };
@@ -597,6 +724,45 @@ export interface components {
 export type $defs = Record<string, never>;
 export interface operations {
     postEvent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Optional; signed. The first answer is kept for 24 h. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                "Content-Encoding"?: components["parameters"]["ContentEncoding"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Event"];
+            };
+        };
+        responses: {
+            /** @description The bus holds the events durably. `Idempotent-Replayed` is `true` when this is a kept answer. */
+            202: {
+                headers: {
+                    "Idempotent-Replayed"?: "true";
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngestAnswer"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    postEventShort: {
         parameters: {
             query?: never;
             header?: {
@@ -712,6 +878,8 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };
@@ -738,6 +906,8 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };
     };
@@ -762,6 +932,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };
     };
@@ -786,7 +957,10 @@ export interface operations {
                     "application/json": components["schemas"]["ClientConfig"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };
     };
@@ -796,25 +970,87 @@ export interface operations {
                 /** @description Needed on public reads of a server with several games; a signed request's game is its key's */
                 game?: components["parameters"]["Game"];
                 /** @description The board's first window when absent */
-                window?: "daily" | "weekly" | "seasonal" | "all-time";
+                window?: components["parameters"]["Window"];
                 /** @description A past or present cycle: `2026-11-20`, `2026-W47`, a season id; the present one when absent */
-                cycle?: string;
-                /** @description Required where the board is split (a boss, a track) */
-                partition?: string;
-                limit?: number;
+                cycle?: components["parameters"]["Cycle"];
+                /** @description Which part, where the board is split (a boss, a track) */
+                partition?: components["parameters"]["Partition"];
+                /** @description 100 when absent, 11 with `around` */
+                limit?: components["parameters"]["BoardLimit"];
                 /** @description `nextCursor` of the page before */
-                cursor?: string;
-                /** @description A player; the answer holds `limit` entries around them */
-                around?: components["schemas"]["PlayerId"];
-                /** @description Up to 100 player ids, comma-separated */
-                players?: string;
+                cursor?: components["parameters"]["Cursor"];
+                /** @description A player; the answer holds `limit` (11 when absent) entries around them */
+                around?: components["parameters"]["Around"];
+                /**
+                 * @description Up to 100 player ids, separated by commas; `limit` does not go with it. A comma inside an id is written `%2C`:
+                 *     the query is split before it is unescaped. A library that escapes the separators too can repeat the parameter.
+                 */
+                players?: components["parameters"]["Players"];
                 /** @description For a closed cycle, serve the live rows (late events included) instead of the final snapshot */
-                revised?: boolean;
+                revised?: components["parameters"]["Revised"];
             };
             header?: never;
             path: {
                 board: components["schemas"]["BoardName"];
             };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The board */
+            200: {
+                headers: {
+                    ETag?: string;
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Leaderboard"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getLeaderboardShort: {
+        parameters: {
+            query: {
+                board: components["schemas"]["BoardName"];
+                /** @description Needed on public reads of a server with several games; a signed request's game is its key's */
+                game?: components["parameters"]["Game"];
+                /** @description The board's first window when absent */
+                window?: components["parameters"]["Window"];
+                /** @description A past or present cycle: `2026-11-20`, `2026-W47`, a season id; the present one when absent */
+                cycle?: components["parameters"]["Cycle"];
+                /** @description Which part, where the board is split (a boss, a track) */
+                partition?: components["parameters"]["Partition"];
+                /** @description 100 when absent, 11 with `around` */
+                limit?: components["parameters"]["BoardLimit"];
+                /** @description `nextCursor` of the page before */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description A player; the answer holds `limit` (11 when absent) entries around them */
+                around?: components["parameters"]["Around"];
+                /**
+                 * @description Up to 100 player ids, separated by commas; `limit` does not go with it. A comma inside an id is written `%2C`:
+                 *     the query is split before it is unescaped. A library that escapes the separators too can repeat the parameter.
+                 */
+                players?: components["parameters"]["Players"];
+                /** @description For a closed cycle, serve the live rows (late events included) instead of the final snapshot */
+                revised?: components["parameters"]["Revised"];
+            };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -870,6 +1106,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };
     };
@@ -877,9 +1114,12 @@ export interface operations {
         parameters: {
             query: {
                 board: components["schemas"]["BoardName"];
-                window?: "daily" | "weekly" | "seasonal" | "all-time";
-                cycle?: string;
-                partition?: string;
+                /** @description The board's first window when absent */
+                window?: components["parameters"]["Window"];
+                /** @description A past or present cycle: `2026-11-20`, `2026-W47`, a season id; the present one when absent */
+                cycle?: components["parameters"]["Cycle"];
+                /** @description Which part, where the board is split (a boss, a track) */
+                partition?: components["parameters"]["Partition"];
             };
             header?: never;
             path: {
@@ -903,14 +1143,16 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };
     };
     listReceipts: {
         parameters: {
             query?: {
-                limit?: number;
-                cursor?: string;
+                limit?: components["parameters"]["PageLimit"];
+                /** @description `nextCursor` of the page before */
+                cursor?: components["parameters"]["Cursor"];
             };
             header?: never;
             path: {
@@ -934,6 +1176,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };
     };
@@ -961,6 +1204,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };
     };
@@ -989,6 +1233,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };
@@ -998,8 +1244,9 @@ export interface operations {
             query?: {
                 /** @description Needed on public reads of a server with several games; a signed request's game is its key's */
                 game?: components["parameters"]["Game"];
-                limit?: number;
-                cursor?: string;
+                limit?: components["parameters"]["PageLimit"];
+                /** @description `nextCursor` of the page before */
+                cursor?: components["parameters"]["Cursor"];
             };
             header?: never;
             path?: never;
@@ -1017,6 +1264,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
@@ -1043,7 +1291,10 @@ export interface operations {
                     "application/json": components["schemas"]["Jwks"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };
     };
@@ -1089,12 +1340,55 @@ export interface operations {
             /** @description Not ready; the checks say why */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+        };
+    };
+    getApiDocument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OpenAPI 3.1 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/yaml": string;
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+        };
+    };
+    getDocs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
         };
     };
 }

@@ -12,7 +12,11 @@ export interface AuthenticateDeps {
   readonly signedPathPrefix: string;
 }
 
-const refuse = (code: ProblemCode, extras: ProblemExtras = {}): Authenticated => ({ ok: false, code, extras });
+const refuse = (code: ProblemCode, extras: ProblemExtras = {}): Authenticated => ({
+  ok: false,
+  code,
+  extras,
+});
 
 /** The request target exactly as it was sent: Express cuts `url` at mounts and keeps the whole beside it. */
 const targetOf = (request: IncomingMessage & { readonly originalUrl?: string }): string =>
@@ -40,7 +44,10 @@ export const createAuthenticate =
     const isRight = verifyMac(line, headers, bodyHash, caller?.secret ?? DUMMY_SECRET);
     if (caller === null) return refuse('invalid_signature');
     if (!isRight || !caller.schemes.has('v1') || !credentials.isUsable(caller, arrivedAtMs))
-      return refuse('invalid_signature', caller.debug ? { canonical: canonicalOf(line, headers, bodyHash) } : {});
+      return refuse(
+        'invalid_signature',
+        caller.debug ? { canonical: canonicalOf(line, headers, bodyHash) } : {},
+      );
     credentials.remember(caller);
     return scope === null || caller.scopes.has(scope) ? { ok: true, caller } : refuse('scope_missing');
   };

@@ -1,64 +1,61 @@
 import type { Request } from 'express';
 import type { KeyRing, Scope } from '../games/port.js';
-import type { Authenticate, Caller, TakeAddressBudget } from './port.js';
-import { queryText, RequestProblem } from './request.js';
+import { sentOf } from './body.js';
+import type { Parameters } from './parameters.js';
+import type { Authenticate, Caller } from './port.js';
+import { RequestProblem, wrongParameter } from './request-problem.js';
 
 export interface AccessDeps {
   readonly authenticate: Authenticate;
-  readonly takeAddressBudget: TakeAddressBudget;
-  readonly keyRing: KeyRing;
-  /** The game of an unsigned request that names none; null when there is no such game. */
+  readonly keyRing: Pick<KeyRing, 'game'>;
+  /** The game of an unsigned request that names none. */
   readonly defaultGameId: string;
 }
 
-/** Who may ask what: the one place where a route learns its game and its caller. */
+/** Whose game is asked about, and by whom; nobody when the request is not signed. */
+export interface Reader {
+  readonly gameId: string;
+  readonly caller: Caller | null;
+}
+
+/** Who may ask what: the one place where a route learns its game and its caller. All throw RequestProblem. */
 export interface Access {
-  /** Signed by a key or session with the scope. */
-  signed(request: Request, scope: Scope): Promise<Caller>;
+  /** Signed by a key or session with the scope; null: with any. */
+  signed(request: Request, scope: Scope | null): Caller;
   /** Signed, and, for a session, about its own player: anybody else does not exist for it. */
-  forPlayer(request: Request, playerId: string): Promise<Caller>;
-  /** Unsigned: the game that the request names. */
-  publicGame(request: Request): Promise<string>;
+  forPlayer(request: Request, playerId: string): Caller;
+  /** Anybody: who signs asks about their key's game and no other, who does not about the parameter `game`. */
+  anybody(request: Request, scope: Scope | null, parameters: Parameters): Reader;
 }
 
 const GAME_ID = /^[a-z0-9-]{1,32}$/;
-const NO_BODY = Buffer.alloc(0);
 
-export const bodyOf = (request: Request): Buffer => (Buffer.isBuffer(request.body) ? request.body : NO_BODY);
-
-export function createAccess({
-  authenticate,
-  takeAddressBudget,
-  keyRing,
-  defaultGameId,
-}: AccessDeps): Access {
-  const spend = async (request: Request): Promise<void> => {
-    const { allowed, retryAfterSeconds } = await takeAddressBudget(request);
-    if (!allowed) throw new RequestProblem('rate_limited', {}, Math.max(1, Math.ceil(retryAfterSeconds)));
-  };
-  const signed = async (request: Request, scope: Scope): Promise<Caller> => {
-    await spend(request);
-    const result = authenticate(request, bodyOf(request), scope);
-    if (!result.ok)
-      throw new RequestProblem(result.code, result.extras, result.code === 'sessions_unavailable' ? 5 : null);
+export function createAccess({ authenticate, keyRing, defaultGameId }: AccessDeps): Access {
+  const signed: Access['signed'] = (request, scope) => {
+    const { bytes, arrivedAtMs } = sentOf(request);
+    const result = authenticate(request, bytes, scope, arrivedAtMs);
+    if (!result.ok) throw new RequestProblem(result.code, result.extras);
     return result.caller;
   };
   return {
     signed,
-    forPlayer: async (request, playerId) => {
-      const caller = await signed(request, 'read');
+    forPlayer: (request, playerId) => {
+      const caller = signed(request, 'read');
       if (caller.playerId !== null && caller.playerId !== playerId) throw new RequestProblem('not_found');
       return caller;
     },
-    publicGame: async (request) => {
-      await spend(request);
-      const gameId = queryText(request, 'game', 32) ?? defaultGameId;
-      if (!GAME_ID.test(gameId)) throw new RequestProblem('invalid_parameter', { pointer: '/game' });
-      if (keyRing.game(gameId) === null) throw new RequestProblem('not_found');
-      return gameId;
+    anybody: (request, scope, parameters) => {
+      const caller = isSigned(request) ? signed(request, scope) : null;
+      const named = parameters.text('game', 32);
+      if (named !== undefined && !GAME_ID.test(named)) throw wrongParameter('game');
+      const gameId = caller?.gameId ?? named ?? defaultGameId;
+      if ((named ?? gameId) !== gameId || keyRing.game(gameId) === null)
+        throw new RequestProblem('not_found');
+      return { gameId, caller };
     },
   };
 }
 
-/** Whether a request carries a signature at all: a public board is served without one, and with one to that key's game. */
-export const isSigned = (request: Request): boolean => request.headers['x-signature'] !== undefined;
+/** Whether a request means to be signed: one that does it by half is refused and not taken for a stranger's. */
+const isSigned = ({ headers }: Request): boolean =>
+  headers['x-signature'] !== undefined || headers['x-key-id'] !== undefined;

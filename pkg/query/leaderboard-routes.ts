@@ -1,19 +1,13 @@
-import type { Express, Request, Response } from 'express';
+import type { Request, Response } from 'express';
 import type { paths } from '../contract/api.gen.js';
-import type { DefinitionSource, GameDefinition } from '../games/port.js';
+import type { DefinitionSource } from '../games/port.js';
 import type { Clock } from '../kernel/clock.js';
-import { isSigned, type Access } from './access.js';
+import type { Access } from './access.js';
+import { sendPrivate, sendPublic } from './answers.js';
 import type { BoardAnswer, BoardQueries, BoardRequest } from './boards.js';
-import { PUBLIC_CORS } from './cors.js';
-import { sendPrivate } from './player-routes.js';
-import {
-  checkPlayerId,
-  onlyParameters,
-  queryChoice,
-  queryInteger,
-  queryText,
-  RequestProblem,
-} from './request.js';
+import { checkPlayerId, Parameters } from './parameters.js';
+import { RequestProblem, wrongParameter } from './request-problem.js';
+import type { Routes } from './serve.js';
 
 export interface LeaderboardRouteDeps {
   readonly access: Access;
@@ -28,94 +22,104 @@ type LeaderboardAnswer =
 const WINDOWS = ['daily', 'weekly', 'seasonal', 'all-time'] as const;
 const PLACE_PARAMETERS = ['window', 'cycle', 'partition'];
 const READ_PARAMETERS = ['game', 'limit', 'cursor', 'around', 'players', 'revised', ...PLACE_PARAMETERS];
+const BOARD_MAX_LENGTH = 64;
+const CYCLE_MAX_LENGTH = 64;
+const PARTITION_MAX_LENGTH = 256;
+const CURSOR_MAX_LENGTH = 1024;
+const LIMIT_MAX = 1000;
 const PLAYERS_MAX = 100;
+const MAX_AGE_SECONDS = 2;
 
 /** Boards. A public one is the same for everybody and may be cached; any other is for keys and sessions that may read. */
 export const leaderboardRoutes =
-  (deps: LeaderboardRouteDeps) =>
-  (app: Express): void => {
-    app.get('/v1/leaderboards/:board', async (request: Request<{ board: string }>, response) => {
-      onlyParameters(request, READ_PARAMETERS);
-      await serveBoard(deps, request, response, request.params.board);
+  (deps: LeaderboardRouteDeps): Routes =>
+  (serve) => {
+    serve({
+      path: '/v1/leaderboards/:board',
+      isPublic: true,
+      GET: (request, response) => {
+        const parameters = new Parameters(request, READ_PARAMETERS);
+        return serveBoard(deps, request, response, parameters, request.params['board'] ?? '');
+      },
     });
 
-    app.get('/leaderboard', async (request, response) => {
-      onlyParameters(request, ['board', ...READ_PARAMETERS]);
-      const board = queryText(request, 'board', 64);
-      if (board === undefined) throw new RequestProblem('invalid_parameter', { pointer: '/board' });
-      await serveBoard(deps, request, response, board);
+    serve({
+      path: '/leaderboard',
+      isPublic: true,
+      GET: (request, response) => {
+        const parameters = new Parameters(request, ['board', ...READ_PARAMETERS]);
+        return serveBoard(deps, request, response, parameters, boardOf(parameters));
+      },
     });
 
-    app.get('/v1/players/:playerId/rank', async (request: Request<{ playerId: string }>, response) => {
-      const playerId = checkPlayerId(request.params.playerId);
-      onlyParameters(request, ['board', ...PLACE_PARAMETERS]);
-      const { gameId } = await deps.access.forPlayer(request, playerId);
-      const board = queryText(request, 'board', 64);
-      if (board === undefined) throw new RequestProblem('invalid_parameter', { pointer: '/board' });
-      const answer = await deps.boards.players({ ...placeOf(request, gameId, board), playerIds: [playerId] });
-      sendPrivate(response, toAnswer(answer));
+    serve({
+      path: '/v1/players/:playerId/rank',
+      GET: async (request, response) => {
+        const playerId = checkPlayerId(request.params['playerId']);
+        const { gameId } = deps.access.forPlayer(request, playerId);
+        const parameters = new Parameters(request, ['board', ...PLACE_PARAMETERS]);
+        const place = placeOf(parameters, gameId, boardOf(parameters));
+        sendPrivate(response, toAnswer(await deps.boards.players({ ...place, playerIds: [playerId] })));
+      },
     });
   };
+
+function boardOf(parameters: Parameters): string {
+  const board = parameters.text('board', BOARD_MAX_LENGTH);
+  if (board === undefined) throw wrongParameter('board');
+  return board;
+}
 
 async function serveBoard(
   deps: LeaderboardRouteDeps,
   request: Request,
   response: Response,
+  parameters: Parameters,
   board: string,
 ): Promise<void> {
-  const { gameId, isPublic } = await readerOf(deps, request, board);
-  const answer = toAnswer(await read(deps.boards, request, placeOf(request, gameId, board)));
-  if (!isPublic) return sendPrivate(response, answer);
-  response.set(PUBLIC_CORS).setHeader('Cache-Control', 'public, max-age=2');
-  response.json(answer); // Express adds the ETag and answers 304
+  const { gameId, caller } = deps.access.anybody(request, 'read', parameters);
+  if (caller === null) await refusePrivate(deps, gameId, board);
+  const answer = toAnswer(await read(deps.boards, parameters, placeOf(parameters, gameId, board)));
+  if (caller === null) sendPublic(response, answer, MAX_AGE_SECONDS);
+  else sendPrivate(response, answer);
 }
 
-/** Whose board it is, and whether anybody may see it. An unsigned request learns no difference between private and absent. */
-async function readerOf(
-  deps: LeaderboardRouteDeps,
-  request: Request,
-  board: string,
-): Promise<{ gameId: string; isPublic: boolean }> {
-  if (isSigned(request)) {
-    const { gameId } = await deps.access.signed(request, 'read');
-    return { gameId, isPublic: false };
-  }
-  const gameId = await deps.access.publicGame(request);
-  const definition: GameDefinition | null = await deps.definitions.inForce(gameId, deps.clock.now());
-  if (definition === null) throw new RequestProblem('definition_unavailable', {}, 5);
+/** Who did not sign learns no difference between a board that is private and one that is not there. */
+async function refusePrivate(deps: LeaderboardRouteDeps, gameId: string, board: string): Promise<void> {
+  const definition = await deps.definitions.inForce(gameId, deps.clock.now());
+  if (definition === null) throw new RequestProblem('definition_unavailable');
   if (definition.boards.get(board)?.isPublic !== true) throw new RequestProblem('not_found');
-  return { gameId, isPublic: true };
 }
 
-function placeOf(request: Request, gameId: string, board: string): BoardRequest {
-  const window = queryChoice(request, 'window', WINDOWS);
-  const cycle = queryText(request, 'cycle', 64);
-  const partition = queryText(request, 'partition', 256);
+function placeOf(parameters: Parameters, gameId: string, board: string): BoardRequest {
+  const window = parameters.choice('window', WINDOWS);
+  const cycle = parameters.text('cycle', CYCLE_MAX_LENGTH);
+  const partition = parameters.text('partition', PARTITION_MAX_LENGTH);
   return {
     gameId,
     board,
     ...(window === undefined ? {} : { window }),
     ...(cycle === undefined ? {} : { cycle }),
     ...(partition === undefined ? {} : { partition }),
-    revised: queryChoice(request, 'revised', ['true', 'false']) === 'true',
+    revised: parameters.choice('revised', ['true', 'false']) === 'true',
   };
 }
 
-function read(boards: BoardQueries, request: Request, place: BoardRequest): Promise<BoardAnswer> {
-  const limit = queryInteger(request, 'limit', 1, 1000);
-  const around = queryText(request, 'around', 256);
-  const players = queryText(request, 'players', 13_000);
-  const cursor = queryText(request, 'cursor', 1024);
-  if ([around, players, cursor].filter((value) => value !== undefined).length > 1)
+/** One of four questions: the top, the page after a cursor, the neighbourhood of a player, or certain players. */
+function read(boards: BoardQueries, parameters: Parameters, place: BoardRequest): Promise<BoardAnswer> {
+  if (['around', 'players', 'cursor'].filter((name) => parameters.has(name)).length > 1)
     throw new RequestProblem('invalid_parameter');
-  const withLimit = limit === undefined ? {} : { limit };
-  if (around !== undefined)
-    return boards.around({ ...place, ...withLimit, playerId: checkPlayerId(around, 'around') });
-  if (players === undefined)
-    return boards.top({ ...place, ...withLimit, ...(cursor === undefined ? {} : { cursor }) });
-  const playerIds = players.split(',').map((playerId) => checkPlayerId(playerId, 'players'));
-  if (playerIds.length > PLAYERS_MAX) throw new RequestProblem('invalid_parameter', { pointer: '/players' });
-  return boards.players({ ...place, playerIds });
+  const playerIds = parameters.playerIds('players', PLAYERS_MAX);
+  if (playerIds !== undefined) {
+    if (parameters.has('limit')) throw wrongParameter('limit');
+    return boards.players({ ...place, playerIds });
+  }
+  const limit = parameters.integer('limit', 1, LIMIT_MAX);
+  const withLimit = limit === undefined ? place : { ...place, limit };
+  const playerId = parameters.playerId('around');
+  if (playerId !== undefined) return boards.around({ ...withLimit, playerId });
+  const cursor = parameters.text('cursor', CURSOR_MAX_LENGTH);
+  return boards.top(cursor === undefined ? withLimit : { ...withLimit, cursor });
 }
 
 const toAnswer = (answer: BoardAnswer): LeaderboardAnswer => ({

@@ -14,13 +14,28 @@ export type Authenticated =
   | { readonly ok: true; readonly caller: Caller }
   | { readonly ok: false; readonly code: ProblemCode; readonly extras?: ProblemExtras };
 
-/** Verifies a request's signature over its body and that its key holds the scope. */
-export type Authenticate = (request: IncomingMessage, body: Buffer, scope: Scope) => Authenticated;
+/**
+ * Verifies a request's signature over its body and that its key holds the scope (null: any scope will do). `arrivedAtMs` is
+ * when the headers arrived: a slow body does not age a signature.
+ */
+export type Authenticate = (
+  request: IncomingMessage,
+  body: Buffer,
+  scope: Scope | null,
+  arrivedAtMs: number,
+) => Authenticated;
 
-/** Whether one more request from an address fits its budget; seconds to wait when it does not. */
+/** Whether one more request from an address fits its budget, and what to tell it when it does not (Retry-After, RateLimit). */
 export type TakeAddressBudget = (
   request: IncomingMessage,
-) => Promise<{ readonly allowed: boolean; readonly retryAfterSeconds: number }>;
+) => Promise<{ readonly allowed: boolean; readonly headers: Readonly<Record<string, string>> }>;
+
+/** Whether this process can take requests. `checks` says `ok` or what is wrong, by dependency. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly state: 'starting' | 'ready' | 'unready' | 'draining';
+  readonly checks: Readonly<Record<string, 'ok' | 'failed' | 'timeout'>>;
+}
 
 export interface MintedSession {
   readonly keyId: string;

@@ -1,61 +1,77 @@
-import type { Express, Request } from 'express';
 import type { ReceiptKeys } from '../games/port.js';
 import type { ProgressionReads, ReceiptVerdict } from '../progression/port.js';
-import { bodyOf, type Access } from './access.js';
-import { PUBLIC_CORS } from './cors.js';
-import { sendPrivate, toReceiptAnswer } from './player-routes.js';
-import { bodyObject, onlyParameters, pageOf, RequestProblem } from './request.js';
+import type { Access } from './access.js';
+import { sendPrivate, sendPublic } from './answers.js';
+import { jsonObject } from './body.js';
+import { NO_PARAMETERS, PAGE_PARAMETERS, Parameters } from './parameters.js';
+import { toReceiptAnswer } from './player-routes.js';
+import { RequestProblem } from './request-problem.js';
+import type { Routes } from './serve.js';
 
 export interface ReceiptRouteDeps {
   readonly access: Access;
   readonly reads: ProgressionReads;
-  readonly keys: ReceiptKeys;
+  readonly keys: Pick<ReceiptKeys, 'jwks'>;
   readonly verify: (jws: string) => Promise<ReceiptVerdict>;
 }
 
 const RECEIPT_ID = /^[A-Za-z0-9_-]{22}$/;
-const JWS_MAX_CHARACTERS = 4096;
+const JWS_MAX_CHARACTERS = 8192;
+const REVOKED_MAX_AGE_SECONDS = 2;
+const JWKS_MAX_AGE_SECONDS = 60;
 
 /** Receipts, their verification, what was revoked, and the public keys. */
 export const receiptRoutes =
-  ({ access, reads, keys, verify }: ReceiptRouteDeps) =>
-  (app: Express): void => {
-    app.get('/v1/receipts/revoked', async (request, response) => {
-      onlyParameters(request, ['game', 'limit', 'cursor']);
-      const page = await reads.revoked(await access.publicGame(request), pageOf(request));
-      const items = page.items.map(({ receiptId, revokedAtMs }) => ({
-        receiptId,
-        revokedAt: new Date(revokedAtMs).toISOString(),
-      }));
-      response.set(PUBLIC_CORS).setHeader('Cache-Control', 'public, max-age=2');
-      response.json({ items, nextCursor: page.nextCursor });
+  ({ access, reads, keys, verify }: ReceiptRouteDeps): Routes =>
+  (serve) => {
+    serve({
+      path: '/v1/receipts/revoked',
+      isPublic: true,
+      GET: async (request, response) => {
+        const parameters = new Parameters(request, ['game', ...PAGE_PARAMETERS]);
+        const { gameId } = access.anybody(request, null, parameters);
+        const page = await reads.revoked(gameId, parameters.page());
+        const items = page.items.map(({ receiptId, revokedAtMs }) => ({
+          receiptId,
+          revokedAt: new Date(revokedAtMs).toISOString(),
+        }));
+        sendPublic(response, { items, nextCursor: page.nextCursor }, REVOKED_MAX_AGE_SECONDS);
+      },
     });
 
-    app.get('/v1/receipts/:receiptId', async (request: Request<{ receiptId: string }>, response) => {
-      onlyParameters(request, []);
-      const caller = await access.signed(request, 'read');
-      const { receiptId } = request.params;
-      const item = RECEIPT_ID.test(receiptId) ? await reads.receipt(caller.gameId, receiptId) : null;
-      const isVisible = item !== null && (caller.playerId === null || caller.playerId === item.playerId);
-      if (!isVisible) throw new RequestProblem('not_found');
-      sendPrivate(response, toReceiptAnswer(item));
+    serve({
+      path: '/v1/receipts/verify',
+      isPublic: true,
+      POST: async (request, response) => {
+        new Parameters(request, NO_PARAMETERS);
+        const { jws } = jsonObject(request, ['jws']);
+        if (jws === undefined) throw new RequestProblem('missing_field', { pointer: '/jws' });
+        if (typeof jws !== 'string' || jws.length > JWS_MAX_CHARACTERS)
+          throw new RequestProblem('invalid_field', { pointer: '/jws' });
+        response.json(await verify(jws));
+      },
     });
 
-    app.post('/v1/receipts/verify', async (request, response) => {
-      onlyParameters(request, []);
-      await access.publicGame(request);
-      const { jws } = bodyObject(bodyOf(request), ['jws']);
-      if (typeof jws !== 'string' || jws.length > JWS_MAX_CHARACTERS) {
-        throw new RequestProblem('invalid_field', { pointer: '/jws' });
-      }
-      response.set(PUBLIC_CORS).setHeader('Cache-Control', 'no-store');
-      response.json(await verify(jws));
+    serve({
+      path: '/v1/receipts/:receiptId',
+      GET: async (request, response) => {
+        const caller = access.signed(request, 'read');
+        new Parameters(request, NO_PARAMETERS);
+        const receiptId = request.params['receiptId'] ?? '';
+        const item = RECEIPT_ID.test(receiptId) ? await reads.receipt(caller.gameId, receiptId) : null;
+        const isVisible = item !== null && (caller.playerId === null || caller.playerId === item.playerId);
+        if (!isVisible) throw new RequestProblem('not_found');
+        sendPrivate(response, toReceiptAnswer(item));
+      },
     });
 
-    app.get('/.well-known/jwks.json', async (request, response) => {
-      onlyParameters(request, ['game']);
-      const jwks = await keys.jwks(await access.publicGame(request));
-      response.set(PUBLIC_CORS).setHeader('Cache-Control', 'public, max-age=60');
-      response.json(jwks);
+    serve({
+      path: '/.well-known/jwks.json',
+      isPublic: true,
+      GET: async (request, response) => {
+        const parameters = new Parameters(request, ['game']);
+        const { gameId } = access.anybody(request, null, parameters);
+        sendPublic(response, await keys.jwks(gameId), JWKS_MAX_AGE_SECONDS);
+      },
     });
   };

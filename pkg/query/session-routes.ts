@@ -1,8 +1,17 @@
-import type { Express, Request } from 'express';
 import type { paths } from '../contract/api.gen.js';
-import { bodyOf, type Access } from './access.js';
+import type { KeyRing } from '../games/port.js';
+import type { Access } from './access.js';
+import { jsonObject } from './body.js';
+import { isPlayerId, NO_PARAMETERS, Parameters } from './parameters.js';
 import type { Sessions } from './port.js';
-import { bodyObject, checkPlayerId, onlyParameters, queryText, RequestProblem } from './request.js';
+import { RequestProblem, wrongParameter } from './request-problem.js';
+import type { Handler, Routes } from './serve.js';
+
+export interface SessionRouteDeps {
+  readonly access: Access;
+  readonly sessions: Sessions;
+  readonly keyRing: Pick<KeyRing, 'key'>;
+}
 
 type SessionAnswer = paths['/v1/sessions']['post']['responses'][201]['content']['application/json'];
 type SessionScope = 'ingest' | 'read';
@@ -22,65 +31,72 @@ interface MintRequest {
 
 /** Session keys have no scope `sessions`, so a session never mints. Answers are never stored by anybody. */
 export const sessionRoutes =
-  (access: Access, sessions: Sessions) =>
-  (app: Express): void => {
-    app.post('/v1/sessions', async (request, response) => {
-      onlyParameters(request, []);
-      const { gameId } = await access.signed(request, 'sessions');
-      const { playerId, scopes, ttlSeconds } = mintRequest(bodyOf(request));
-      const minted = sessions.mint(gameId, playerId, scopes, ttlSeconds);
-      const answer: SessionAnswer = {
-        keyId: minted.keyId,
-        secret: minted.secret,
-        sid: minted.sid,
-        playerId,
-        scopes: [...scopes],
-        issuedAt: new Date(minted.issuedAtMs).toISOString(),
-        expiresAt: new Date(minted.expiresAtMs).toISOString(),
-      };
-      response.setHeader('Cache-Control', 'no-store');
-      response.status(201).json(answer);
-    });
+  (deps: SessionRouteDeps): Routes =>
+  (serve) => {
+    serve({ path: '/v1/sessions', POST: mint(deps), DELETE: revokeMany(deps) });
 
-    app.delete('/v1/sessions', async (request, response) => {
-      onlyParameters(request, ['playerId', 'keyId']);
-      const { gameId } = await access.signed(request, 'sessions');
-      const playerId = queryText(request, 'playerId', 128);
-      const keyId = queryText(request, 'keyId', 64);
-      if ((playerId === undefined) === (keyId === undefined)) throw new RequestProblem('invalid_parameter');
-      if (keyId !== undefined && !KEY_ID.test(keyId))
-        throw new RequestProblem('invalid_parameter', { pointer: '/keyId' });
-      await sessions.revoke(gameId, keyId === undefined ? { playerId: checkPlayerId(playerId) } : { keyId });
-      response.status(204).end();
-    });
-
-    app.delete('/v1/sessions/:sid', async (request: Request<{ sid: string }>, response) => {
-      onlyParameters(request, []);
-      const { gameId } = await access.signed(request, 'sessions');
-      if (!SID.test(request.params.sid)) throw new RequestProblem('invalid_parameter', { pointer: '/sid' });
-      await sessions.revoke(gameId, { sid: request.params.sid });
-      response.status(204).end();
+    serve({
+      path: '/v1/sessions/:sid',
+      DELETE: async (request, response) => {
+        const { gameId } = deps.access.signed(request, 'sessions');
+        new Parameters(request, NO_PARAMETERS);
+        const sid = request.params['sid'] ?? '';
+        if (!SID.test(sid)) throw wrongParameter('sid');
+        await deps.sessions.revoke(gameId, { sid });
+        response.status(204).end();
+      },
     });
   };
 
-function mintRequest(body: Buffer): MintRequest {
-  const {
-    playerId,
-    scopes = SCOPES,
-    ttlSeconds = TTL_DEFAULT_SECONDS,
-  } = bodyObject(body, ['playerId', 'scopes', 'ttlSeconds']);
-  if (typeof playerId !== 'string' || playerId === '' || Buffer.byteLength(playerId) > 128) {
+const mint =
+  ({ access, sessions }: SessionRouteDeps): Handler =>
+  (request, response) => {
+    const { gameId } = access.signed(request, 'sessions');
+    new Parameters(request, NO_PARAMETERS);
+    const { playerId, scopes, ttlSeconds } = mintRequest(
+      jsonObject(request, ['playerId', 'scopes', 'ttlSeconds']),
+    );
+    const { keyId, secret, sid, issuedAtMs, expiresAtMs } = sessions.mint(
+      gameId,
+      playerId,
+      scopes,
+      ttlSeconds,
+    );
+    const answer: SessionAnswer = {
+      keyId,
+      secret,
+      sid,
+      playerId,
+      scopes: [...scopes],
+      issuedAt: new Date(issuedAtMs).toISOString(),
+      expiresAt: new Date(expiresAtMs).toISOString(),
+    };
+    response.status(201).json(answer);
+  };
+
+/** By player, or by the key that minted. A key id of no key of the game ends nothing: a typing error must not end them all. */
+const revokeMany =
+  ({ access, sessions, keyRing }: SessionRouteDeps): Handler =>
+  async (request, response) => {
+    const { gameId } = access.signed(request, 'sessions');
+    const parameters = new Parameters(request, ['playerId', 'keyId']);
+    const playerId = parameters.playerId('playerId');
+    const keyId = parameters.text('keyId', 64);
+    if (playerId !== undefined && keyId !== undefined) throw wrongParameter('keyId');
+    if (playerId !== undefined) await sessions.revoke(gameId, { playerId });
+    else if (keyId === undefined || !KEY_ID.test(keyId)) throw wrongParameter('keyId');
+    else if (keyRing.key(keyId)?.gameId !== gameId) throw new RequestProblem('not_found');
+    else await sessions.revoke(gameId, { keyId });
+    response.status(204).end();
+  };
+
+function mintRequest(body: Readonly<Record<string, unknown>>): MintRequest {
+  const { playerId, scopes = SCOPES, ttlSeconds = TTL_DEFAULT_SECONDS } = body;
+  if (typeof playerId !== 'string' || !isPlayerId(playerId))
     throw new RequestProblem('invalid_player_id', { pointer: '/playerId' });
-  }
   if (!isScopes(scopes)) throw new RequestProblem('invalid_field', { pointer: '/scopes' });
-  if (
-    !Number.isInteger(ttlSeconds) ||
-    (ttlSeconds as number) < TTL_MIN_SECONDS ||
-    (ttlSeconds as number) > TTL_MAX_SECONDS
-  ) {
-    throw new RequestProblem('invalid_field', { pointer: '/ttlSeconds' });
-  }
-  return { playerId, scopes, ttlSeconds: ttlSeconds as number };
+  if (!isTtl(ttlSeconds)) throw new RequestProblem('invalid_field', { pointer: '/ttlSeconds' });
+  return { playerId, scopes, ttlSeconds };
 }
 
 const isScopes = (value: unknown): value is readonly SessionScope[] =>
@@ -88,3 +104,9 @@ const isScopes = (value: unknown): value is readonly SessionScope[] =>
   value.length > 0 &&
   new Set(value).size === value.length &&
   value.every((scope) => SCOPES.includes(scope as SessionScope));
+
+const isTtl = (value: unknown): value is number =>
+  typeof value === 'number' &&
+  Number.isInteger(value) &&
+  value >= TTL_MIN_SECONDS &&
+  value <= TTL_MAX_SECONDS;

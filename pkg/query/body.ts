@@ -1,0 +1,73 @@
+import type { Request, RequestHandler } from 'express';
+import type { Clock } from '../kernel/clock.js';
+import { RequestProblem } from './request-problem.js';
+
+/** The bytes of a request as they travelled, because a signature covers those, and when its headers arrived. */
+export interface Sent {
+  readonly bytes: Buffer;
+  readonly arrivedAtMs: number;
+}
+
+/** What these routes take: a session's request or a receipt. Events go another way. */
+export const BODY_MAX_BYTES = 16 * 1024;
+
+const JSON_TYPE = /^application\/json *(; *charset *= *"?utf-8"? *)?$/i;
+
+export const sentOf = (request: Request): Sent => request.body as Sent;
+
+/** Reads a body up to its limit; a longer or compressed one is refused without reading its rest. */
+export const readBody =
+  (clock: Pick<Clock, 'now'>): RequestHandler =>
+  (request, _response, next) => {
+    const arrivedAtMs = clock.now();
+    const { 'content-length': declared = '0', 'content-encoding': coding = 'identity' } = request.headers;
+    if (Number(declared) > BODY_MAX_BYTES) return next(tooLarge());
+    if (coding.toLowerCase() !== 'identity') return next(new RequestProblem('unsupported_encoding'));
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const finish = (problem?: RequestProblem): void => {
+      request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
+      request.body = { bytes: Buffer.concat(chunks), arrivedAtMs } satisfies Sent;
+      next(problem);
+    };
+    const onData = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size > BODY_MAX_BYTES) return finish(tooLarge());
+      chunks.push(chunk);
+    };
+    const onEnd = (): void => finish();
+    const onClose = (): void => finish(new RequestProblem('incomplete_body'));
+    request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+  };
+
+const tooLarge = (): RequestProblem =>
+  new RequestProblem('body_too_large', { limits: { bodyBytes: BODY_MAX_BYTES } });
+
+/** A JSON object of no other keys than these. @throws RequestProblem */
+export function jsonObject(request: Request, keys: readonly string[]): Readonly<Record<string, unknown>> {
+  const { bytes } = sentOf(request);
+  if (!JSON_TYPE.test(request.headers['content-type'] ?? ''))
+    throw new RequestProblem('unsupported_media_type');
+  if (bytes.length === 0) throw new RequestProblem('empty_body');
+  const value = parsed(textOf(bytes));
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new RequestProblem('invalid_field', { pointer: '' });
+  for (const key of Object.keys(value)) if (!keys.includes(key)) throw new RequestProblem('unknown_field');
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function textOf(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new RequestProblem('invalid_utf8');
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new RequestProblem('malformed_json');
+  }
+}
