@@ -23,7 +23,7 @@ class HandClock implements Clock {
 const STEP_MS = 10;
 const DEADLINE_MS = 1_000;
 
-function testProcess(): {
+function testProcess(isSupervised = false): {
   lifecycle: Lifecycle;
   clock: HandClock;
   signals: EventEmitter;
@@ -44,6 +44,7 @@ function testProcess(): {
     process: hooks,
     stepTimeoutMs: STEP_MS,
     deadlineMs: DEADLINE_MS,
+    isSupervised,
   };
   return { lifecycle: createLifecycle(options), clock, signals, exited };
 }
@@ -149,6 +150,22 @@ test('a second signal ends the process at once with 1', async () => {
   signals.emit('SIGTERM');
   signals.emit('SIGTERM');
   expect(await exited).toBe(1);
+});
+
+test('a second signal leaves a supervised process to finish: a terminal and its parent both told it to stop', async () => {
+  const { lifecycle, signals, exited } = testProcess(true);
+  const draining = gate();
+  const released: string[] = [];
+  await lifecycle.run(() => {
+    lifecycle.onStop('database', () => void released.push('database'));
+    lifecycle.onStop('listener', () => draining.opened);
+    return Promise.resolve();
+  });
+  signals.emit('SIGINT');
+  signals.emit('SIGTERM');
+  draining.open();
+  expect(await exited).toBe(0);
+  expect(released).toEqual(['database']);
 });
 
 test('the deadline ends the process with 1 even when the start never comes back', async () => {

@@ -17,6 +17,8 @@ export interface LifecycleOptions {
   readonly stepTimeoutMs?: number;
   /** For everything after the signal; then the process ends at once. */
   readonly deadlineMs?: number;
+  /** A parent stops this process and kills it when it must: its signal comes on top of the one that a terminal sends to both. */
+  readonly isSupervised?: boolean;
 }
 
 export type Release = () => Promise<void> | void;
@@ -26,7 +28,8 @@ export type Release = () => Promise<void> | void;
  *
  * - Each resource registers its release when it is created, so that a start which fails half-way frees what exists.
  * - SIGTERM or SIGINT begin the stop, once, after a start in flight has come to its end.
- * - A second signal, or the deadline, end the process at once with code 1: what is kept must survive that anyway.
+ * - A second signal (unless supervised), or the deadline, end the process at once with code 1: what is kept must survive
+ *   that anyway.
  */
 export interface Lifecycle {
   /** Aborts when the stop begins: for a start that waits, and for loops. */
@@ -54,7 +57,12 @@ class ProcessLifecycle implements Lifecycle {
   #exitCode = 0;
 
   constructor(options: LifecycleOptions) {
-    this.#options = { stepTimeoutMs: STEP_TIMEOUT_MS, deadlineMs: DEADLINE_MS, ...options };
+    this.#options = {
+      stepTimeoutMs: STEP_TIMEOUT_MS,
+      deadlineMs: DEADLINE_MS,
+      isSupervised: false,
+      ...options,
+    };
   }
 
   get stopping(): AbortSignal {
@@ -104,6 +112,7 @@ class ProcessLifecycle implements Lifecycle {
 
   #onSignal(signal: string): void {
     if (this.#state !== 'stopping') return this.stop(signal);
+    if (this.#options.isSupervised) return;
     this.#options.logger.warn({ signal }, 'a second signal: ending at once');
     this.#exit(1);
   }
