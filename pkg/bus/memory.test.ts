@@ -3,7 +3,8 @@ import { systemClock } from '../kernel/clock.js';
 import { OutageError } from '../kernel/errors.js';
 import { systemRandom } from '../kernel/random.js';
 import { quietLogger } from '../testkit/quiet.js';
-import { busContract, type BusSettings } from './contract.js';
+import type { BusSettings } from '../testkit/bus-bench.js';
+import { busContract } from './contract.js';
 import { createMemoryBus, type MemoryBusOptions } from './memory.js';
 
 const common = {
