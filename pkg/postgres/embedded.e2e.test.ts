@@ -79,6 +79,9 @@ async function queryOnce(url: string, text: string): Promise<object[]> {
   }
 }
 
+const socketsOf = ({ url }: Running): string =>
+  new URL(url.replace('@/', '@host/')).searchParams.get('host') ?? '';
+
 const rowIds = async (url: string): Promise<number[]> =>
   (await queryOnce(url, 'SELECT id FROM acknowledged ORDER BY id')).map((row) => (row as { id: number }).id);
 
@@ -101,7 +104,7 @@ test('the embedded PostgreSQL is durable, private, and the application is no sup
             (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS super, current_setting('server_encoding') AS encoding`,
   );
   expect(settings).toEqual([{ fsync: 'on', addresses: '', me: 'fairtally', super: false, encoding: 'UTF8' }]);
-  const sockets = new URL(running.url.replace('@/', '@host/')).searchParams.get('host') ?? '';
+  const sockets = socketsOf(running);
   expect(statSync(sockets).mode & 0o777).toBe(0o700);
   await expect(queryOnce(running.url.replace(/:[^:@]+@/, ':wrong@'), 'SELECT 1')).rejects.toThrow(/password/);
   await queryOnce(running.url, 'CREATE TABLE acknowledged (id int PRIMARY KEY)');
@@ -179,6 +182,7 @@ test('a data directory whose path is too long for a socket works', async () => {
   expect(running.url).toContain(encodeURIComponent(join(tmpdir(), 'fairtally-')));
   expect(await queryOnce(running.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   await end(running, 'SIGTERM');
+  rmSync(socketsOf(running), { recursive: true });
 });
 
 test('a server that cannot start says why, with its own last lines', async () => {
