@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { rolesWithUnread } from '../../pkg/bus/postgres.js';
 import { createSignedClient } from '../../pkg/client/signed-client.js';
 import { replayCommand } from '../../pkg/cli/replay.js';
 import { outputTo, type Output } from '../../pkg/cli/output.js';
@@ -57,7 +58,7 @@ export async function runAllInOne(): Promise<void> {
     lifecycle.onStop('gateway and worker', () => supervisor.stop());
     supervisor.failed.catch((error: unknown) => lifecycle.fail('a part could not be kept running', error));
     await Promise.race([supervisor.ready, supervisor.failed]);
-    if (config.game.sampleEvents) await feedSample(process, { url, secret, out });
+    if (config.game.sampleEvents) await feedSample(process, { url, secret, out, engines });
     tellWhereToLook(out, process, url);
   });
 }
@@ -129,7 +130,7 @@ function plansOf({ config, random }: Process, engines: Engines): ChildPlan[] {
 /** Once per data directory: the mark is made when the last event is answered, and a killed feed goes on where it was. */
 async function feedSample(
   process: Process,
-  { url, secret, out }: { url: string; secret: string; out: Output },
+  { url, secret, out, engines }: { url: string; secret: string; out: Output; engines: Engines },
 ): Promise<void> {
   const { config, clock, random, lifecycle } = process;
   const mark = join(config.storage.dataDir, 'sample-season.fed');
@@ -150,12 +151,34 @@ async function feedSample(
       },
       { client, clock, random, out, signal: lifecycle.stopping },
     );
+    if (config.bus === 'postgres') await waitForRoles(process, engines, out);
     if (code === 0) writeFileSync(mark, `${new Date(clock.now()).toISOString()}\n`);
   } catch (error) {
     if (!(error instanceof FairtallyError)) throw error;
     out.line(`The sample season was not fed: ${error.message}`);
   } finally {
     client.close();
+  }
+}
+
+const SETTLED_TIMEOUT_MS = 30_000;
+const SETTLED_POLL_MS = 100;
+
+/** What was accepted is safe; a newcomer wants to see it on the boards, so the roles get a moment to catch up. */
+async function waitForRoles(
+  { clock, lifecycle }: Process,
+  { databaseUrl }: Engines,
+  out: Output,
+): Promise<void> {
+  const db = createDatabase({ url: databaseUrl, poolSize: 1, applicationName: 'fairtally start' });
+  const deadline = clock.monotonicMs() + SETTLED_TIMEOUT_MS;
+  try {
+    while (!lifecycle.stopping.aborted && clock.monotonicMs() < deadline) {
+      if ((await rolesWithUnread(db)).length === 0) return out.line('Every role has settled every event.');
+      await clock.sleep(SETTLED_POLL_MS, lifecycle.stopping);
+    }
+  } finally {
+    await db.close();
   }
 }
 
