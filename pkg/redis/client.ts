@@ -14,6 +14,7 @@ export interface RedisClientOptions {
 
 const COMMAND_TIMEOUT_MS = 2_000;
 const CONNECT_TIMEOUT_MS = 2_000;
+const DISCONNECT_TIMEOUT_MS = 500;
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_MAX_MS = 2_000;
 
@@ -29,6 +30,7 @@ export function createRedisClient(options: RedisClientOptions): Redis {
     maxRetriesPerRequest: 0, // commands in flight when the connection breaks fail then, not after the reconnect
     commandTimeout: options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     retryStrategy: (attempt) => Math.min(RECONNECT_MAX_MS, RECONNECT_FIRST_MS * 2 ** Math.min(attempt, 10)),
   });
   // Without a listener every failed attempt is printed by the library.
