@@ -126,6 +126,7 @@ export async function moveCursors(
 }
 
 const TRIM = `
+  WITH gone AS (
   DELETE FROM bus_events WHERE ctid = ANY (ARRAY(
     SELECT head.place
       FROM (SELECT lane, min(position) AS position FROM bus_cursors GROUP BY lane) least
@@ -134,25 +135,31 @@ const TRIM = `
         WHERE e.lane = least.lane AND e.position <= least.position
         ORDER BY e.position LIMIT $2
      ) head
-     WHERE head.published_at < now() - $1 * interval '1 millisecond'))`;
+     WHERE head.published_at < now() - $1 * interval '1 millisecond'))
+  RETURNING 1)
+  SELECT count(*) AS gone FROM gone`;
 
 /**
  * Deletes what every role has read and what is older than `keepMs`, at most `perLane` of each lane. Does nothing while a
  * role of `roles` has never subscribed (its copy is all there is), or while another member trims.
+ *
+ * @returns the messages deleted
  */
 export async function trimLog(
   db: Database,
   roles: readonly RoleName[],
   keepMs: number,
   perLane: number,
-): Promise<void> {
-  await db.transaction(async (sql) => {
+): Promise<number> {
+  return db.transaction(async (sql) => {
     const [state] = await sql.query<{ mine: boolean; known: number }>(
       `SELECT pg_try_advisory_xact_lock($1) AS mine,
               (SELECT count(DISTINCT role) FROM bus_cursors WHERE role = ANY ($2::text[])) AS known`,
       [CURSORS_LOCK, roles],
     );
-    if (state?.mine === true && state.known === new Set(roles).size) await sql.query(TRIM, [keepMs, perLane]);
+    if (state?.mine !== true || state.known !== new Set(roles).size) return 0;
+    const [row] = await sql.query<{ gone: number }>(TRIM, [keepMs, perLane]);
+    return row?.gone ?? 0;
   });
 }
 

@@ -24,6 +24,7 @@ export interface SubscriptionOptions extends DeliveryPolicy {
 const IDLE: { readonly firstMs: number; readonly lastMs: number } = { firstMs: 2, lastMs: 50 };
 const REJOIN: BackoffRule = { baseMs: 50, capMs: 2_000 };
 const TRIM_PER_LANE = 1_000;
+const TRIM_HASTE = 20;
 
 /** One member of a role: joins, works, and joins again by itself when the server was away. */
 export function startSubscription(options: SubscriptionOptions): Subscription {
@@ -72,8 +73,9 @@ async function work(lease: LaneLease, options: SubscriptionOptions, closing: Abo
       rebalanceAtMs = nowMs + rebalanceMs;
     }
     if (nowMs >= trimAtMs) {
-      await trimLog(db, options.roles, options.keepMs, TRIM_PER_LANE);
-      trimAtMs = nowMs + trimEveryMs;
+      const gone = await trimLog(db, options.roles, options.keepMs, TRIM_PER_LANE);
+      // A log that has more to give up than one trim takes is trimmed more often, but never batch after batch.
+      trimAtMs = nowMs + (gone < TRIM_PER_LANE ? trimEveryMs : trimEveryMs / TRIM_HASTE);
     }
     const seen = wakeup.count;
     const entries = lease.lanes.length === 0 ? [] : await readBatch(db, role, lease.lanes, batchMax);
