@@ -1,383 +1,248 @@
 import type { DefinitionSource, GameDefinition } from '../games/port.js';
 import type { Clock } from '../kernel/clock.js';
-import type { RoleName } from '../kernel/roles.js';
 import type { Database, Sql } from '../postgres/port.js';
+import { checkFairness, type Rerun } from './check-fairness.js';
+import {
+  checkEvents,
+  checkPlayerScores,
+  checkProfile,
+  checkProgress,
+  compareScores,
+  groupBy,
+  settledIn,
+  type Definitions,
+  type Takes,
+} from './check-players.js';
+import { settled, type Difference, type Looked } from './difference.js';
 import * as store from './postgres.js';
-import { recountGrants, recountProgress, recountScores, type ArchivedEvent } from './recount.js';
-
-/** One thing that is not as it must be. */
-export interface Difference {
-  /** missing | stranger | both | progress | ledger | grant | score | finding | counters | view */
-  readonly kind: string;
-  readonly role: RoleName | 'view';
-  /** The player, board subject or identity it is about. */
-  readonly subject: string;
-  readonly expected: string;
-  readonly found: string;
-}
+import { ScoreRecount } from './recount.js';
 
 export interface AuditResult {
+  readonly gameId: string;
   readonly players: number;
   readonly events: number;
   readonly differences: readonly Difference[];
+  /** false: there are so many differences that the rest was not looked at. */
+  readonly isComplete: boolean;
+  /** Open dead letters: no differences, but events that took no effect. */
+  readonly letters: readonly store.LetterCount[];
 }
 
-/** Compares the truth of some subjects with the Redis view where revisions are equal; absent when there is no Redis. */
+/** Compares the truth of some players with the Redis view where revisions are equal; absent when there is no Redis. */
 export type ViewCheck = (gameId: string, players: readonly string[]) => Promise<readonly Difference[]>;
-
-export type FindingsRerun = (
-  samples: readonly { sampleNo: number; judged: number; definitionVersion: number }[],
-  metric: string,
-  definitionOf: (version: number) => GameDefinition,
-) => readonly { sampleNo: number; z: number }[];
 
 export interface AuditDeps {
   readonly db: Database;
-  readonly definitions: DefinitionSource;
-  readonly clock: Clock;
-  /** Which roles take an event type; the same rule that dispatch uses. */
-  readonly takes: (role: RoleName, definition: GameDefinition, type: string) => boolean;
-  readonly rerunFindings: FindingsRerun;
+  readonly definitions: Pick<DefinitionSource, 'version'>;
+  readonly clock: Pick<Clock, 'sleep'>;
+  /** The rule of the roles themselves: which of them take an event type. */
+  readonly takes: Takes;
+  readonly rerun: Rerun;
   readonly checkView?: ViewCheck;
-  readonly onProgress?: (players: number, differences: number) => void;
+  readonly onProgress?: (progress: { readonly players: number; readonly differences: number }) => void;
 }
 
-const PAGE_PLAYERS = 200;
-const SECOND_LOOKS = 5;
-const SECOND_LOOK_AFTER_MS = 400;
+const PAGE = { playersMax: 200, eventsMax: 20_000 };
 const DIFFERENCES_MAX = 10_000;
-const AUDITED_ROLES = ['progression', 'leaderboard', 'fairness'] as const;
+const SNAPSHOT = { isolation: 'repeatable read', readOnly: true } as const;
 
 /**
- * Compares the archive, joined with each role's inbox, with what the roles wrote, one page of players per REPEATABLE READ
- * snapshot. A player whose events are still on their way differs for a moment and is looked at again before it counts.
+ * Compares the archive, joined with each role's inbox, with everything the roles wrote, a page of players per REPEATABLE
+ * READ snapshot, then what no page can show. Players whose events are on their way are looked at again.
  */
 export async function auditGame(gameId: string, deps: AuditDeps): Promise<AuditResult> {
+  const { db, clock } = deps;
+  const known = new Map<number, GameDefinition>();
   const differences: Difference[] = [];
   let players = 0;
   let events = 0;
-  for (let after = ''; differences.length < DIFFERENCES_MAX;) {
-    const page = await store.playersPage(deps.db, gameId, after, PAGE_PLAYERS);
-    if (page.length === 0) break;
-    const found = await settle(page, (some) => auditPlayers(gameId, some, deps), deps.clock);
+  let after = '';
+  let page = await store.playersPage(db, gameId, { after, ...PAGE });
+  while (page.length > 0 && differences.length < DIFFERENCES_MAX) {
+    const found = await settled(page, (some) => lookAtPlayers(gameId, some, known, deps), clock);
     differences.push(...found.differences);
     players += page.length;
     events += found.events;
+    deps.onProgress?.({ players, differences: differences.length });
     after = page.at(-1) ?? after;
-    deps.onProgress?.(players, differences.length);
+    page = await store.playersPage(db, gameId, { after, ...PAGE });
   }
-  differences.push(...(await auditWhole(gameId, deps)));
-  return { players, events, differences };
+  const isComplete = page.length === 0;
+  const whole = await settled([], () => lookAtWhole(gameId, known, deps), clock);
+  differences.push(...whole.differences);
+  const letters = await store.lettersOf(db, gameId);
+  return { gameId, players, events, differences: differences.slice(0, DIFFERENCES_MAX), isComplete, letters };
 }
 
-interface PageResult {
-  readonly events: number;
-  readonly differences: readonly Difference[];
-}
-
-async function settle(
-  page: readonly string[],
-  look: (players: readonly string[]) => Promise<PageResult>,
-  clock: Clock,
-): Promise<PageResult> {
-  let result = await look(page);
-  const { events } = result;
-  for (let again = 0; again < SECOND_LOOKS && result.differences.length > 0; again += 1) {
-    await clock.sleep(SECOND_LOOK_AFTER_MS);
-    const moving = [...new Set(result.differences.map((difference) => difference.subject))].filter(
-      (subject) => page.includes(subject),
-    );
-    result = await look(moving);
-  }
-  return { events, differences: result.differences };
-}
-
-async function auditPlayers(
+/** Versions never change, so only new ones are read. */
+async function learnVersions(
+  sql: Sql,
   gameId: string,
-  players: readonly string[],
-  deps: AuditDeps,
-): Promise<PageResult> {
-  const result = await deps.db.transaction(
-    async (sql) => {
-      const rows = await store.eventsOf(sql, gameId, players);
-      const definitions = await definitionsOf(gameId, rows, deps);
-      const byPlayer = groupBy(rows, (row) => row.player_id);
-      const differences = [
-        ...rows.flatMap((row) => auditIdentity(row, definitions, deps)),
-        ...(await auditProgress(sql, gameId, players, byPlayer, definitions)),
-        ...(await auditScores(sql, gameId, players, rows, definitions)),
-        ...(await auditFindings(sql, gameId, players, definitions, deps)),
-      ];
-      return { events: rows.length, differences };
-    },
-    { isolation: 'repeatable read', readOnly: true },
-  );
-  const view = (await deps.checkView?.(gameId, players)) ?? [];
-  return { events: result.events, differences: [...result.differences, ...view] };
-}
-
-type Definitions = ReadonlyMap<number, GameDefinition>;
-
-async function definitionsOf(
-  gameId: string,
-  rows: readonly store.AuditedEventRow[],
-  deps: AuditDeps,
+  known: Map<number, GameDefinition>,
+  { definitions }: Pick<AuditDeps, 'definitions'>,
 ): Promise<Definitions> {
-  const versions = new Set(rows.map((row) => row.definition_version));
-  const loaded = await Promise.all([...versions].map((version) => deps.definitions.version(gameId, version)));
-  return new Map(loaded.map((definition) => [definition.version, definition]));
+  for (const version of await store.versionsOf(sql, gameId))
+    if (!known.has(version)) known.set(version, await definitions.version(gameId, version));
+  return known;
 }
 
-function definitionOf(definitions: Definitions, version: number): GameDefinition {
-  const definition = definitions.get(version);
-  if (definition === undefined) throw new Error(`definition version ${String(version)} was not loaded`);
-  return definition;
-}
-
-/** The law of identities: what the archive has is, for each role that takes it, in the inbox or an open letter, never in both. */
-function auditIdentity(row: store.AuditedEventRow, definitions: Definitions, deps: AuditDeps): Difference[] {
-  return AUDITED_ROLES.flatMap((role) => {
-    if (!deps.takes(role, definitionOf(definitions, row.definition_version), row.type)) return [];
-    const isSettled = row.settled?.includes(role) === true;
-    const isLetter = row.letters?.includes(role) === true;
-    if (isSettled !== isLetter) return [];
-    const found = isSettled ? 'inbox and open dead letter' : 'neither';
-    return [
-      {
-        kind: isSettled ? 'both' : 'missing',
-        role,
-        subject: row.player_id,
-        expected: `event ${row.event_id} in the inbox or an open dead letter`,
-        found,
-      },
-    ];
-  });
-}
-
-const settledBy = (
-  role: RoleName,
-  rows: readonly store.AuditedEventRow[],
-  definitions: Definitions,
-): ArchivedEvent[] =>
-  rows
-    .filter((row) => row.settled?.includes(role) === true)
-    .map((row) => ({
-      playerId: row.player_id,
-      eventId: row.event_id,
-      type: row.type,
-      tsMs: row.ts_ms,
-      payload: row.payload,
-      definition: definitionOf(definitions, row.definition_version),
-    }));
-
-async function auditProgress(
-  sql: Sql,
-  gameId: string,
-  players: readonly string[],
-  byPlayer: ReadonlyMap<string, readonly store.AuditedEventRow[]>,
-  definitions: Definitions,
-): Promise<Difference[]> {
-  const stored = new Map((await store.progressOf(sql, gameId, players)).map((row) => [row.player_id, row]));
-  const grants = groupBy(await store.grantsOf(sql, gameId, players), (row) => row.player_id);
-  return players.flatMap((playerId) => {
-    const events = settledBy('progression', byPlayer.get(playerId) ?? [], definitions);
-    const expected = recountProgress(events);
-    const row = stored.get(playerId);
-    const differs = (kind: string, wanted: unknown, found: unknown): Difference => ({
-      kind,
-      role: 'progression',
-      subject: playerId,
-      expected: String(wanted),
-      found: String(found),
-    });
-    const differences: Difference[] = [];
-    const totals = { xp: expected?.totalXp ?? 0, level: expected?.level ?? 1 };
-    if (totals.xp !== (row?.total_xp ?? 0))
-      differences.push(differs('progress', `${String(totals.xp)} XP`, `${String(row?.total_xp ?? 0)} XP`));
-    if (expected !== null && totals.level !== (row?.level ?? 1))
-      differences.push(
-        differs('progress', `level ${String(totals.level)}`, `level ${String(row?.level ?? 1)}`),
-      );
-    if ((row?.ledger ?? 0) !== totals.xp) differences.push(differs('ledger', totals.xp, row?.ledger ?? 0));
-
-    const wanted = recountGrants(events);
-    const held = new Map((grants.get(playerId) ?? []).map((grant) => [grant.grant_key, grant.amount]));
-    // Under several versions a level may have been reached before a later version added a reward to it.
-    const isExact = new Set(events.map((event) => event.definition.version)).size <= 1;
-    for (const [grantKey, grant] of wanted) {
-      const amount = held.get(grantKey);
-      if (amount === undefined ? isExact || !grantKey.startsWith('level:') : !grant.amounts.has(amount)) {
-        differences.push(
-          differs('grant', `${grantKey} ${[...grant.amounts].join(' or ')}`, amount ?? 'none'),
-        );
-      }
-    }
-    for (const grantKey of held.keys())
-      if (!wanted.has(grantKey)) differences.push(differs('grant', `no ${grantKey}`, held.get(grantKey)));
-    return differences;
-  });
-}
-
-async function auditScores(
-  sql: Sql,
-  gameId: string,
-  players: readonly string[],
-  rows: readonly store.AuditedEventRow[],
-  definitions: Definitions,
-): Promise<Difference[]> {
-  const boards = new Set(
+const boardsWhere = (definitions: Definitions, ranksPlayers: boolean): Set<string> =>
+  new Set(
     [...definitions.values()]
       .flatMap((definition) => [...definition.boards.values()])
-      .filter((board) => board.subjectField === null)
+      .filter((board) => (board.subjectField === null) === ranksPlayers)
       .map((board) => board.name),
   );
-  const stored = await store.scoresOf(sql, gameId, [...boards], players);
-  const expected = recountScores(
-    settledBy('leaderboard', rows, definitions),
-    (board) => board.subjectField === null,
-  );
-  return compareScores(expected, stored);
-}
 
-function compareScores(
-  expected: ReturnType<typeof recountScores>,
-  stored: readonly store.ScoreRow[],
-): Difference[] {
-  const differences: Difference[] = [];
-  const left = new Map(expected);
-  const differs = (
-    row: { board: string; cycle: string; partition: string; subject: string },
-    wanted: string,
-    found: string,
-  ): void => {
-    const place = `${row.board} ${row.cycle}${row.partition === '' ? '' : ` ${row.partition}`}`;
-    differences.push({
-      kind: 'score',
-      role: 'leaderboard',
-      subject: row.subject,
-      expected: `${place}: ${wanted}`,
-      found,
-    });
-  };
-  const show = (score: number, reachedAt: number): string => `${String(score)} at ${String(reachedAt)}`;
-  for (const row of stored) {
-    const id = [row.board, row.cycle, row.partition, row.subject].join('\u0000');
-    const wanted = left.get(id);
-    left.delete(id);
-    const found = show(row.score, row.reached_at);
-    if (wanted === undefined) differs(row, 'no row', found);
-    else if (show(wanted.score, wanted.reachedAt) !== found)
-      differs(row, show(wanted.score, wanted.reachedAt), found);
-  }
-  for (const row of left.values()) differs(row, show(row.score, row.reachedAt), 'no row');
-  return differences;
-}
-
-async function auditFindings(
-  sql: Sql,
+async function lookAtPlayers(
   gameId: string,
   players: readonly string[],
-  definitions: Definitions,
+  known: Map<number, GameDefinition>,
   deps: AuditDeps,
-): Promise<Difference[]> {
-  const samples = groupBy(await store.samplesOf(sql, gameId, players), (row) =>
-    [row.player_id, row.metric, row.partition].join('\u0000'),
-  );
-  const found = new Set(
-    (await store.findingsOf(sql, gameId, players)).map((row) =>
-      [row.player_id, row.metric, row.partition, row.sample_no, row.z].join('\u0000'),
-    ),
-  );
-  const differences: Difference[] = [];
-  const differs = (id: string, expected: string, seen: string): void => {
-    differences.push({
-      kind: 'finding',
-      role: 'fairness',
-      subject: id.split('\u0000')[0] ?? '',
-      expected,
-      found: seen,
-    });
+): Promise<Looked> {
+  const { rows, definitions } = await deps.db.transaction(async (sql) => {
+    const found = await store.rowsOfPlayers(sql, gameId, players);
+    return { rows: found, definitions: await learnVersions(sql, gameId, known, deps) };
+  }, SNAPSHOT);
+  const of = {
+    events: groupBy(rows.events, (row) => row.player_id),
+    progress: groupBy(rows.progress, (row) => row.player_id),
+    ledger: groupBy(rows.ledger, (row) => row.player_id),
+    receipts: groupBy(rows.receipts, (row) => row.player_id),
   };
-  for (const [id, series] of samples) {
-    const ordered = series.map((row) => ({
-      sampleNo: row.sample_no,
-      judged: row.value,
-      definitionVersion: row.definition_version,
-    }));
-    for (const finding of deps.rerunFindings(ordered, series[0]?.metric ?? '', (version) =>
-      definitionOf(definitions, version),
-    )) {
-      const key = [id, finding.sampleNo, finding.z].join('\u0000');
-      if (!found.delete(key)) differs(id, `finding at sample ${String(finding.sampleNo)}`, 'none');
-    }
-  }
-  for (const key of found) differs(key, 'no finding', key.replaceAll('\u0000', ' '));
-  return differences;
+  const differences = [
+    ...checkEvents(rows.events, definitions, deps.takes),
+    ...rows.profiles.flatMap((profile) => checkProfile(profile, of.events.get(profile.player_id) ?? [])),
+    ...players.flatMap((playerId) => {
+      const taken = settledIn('progression', of.events.get(playerId) ?? [], definitions);
+      return checkProgress(gameId, playerId, taken, {
+        progress: of.progress.get(playerId) ?? [],
+        ledger: of.ledger.get(playerId) ?? [],
+        receipts: of.receipts.get(playerId) ?? [],
+      });
+    }),
+    ...checkPlayerScores(
+      settledIn('leaderboard', rows.events, definitions),
+      rows.scores,
+      boardsWhere(definitions, false),
+    ),
+    ...checkFairness(rows, settledIn('fairness', rows.events, definitions), {
+      definitions,
+      rerun: deps.rerun,
+    }),
+    ...((await deps.checkView?.(gameId, players)) ?? []),
+  ];
+  return { events: rows.events.length, differences };
 }
 
-/** What no page of players can show: effects without an archived event, boards that rank something else, the counters. */
-async function auditWhole(gameId: string, deps: AuditDeps): Promise<Difference[]> {
-  for (let look = 0; ; look += 1) {
-    const differences = await lookAtWhole(gameId, deps);
-    if (differences.length === 0 || look >= SECOND_LOOKS) return differences;
-    await deps.clock.sleep(SECOND_LOOK_AFTER_MS);
-  }
+/** What no page of players shows: effects without an archived event, boards that rank something else, cycles, counters. */
+async function lookAtWhole(
+  gameId: string,
+  known: Map<number, GameDefinition>,
+  deps: AuditDeps,
+): Promise<Looked> {
+  const differences = await deps.db.transaction(async (sql) => {
+    const definitions = await learnVersions(sql, gameId, known, deps);
+    return [
+      ...(await strangers(sql, gameId, definitions)),
+      ...(await cycles(sql, gameId)),
+      ...(await counters(sql)),
+      ...(await subjectScores(sql, gameId, definitions)),
+    ];
+  }, SNAPSHOT);
+  return { events: 0, differences };
 }
 
-async function lookAtWhole(gameId: string, deps: AuditDeps): Promise<Difference[]> {
-  return deps.db.transaction(
-    async (sql) => {
-      const strangers = await store.strangersOf(sql, gameId);
-      const counters = await store.countersOf(sql);
-      return [
-        ...strangers.map((row) => ({
-          kind: 'stranger',
-          role: row.role,
-          subject: row.identity,
-          expected: 'an archived event',
-          found: 'an inbox row alone',
-        })),
-        ...counters
-          .filter((row) => row.delivered !== row.settled)
-          .map((row) => ({
-            kind: 'counters',
-            role: row.role,
-            subject: row.role,
-            expected: `${String(row.delivered)} delivered`,
-            found: `${String(row.settled)} settled`,
-          })),
-        ...(await auditSubjectBoards(sql, gameId, deps)),
-      ];
-    },
-    { isolation: 'repeatable read', readOnly: true },
-  );
+async function strangers(sql: Sql, gameId: string, definitions: Definitions): Promise<Difference[]> {
+  const unarchived = await store.strangersOf(sql, gameId);
+  const unprofiled = await store.unprofiledOf(sql, gameId, [...boardsWhere(definitions, true)]);
+  const counts = await store.archiveCounts(sql, gameId);
+  const archive: Difference = {
+    kind: 'event',
+    role: 'archive',
+    subject: gameId,
+    what: 'archived events',
+    expected: `${String(counts.inbox)}, as in the inbox`,
+    found: String(counts.events),
+  };
+  return [
+    ...(counts.inbox === counts.events ? [] : [archive]),
+    ...unarchived.map(({ role, identity }): Difference => ({
+      kind: 'stranger',
+      role,
+      subject: identity,
+      what: 'identity',
+      expected: 'archived, or an open dead letter of the archive',
+      found: 'known to this role alone',
+    })),
+    ...unprofiled.map(({ role, table, player_id }): Difference => ({
+      kind: 'stranger',
+      role,
+      subject: player_id,
+      what: table,
+      expected: 'a player with archived events',
+      found: 'rows without any',
+    })),
+  ];
 }
 
-/** Boards that rank a payload field gather many players, so they are recounted over the whole archive; memory grows with their subjects. */
-async function auditSubjectBoards(sql: Sql, gameId: string, deps: AuditDeps): Promise<Difference[]> {
-  const current = await deps.definitions.inForce(gameId, deps.clock.now());
-  const boards = [...(current?.boards.values() ?? [])].filter((board) => board.subjectField !== null);
-  if (boards.length === 0) return [];
-  const events: ArchivedEvent[] = [];
-  for (let after = ''; ;) {
-    const page = await store.playersPage(sql, gameId, after, PAGE_PLAYERS);
-    if (page.length === 0) break;
-    const rows = await store.eventsOf(sql, gameId, page);
-    events.push(...settledBy('leaderboard', rows, await definitionsOf(gameId, rows, deps)));
-    after = page.at(-1) ?? after;
-  }
-  const names = new Set(boards.map((board) => board.name));
-  const expected = recountScores(events, (board) => names.has(board.name));
-  return compareScores(expected, await store.scoresOfBoards(sql, gameId, [...names]));
+async function cycles(sql: Sql, gameId: string): Promise<Difference[]> {
+  const nameOf = ({ cycle, partition }: store.CycleRow): string => `${cycle} ${partition}`.trim();
+  const differs = (row: store.CycleRow, what: string, expected: string, found: string): Difference => ({
+    kind: 'cycle',
+    role: 'leaderboard',
+    subject: row.board,
+    what,
+    expected,
+    found,
+  });
+  const unknown = await store.unknownCyclesOf(sql, gameId);
+  const thawed = await store.thawedOf(sql, gameId);
+  return [
+    ...unknown.map((row) => differs(row, nameOf(row), 'a row of board_cycles', 'scores alone')),
+    ...thawed.map((row) =>
+      differs(
+        row,
+        `snapshot ${nameOf(row)} of ${row.subject}`,
+        String(row.score ?? 'none'),
+        String(row.frozen ?? 'none'),
+      ),
+    ),
+  ];
 }
 
-function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [item]);
-    else group.push(item);
+async function counters(sql: Sql): Promise<Difference[]> {
+  return (await store.countersOf(sql)).flatMap(({ role, lane, delivered, settled: told, applied, inbox }) => {
+    const base = { kind: 'counters', role, subject: role } as const;
+    const law = {
+      ...base,
+      what: `lane ${String(lane)} delivered`,
+      expected: String(told),
+      found: String(delivered),
+    };
+    const effects = {
+      ...base,
+      what: `lane ${String(lane)} applied`,
+      expected: String(inbox),
+      found: String(applied),
+    };
+    return [...(delivered === told ? [] : [law]), ...(applied === inbox ? [] : [effects])];
+  });
+}
+
+/** Boards that rank a payload field gather many players, so they are recounted over the whole archive, in one snapshot. */
+async function subjectScores(sql: Sql, gameId: string, definitions: Definitions): Promise<Difference[]> {
+  const names = boardsWhere(definitions, false);
+  if (names.size === 0) return [];
+  const recount = new ScoreRecount((board) => board.subjectField !== null);
+  let after = '';
+  for (;;) {
+    const page = await store.playersPage(sql, gameId, { after, ...PAGE });
+    const last = page.at(-1);
+    if (last === undefined) break;
+    for (const event of settledIn('leaderboard', await store.eventsOf(sql, gameId, page), definitions))
+      recount.add(event);
+    after = last;
   }
-  return groups;
+  return compareScores(recount.rows, await store.scoresOfBoards(sql, gameId, [...names]));
 }

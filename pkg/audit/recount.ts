@@ -1,10 +1,13 @@
-import type { JsonObject } from '../contract/event.js';
+import type { JsonObject, JsonValue } from '../contract/event.js';
 import type { Board, GameDefinition } from '../games/port.js';
+
+// Plain loops on purpose, sharing no line with the folds of the roles, so that a fault there is seen here.
 
 /** An event as the archive holds it, with the definition version it was admitted under. */
 export interface ArchivedEvent {
   readonly playerId: string;
   readonly eventId: string;
+  readonly identity: string;
   readonly type: string;
   readonly tsMs: number;
   readonly payload: JsonObject;
@@ -18,135 +21,154 @@ export interface ExpectedScore {
   readonly subject: string;
   readonly score: number;
   readonly reachedAt: number;
+  /** The event that breaks ties of `last` and `sum`; '' for the others. */
+  readonly reachedId: string;
 }
+
+export const scoreKey = (row: { board: string; cycle: string; partition: string; subject: string }): string =>
+  [row.board, row.cycle, row.partition, row.subject].join('\u0000');
+
+/** Rows of boards, counted event by event. Memory grows with the rows, not with the events. */
+export class ScoreRecount {
+  readonly rows = new Map<string, ExpectedScore>();
+
+  constructor(private readonly isWanted: (board: Board) => boolean) {}
+
+  add(event: ArchivedEvent): void {
+    for (const board of event.definition.boardsFor(event.type)) {
+      if (!this.isWanted(board) || !passes(board, event.payload)) continue;
+      const value = board.valueField === null ? 1 : event.payload[board.valueField];
+      const subject =
+        board.subjectField === null ? event.playerId : textOf(event.payload[board.subjectField]);
+      const partition = board.partitionField === null ? '' : textOf(event.payload[board.partitionField]);
+      if (typeof value !== 'number' || subject === null || partition === null) continue;
+      for (const cycle of event.definition.cyclesOf(board, event.tsMs)) {
+        const key = { board: board.name, cycle: cycle.key, partition, subject };
+        const id = scoreKey(key);
+        this.rows.set(id, { ...key, ...counted(board, this.rows.get(id), value, event) });
+      }
+    }
+  }
+}
+
+const textOf = (value: JsonValue | undefined): string | null =>
+  typeof value === 'number' ? String(value) : typeof value === 'string' ? value : null;
+
+const passes = (board: Board, payload: JsonObject): boolean =>
+  [...board.filter].every(([field, allowed]) => {
+    const value = payload[field];
+    return value !== undefined && allowed.includes(value);
+  });
+
+type Standing = Pick<ExpectedScore, 'score' | 'reachedAt' | 'reachedId'>;
+
+function counted(
+  { aggregate }: Board,
+  row: Standing | undefined,
+  value: number,
+  { tsMs, eventId }: ArchivedEvent,
+): Standing {
+  const alone = { score: value, reachedAt: tsMs, reachedId: '' };
+  switch (aggregate) {
+    case 'best':
+    case 'min':
+      if (row === undefined || (aggregate === 'best' ? value > row.score : value < row.score)) return alone;
+      return value === row.score && tsMs < row.reachedAt ? alone : row;
+    case 'last': {
+      if (row === undefined) return { ...alone, reachedId: eventId };
+      const order = tsMs - row.reachedAt || compareBytes(eventId, row.reachedId) || value - row.score;
+      return order > 0 ? { ...alone, reachedId: eventId } : row;
+    }
+    case 'sum': {
+      if (value === 0) {
+        if (row === undefined) return alone;
+        return row.reachedId === '' && tsMs < row.reachedAt ? { ...row, reachedAt: tsMs } : row;
+      }
+      const score = value + (row?.score ?? 0);
+      const isLater =
+        row === undefined ||
+        row.reachedId === '' ||
+        tsMs > row.reachedAt ||
+        (tsMs === row.reachedAt && compareBytes(eventId, row.reachedId) > 0);
+      return isLater ? { score, reachedAt: tsMs, reachedId: eventId } : { ...row, score };
+    }
+  }
+}
+
+const compareBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 export interface ExpectedProgress {
   readonly totalXp: number;
   readonly level: number;
-  /** Whether every event was counted under one definition version: then the grants are known exactly. */
-  readonly isOneVersion: boolean;
+  readonly updatedAtMs: number;
+  readonly definitionVersion: number;
+  /** By identity: the XP of each event that is about XP. */
+  readonly ledger: ReadonlyMap<string, number>;
 }
 
-/** A grant that must or may stand, and the amounts that an event asked for. */
-export interface ExpectedGrant {
-  readonly grantKey: string;
-  readonly amounts: ReadonlySet<number>;
-}
-
-const scoreId = (row: { board: string; cycle: string; partition: string; subject: string }): string =>
-  [row.board, row.cycle, row.partition, row.subject].join('\u0000');
-
-/**
- * Board rows from events alone: plain loops on purpose, sharing no line with the role's fold, so that a fault there is
- * seen here.
- */
-export function recountScores(
-  events: Iterable<ArchivedEvent>,
-  wanted: (board: Board) => boolean,
-): Map<string, ExpectedScore> {
-  const groups = new Map<
-    string,
-    {
-      board: Board;
-      key: Omit<ExpectedScore, 'score' | 'reachedAt'>;
-      facts: { value: number; tsMs: number; id: string }[];
-    }
-  >();
-  for (const event of events) {
-    for (const board of event.definition.boardsFor(event.type)) {
-      if (!wanted(board) || !passes(board, event.payload)) continue;
-      const value = board.valueField === null ? 1 : event.payload[board.valueField];
-      const subject = board.subjectField === null ? event.playerId : event.payload[board.subjectField];
-      const partition = board.partitionField === null ? '' : event.payload[board.partitionField];
-      if (typeof value !== 'number' || typeof subject !== 'string' || typeof partition !== 'string') continue;
-      for (const cycle of event.definition.cyclesOf(board, event.tsMs)) {
-        const key = { board: board.name, cycle: cycle.key, partition, subject };
-        const id = scoreId(key);
-        const group = groups.get(id) ?? { board, key, facts: [] };
-        group.facts.push({ value, tsMs: event.tsMs, id: event.eventId });
-        groups.set(id, group);
-      }
-    }
-  }
-  const rows = new Map<string, ExpectedScore>();
-  for (const [id, { board, key, facts }] of groups) rows.set(id, { ...key, ...aggregate(board, facts) });
-  return rows;
-}
-
-const passes = (board: Board, payload: JsonObject): boolean =>
-  [...board.filter].every(([field, allowed]) => allowed.includes(payload[field] ?? null));
-
-function aggregate(
-  board: Board,
-  facts: readonly { value: number; tsMs: number; id: string }[],
-): { score: number; reachedAt: number } {
-  if (board.aggregate === 'sum') {
-    const moving = facts.filter((fact) => fact.value !== 0).map((fact) => fact.tsMs);
-    const score = facts.reduce((sum, fact) => sum + fact.value, 0);
-    const times = facts.map((fact) => fact.tsMs);
-    return { score, reachedAt: moving.length > 0 ? greatest(moving) : least(times) };
-  }
-  if (board.aggregate === 'last') {
-    const sorted = [...facts].sort(
-      (a, b) => a.tsMs - b.tsMs || Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)),
-    );
-    const latest = sorted.at(-1);
-    return { score: latest?.value ?? 0, reachedAt: latest?.tsMs ?? 0 };
-  }
-  const values = facts.map((fact) => fact.value);
-  const score = board.aggregate === 'best' ? greatest(values) : least(values);
-  return { score, reachedAt: least(facts.filter((fact) => fact.value === score).map((fact) => fact.tsMs)) };
-}
-
-// Not Math.max(...): a long history would overflow the stack.
-const greatest = (numbers: readonly number[]): number => numbers.reduce((a, b) => (a > b ? a : b));
-const least = (numbers: readonly number[]): number => numbers.reduce((a, b) => (a < b ? a : b));
-
-/** XP and level of one player; null when nothing gives XP. */
-export function recountProgress(events: Iterable<ArchivedEvent>): ExpectedProgress | null {
+/** The progress of one player from the events that progression took; null when it took none. */
+export function recountProgress(events: readonly ArchivedEvent[]): ExpectedProgress | null {
+  const ledger = new Map<string, number>();
   let totalXp = 0;
-  let latest: GameDefinition | null = null;
-  const versions = new Set<number>();
-  for (const event of events) {
-    const { levels } = event.definition;
-    versions.add(event.definition.version);
-    if (levels === null || levels.eventType !== event.type) continue;
-    const xp = event.payload[levels.xpField];
+  let updatedAtMs = 0;
+  let newest: GameDefinition | null = null;
+  for (const { identity, type, tsMs, payload, definition } of events) {
+    if (newest === null || definition.version > newest.version) newest = definition;
+    if (tsMs > updatedAtMs) updatedAtMs = tsMs;
+    const xp = definition.levels?.eventType === type ? payload[definition.levels.xpField] : undefined;
     if (typeof xp !== 'number') continue;
+    ledger.set(identity, xp);
     totalXp += xp;
-    if (latest === null || event.definition.version > latest.version) latest = event.definition;
   }
-  if (latest?.levels == null) return null;
-  return { totalXp, level: latest.levels.levelOf(totalXp), isOneVersion: versions.size === 1 };
+  if (newest === null) return null;
+  const level = newest.levels === null ? 1 : newest.levels.levelOf(totalXp);
+  return { totalXp, level, updatedAtMs, definitionVersion: newest.version, ledger };
 }
 
-/** The grants that the events of one player cause, with the amounts each event asked for. */
-export function recountGrants(events: Iterable<ArchivedEvent>): Map<string, ExpectedGrant> {
-  const grants = new Map<string, Set<number>>();
-  const add = (grantKey: string, amount: number): void => {
-    const amounts = grants.get(grantKey) ?? new Set<number>();
-    grants.set(grantKey, amounts.add(amount));
+/** A grant that the events cause. */
+export interface ExpectedGrant {
+  /** `<amount> <reward>`: what the events asked for; which of them came first decides. */
+  readonly offers: ReadonlySet<string>;
+  /** Whether it must stand: a level that another version rewards may have been passed before that version came. */
+  readonly isDue: boolean;
+}
+
+export const offerOf = (amount: number, reward: string): string => `${String(amount)} ${reward}`;
+
+/** The grants that the events of one player cause, by grant key. */
+export function recountGrants(
+  events: readonly ArchivedEvent[],
+  totalXp: number,
+): ReadonlyMap<string, ExpectedGrant> {
+  const grants = new Map<string, { offers: Set<string>; isDue: boolean }>();
+  const add = (grantKey: string, amount: number, reward: string, isDue: boolean): void => {
+    const grant = grants.get(grantKey) ?? { offers: new Set(), isDue };
+    grant.offers.add(offerOf(amount, reward));
+    grants.set(grantKey, grant);
   };
-  const all = [...events];
-  for (const event of all) {
+  for (const event of events) {
     for (const rule of event.definition.rewards) {
       if (rule.eventType !== event.type) continue;
       const cause = event.payload[rule.causeField];
       const reward = 'fixed' in rule.reward ? rule.reward.fixed : event.payload[rule.reward.field];
       if (typeof cause !== 'string' || typeof reward !== 'string') continue;
-      const asked = 'fixed' in rule.amount ? rule.amount.fixed : event.payload[rule.amount.field];
-      const amount =
-        typeof asked === 'number' ? asked : 'otherwise' in rule.amount ? rule.amount.otherwise : 1;
-      add(rule.keyedByReward ? `${rule.causeName}:${cause}:${reward}` : `${rule.causeName}:${cause}`, amount);
+      const key = `${rule.causeName}:${cause}`;
+      add(rule.keyedByReward ? `${key}:${reward}` : key, amountOf(rule.amount, event.payload), reward, true);
     }
   }
-  const progress = recountProgress(all);
-  const definitions = new Map(all.map((event) => [event.definition.version, event.definition]));
-  for (const { levels } of definitions.values()) {
-    for (let level = 2; levels !== null && level <= (progress?.level ?? 1); level += 1) {
-      for (const grant of levels.rewardsFor(level))
-        add(`level:${String(level)}:${grant.reward}`, grant.amount);
+  const versions = new Map(events.map(({ definition }) => [definition.version, definition]));
+  for (const { levels } of versions.values()) {
+    const reached = levels?.levelOf(totalXp) ?? 1;
+    for (let level = 2; level <= reached; level += 1) {
+      for (const { reward, amount } of levels?.rewardsFor(level) ?? [])
+        add(`level:${String(level)}:${reward}`, amount, reward, versions.size === 1);
     }
   }
-  return new Map([...grants].map(([grantKey, amounts]) => [grantKey, { grantKey, amounts }]));
+  return grants;
+}
+
+function amountOf(rule: GameDefinition['rewards'][number]['amount'], payload: JsonObject): number {
+  if ('fixed' in rule) return rule.fixed;
+  const asked = payload[rule.field];
+  return typeof asked === 'number' ? asked : rule.otherwise;
 }

@@ -9,6 +9,6 @@ export interface Output {
 
 export const outputTo = (stream: NodeJS.WriteStream): Output => ({
   line: (text) => void stream.write(`${text}\n`),
-  isTerminal: stream.isTTY === true,
+  isTerminal: stream.isTTY,
   stream,
 });

@@ -58,9 +58,7 @@ const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
  */
 export function createSignedClient(options: SignedClientOptions): SignedClient {
   const base = baseUrl(options.url);
-  const isTls = base.protocol === 'https:';
-  const AgentOf = isTls ? HttpsAgent : HttpAgent;
-  const agent = new AgentOf({ keepAlive: true, maxSockets: options.connections ?? 16 });
+  const transport = createTransport(base, options);
   let skewSeconds = 0;
 
   const prepare: Prepare = (method, path, sendOptions = {}) => {
@@ -87,19 +85,47 @@ export function createSignedClient(options: SignedClientOptions): SignedClient {
     return { method, target, url: `${base.origin}${target}`, canonical, headers, body };
   };
 
-  const exchange = (view: PreparedRequest): Promise<ClientAnswer> =>
+  return {
+    prepare,
+    send: async (method, target, sendOptions) => {
+      const answer = await transport.exchange(prepare(method, target, sendOptions));
+      const serverTime = answer.status === 401 ? serverTimeOf(answer.text) : null;
+      if (serverTime === null) return answer;
+      skewSeconds = serverTime - Math.floor(options.clock.now() / 1000);
+      return transport.exchange(prepare(method, target, sendOptions));
+    },
+    close: transport.close,
+  };
+}
+
+function baseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isOurs = url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '';
+  if (isOurs) return url;
+  throw new FairtallyError(
+    'bad_url',
+    `"${text}" is not the base URL of a gateway, such as http://127.0.0.1:8080`,
+  );
+}
+
+interface Transport {
+  exchange(request: PreparedRequest): Promise<ClientAnswer>;
+  close(): void;
+}
+
+function createTransport(base: URL, options: SignedClientOptions): Transport {
+  const isTls = base.protocol === 'https:';
+  const AgentOf = isTls ? HttpsAgent : HttpAgent;
+  const start = isTls ? httpsRequest : httpRequest;
+  const agent = new AgentOf({ keepAlive: true, maxSockets: options.connections ?? 16 });
+  const exchange = ({ method, target, headers, body }: PreparedRequest): Promise<ClientAnswer> =>
     new Promise((resolve, reject) => {
-      const send = isTls ? httpsRequest : httpRequest;
-      const headers = {
-        ...view.headers,
-        ...(view.body === '' ? {} : { 'Content-Length': String(Buffer.byteLength(view.body)) }),
-      };
-      const request = send({
+      const request = start({
         host: base.hostname.replace(/^\[(.*)\]$/, '$1'), // a URL writes IPv6 in brackets, a socket wants none
         port: base.port,
-        path: view.target,
-        method: view.method,
-        headers,
+        path: target,
+        method,
+        headers: body === '' ? headers : { ...headers, 'Content-Length': String(Buffer.byteLength(body)) },
         agent,
       });
       const fail = (error: unknown): void => reject(new OutageError(`the gateway at ${base.origin}`, error));
@@ -113,30 +139,9 @@ export function createSignedClient(options: SignedClientOptions): SignedClient {
           fail,
         );
       });
-      request.end(view.body);
+      request.end(body);
     });
-
-  return {
-    prepare,
-    send: async (method, target, sendOptions) => {
-      const answer = await exchange(prepare(method, target, sendOptions));
-      const serverTime = answer.status === 401 ? serverTimeOf(answer.text) : null;
-      if (serverTime === null) return answer;
-      skewSeconds = serverTime - Math.floor(options.clock.now() / 1000);
-      return exchange(prepare(method, target, sendOptions));
-    },
-    close: () => agent.destroy(),
-  };
-}
-
-function baseUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  const isOurs = url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '';
-  if (isOurs) return url;
-  throw new FairtallyError(
-    'bad_url',
-    `"${text}" is not the base URL of a gateway, such as http://127.0.0.1:8080`,
-  );
+  return { exchange, close: () => agent.destroy() };
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

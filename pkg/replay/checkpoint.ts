@@ -74,12 +74,12 @@ function isCheckpoint(value: unknown): value is Checkpoint {
   );
 }
 
-const isTally = (value: unknown): value is Tally => {
+function isTally(value: unknown): value is Tally {
   if (typeof value !== 'object' || value === null) return false;
-  const { accepted, duplicates, rejected } = value as Partial<Tally>;
+  const { accepted, duplicates, rejected } = value as Readonly<Record<string, unknown>>;
   if (typeof rejected !== 'object' || rejected === null) return false;
-  return [accepted, duplicates, ...Object.values(rejected)].every(Number.isSafeInteger);
-};
+  return [accepted, duplicates, ...(Object.values(rejected) as unknown[])].every(Number.isSafeInteger);
+}
 
 /** Replaced in one step and on disk before it returns, so that a kill leaves the old one or the new one. */
 export function writeCheckpoint(path: string, checkpoint: Checkpoint): void {

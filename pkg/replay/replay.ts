@@ -173,7 +173,10 @@ async function refused(
   options: ReplayOptions,
   tally: MutableTally,
 ): Promise<void> {
-  if (batch.length <= 1) return count(tally, problemOf(answer).code);
+  if (batch.length <= 1) {
+    count(tally, problemOf(answer).code);
+    return;
+  }
   const middle = Math.ceil(batch.length / 2);
   await sendBatch(batch.slice(0, middle), options, tally);
   await sendBatch(batch.slice(middle), options, tally);
@@ -225,10 +228,10 @@ function count(tally: MutableTally, reason: string): void {
 
 function problemOf(answer: ClientAnswer): { code: string; detail: string } {
   try {
-    const problem = JSON.parse(answer.text) as { code?: unknown; detail?: unknown };
+    const { code, detail } = JSON.parse(answer.text) as { code?: unknown; detail?: unknown };
     return {
-      code: String(problem.code ?? 'unknown'),
-      detail: typeof problem.detail === 'string' ? problem.detail : '',
+      code: typeof code === 'string' ? code : 'unknown',
+      detail: typeof detail === 'string' ? detail : '',
     };
   } catch {
     return { code: 'unknown', detail: '' }; // a proxy in between answers in its own words

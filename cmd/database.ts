@@ -1,0 +1,124 @@
+import { createDatabase } from '../pkg/postgres/database.js';
+import { startEmbeddedPostgres } from '../pkg/postgres/embedded.js';
+import { migrate, pendingMigrations } from '../pkg/postgres/migrate.js';
+import type { Database } from '../pkg/postgres/port.js';
+import { EXIT_INTERRUPTED } from '../pkg/cli/program.js';
+import { FairtallyError } from '../pkg/kernel/errors.js';
+import { lockDataDir, type DataDir } from '../pkg/runtime/data-dir.js';
+import { readRunning } from '../pkg/runtime/running-file.js';
+import { interruption, type CommandLine } from './command-line.js';
+
+/** The database that a command works on. */
+export interface OpenDatabase {
+  readonly db: Database;
+  /** null: no Redis is known. */
+  readonly redisUrl: string | null;
+}
+
+interface Reached {
+  readonly databaseUrl: string;
+  readonly redisUrl: string | null;
+  readonly isEmbedded: boolean;
+  release(): Promise<void>;
+}
+
+/** Commands look through whole tables: minutes, not the seconds that a request has. */
+const STATEMENT_TIMEOUT_MS = 15 * 60_000;
+const CONNECTIONS = 4;
+
+/**
+ * Lends a command the database: the one of DATABASE_URL, else the embedded one, through the process that runs it or, when
+ * none does, started for the time of the command. Its schema is current, or the command is refused.
+ *
+ * @throws FairtallyError `migrations_pending`, `not_yet_running`, and what the embedded server and its lock throw
+ */
+export function withDatabase(
+  line: CommandLine,
+  work: (opened: OpenDatabase) => Promise<number>,
+): Promise<number> {
+  return withAnyDatabase(line, async (opened) => {
+    const pending = await pendingMigrations(opened.db);
+    if (pending.length === 0) return work(opened);
+    const message = `the database lacks ${pending.join(', ')}: run \`fairtally migrate\` first`;
+    throw new FairtallyError('migrations_pending', message);
+  });
+}
+
+/** As `withDatabase`, whatever its schema; an embedded one is brought up to date as it always is. */
+export async function withAnyDatabase(
+  line: CommandLine,
+  work: (opened: OpenDatabase) => Promise<number>,
+): Promise<number> {
+  const stop = interruption();
+  const interrupted = new Promise<number>((resolve) => {
+    stop.addEventListener('abort', () => resolve(EXIT_INTERRUPTED), { once: true });
+  });
+  const reached = await reach(line);
+  try {
+    const db = createDatabase({
+      url: reached.databaseUrl,
+      poolSize: CONNECTIONS,
+      applicationName: 'fairtally command',
+      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    });
+    try {
+      if (reached.isEmbedded) await migrate(db);
+      const done = work({ db, redisUrl: reached.redisUrl });
+      done.catch(() => undefined); // when interrupted, what then becomes of the work is of no interest
+      return await Promise.race([done, interrupted]);
+    } finally {
+      await db.close();
+    }
+  } finally {
+    await reached.release();
+  }
+}
+
+async function reach(line: CommandLine): Promise<Reached> {
+  const { dataDir, databaseUrl, redisUrl } = line.config().storage;
+  if (databaseUrl !== null)
+    return { databaseUrl, redisUrl, isEmbedded: false, release: async () => undefined };
+  const folder = lockUnlessHeld(dataDir);
+  if (folder !== null) return startForCommand(line, folder);
+  const running = readRunning(dataDir);
+  if (running === null) {
+    const message = `another process has just begun to work in ${dataDir}: try again when it says that it is running`;
+    throw new FairtallyError('not_yet_running', message, true);
+  }
+  return {
+    databaseUrl: running.databaseUrl,
+    redisUrl: redisUrl ?? running.redisUrl,
+    isEmbedded: false,
+    release: async () => undefined,
+  };
+}
+
+/** null when another process holds it: the all-in-one, most likely. */
+function lockUnlessHeld(dataDir: string): DataDir | null {
+  try {
+    return lockDataDir(dataDir);
+  } catch (error) {
+    if (error instanceof FairtallyError && error.code === 'data_dir_locked') return null;
+    throw error;
+  }
+}
+
+async function startForCommand(line: CommandLine, folder: DataDir): Promise<Reached> {
+  const { config, clock, random } = line;
+  try {
+    const parts = { dataDir: folder.path, path: config().path, clock, random, logger: line.logger() };
+    const postgres = await startEmbeddedPostgres(parts);
+    return {
+      databaseUrl: postgres.url,
+      redisUrl: config().storage.redisUrl,
+      isEmbedded: true,
+      release: async () => {
+        await postgres.stop();
+        folder.release();
+      },
+    };
+  } catch (error) {
+    folder.release();
+    throw error;
+  }
+}

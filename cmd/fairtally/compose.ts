@@ -1,0 +1,339 @@
+import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import type { Command } from 'commander';
+import { auditGame } from '../../pkg/audit/audit.js';
+import { auditCommand } from '../../pkg/cli/audit.js';
+import { applyDefinition, listDefinitions, planDefinition } from '../../pkg/cli/definition.js';
+import { createKey, listKeys, retireKey, rotateKey, type KeyCommandDeps } from '../../pkg/cli/keys.js';
+import { day, instant, someOf, wholeNumber } from '../../pkg/cli/program.js';
+import { rebuildViews } from '../../pkg/cli/rebuild.js';
+import { send } from '../../pkg/cli/send.js';
+import { table } from '../../pkg/cli/table.js';
+import { rerun } from '../../pkg/fairness/rerun.js';
+import { createDefinitionSource, createDefinitionStore } from '../../pkg/games/definitions/postgres.js';
+import { createKeyStore } from '../../pkg/games/keys/postgres.js';
+import type { Scheme, Scope } from '../../pkg/games/port.js';
+import { DEFAULT_GAME_ID, describeSeed, ensureGame } from '../../pkg/games/seed.js';
+import { createGameStore } from '../../pkg/games/tenants/postgres.js';
+import { uuid7 } from '../../pkg/kernel/uuid7.js';
+import { redisBoardView } from '../../pkg/leaderboard/redis.js';
+import { postgresBoardTruth } from '../../pkg/leaderboard/truth.postgres.js';
+import { BoardView } from '../../pkg/leaderboard/view.js';
+import { migrate } from '../../pkg/postgres/migrate.js';
+import type { Database } from '../../pkg/postgres/port.js';
+import { createRedisClient, redisReady } from '../../pkg/redis/client.js';
+import { masterKeyText } from '../../pkg/runtime/secret-files.js';
+import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
+import type { Sealer } from '../../pkg/secrets/port.js';
+import {
+  createCommandLine,
+  KEY_OPTION,
+  SECRET_OPTION,
+  URL_OPTION,
+  withGateway,
+  type CommandLine,
+  type GatewayOptions,
+} from '../command-line.js';
+import { withAnyDatabase, withDatabase } from '../database.js';
+import { describeReplay } from '../replay/compose.js';
+import { takes } from './takes.js';
+
+const GAME_OPTION = ['--game <id>', 'the game', DEFAULT_GAME_ID] as const;
+const OVERLAP_MAX_HOURS = 24 * 365;
+const REDIS_READY_TIMEOUT_MS = 5_000;
+
+/** The command line `fairtally`, ready to run. */
+export function composeFairtally(): CommandLine {
+  const line = createCommandLine('fairtally', 'Signed in, exact out: telemetry for games');
+  const { root } = line.program;
+  describeRun(root, line);
+  describeSend(root.command('send'), line);
+  describeReplay(root.command('replay'), line);
+  describeGames(root.command('games').description('the games of this installation'), line);
+  describeKeys(root.command('keys').description('the signing keys of games'), line);
+  describeDefinition(root.command('definition').description('the versions of game definitions'), line);
+  describeMaintenance(root, line);
+  return line;
+}
+
+function describeRun(root: Command, { program }: CommandLine): void {
+  root
+    .command('run')
+    .description('start everything in one: gateway, workers, and PostgreSQL and Redis where none are named')
+    .action(
+      program.action(async () => {
+        const { runAllInOne } = await import('./run.js');
+        await runAllInOne();
+        return 0;
+      }),
+    );
+}
+
+function describeSend(command: Command, line: CommandLine): void {
+  command
+    .description('send one event, show how it was signed, and wait until a board shows it')
+    .argument('<type>', 'event type, such as progression')
+    .argument('[fields...]', 'payload as key=value: deltaXp=150 activity=quest')
+    .option('--player <id>', 'the player', 'player-1')
+    .option(...URL_OPTION)
+    .option(...KEY_OPTION)
+    .option(...SECRET_OPTION)
+    .action(
+      line.program.action((type: string, fields: string[], options: GatewayOptions & { player: string }) => {
+        const { clock, random, out } = line;
+        const id = uuid7(clock, random);
+        const event = { type, fields, playerId: options.player, id, idempotencyKey: id };
+        return withGateway(options, line, 1, (client) => send(event, { client, clock, out }));
+      }),
+    );
+}
+
+function describeGames(games: Command, line: CommandLine): void {
+  const { program, out, random } = line;
+  const withGames = (work: (store: ReturnType<typeof createGameStore>) => Promise<number>): Promise<number> =>
+    withDatabase(line, ({ db }) => work(createGameStore(db, sealerOf(line), random)));
+  games
+    .command('create')
+    .description('make a game; it then needs a definition and a key')
+    .argument('<id>', 'lower-case letters, digits and hyphens')
+    .option('--floor <day>', 'events of earlier days are refused for good', day, '1970-01-01')
+    .action(
+      program.action((gameId: string, { floor }: { floor: string }) =>
+        withGames(async (store) => {
+          const isNew = await store.create({ gameId, dedupeFloor: floor });
+          out.line(isNew ? `Game ${gameId} is made.` : `There is a game ${gameId} already; nothing changed.`);
+          return isNew ? 0 : 1;
+        }),
+      ),
+    );
+  games
+    .command('list')
+    .description('show the games')
+    .action(
+      program.action(() =>
+        withGames(async (store) => {
+          const rows = (await store.list()).map(({ gameId, dedupeFloor }) => [gameId, dedupeFloor]);
+          out.line(rows.length === 0 ? 'No games.' : table(['game', 'oldest day'], rows));
+          return 0;
+        }),
+      ),
+    );
+}
+
+interface NewKeyOptions {
+  readonly game: string;
+  readonly id?: string;
+  readonly scopes: Scope[];
+  readonly schemes: Scheme[];
+  readonly trust: ['server' | 'client'];
+  readonly debug?: true;
+  readonly until?: number;
+}
+
+function describeKeys(keys: Command, line: CommandLine): void {
+  const { program, out, clock, random } = line;
+  const withKeys = (work: (deps: KeyCommandDeps) => Promise<number>): Promise<number> =>
+    withDatabase(line, ({ db }) => {
+      const store = createKeyStore({ database: db, sealer: sealerOf(line), random, clock });
+      return work({ keys: store, clock, out });
+    });
+  keys
+    .command('create')
+    .description('make a key and show its secret, this once')
+    .option(...GAME_OPTION)
+    .option('--id <id>', 'id of the key (default: made)')
+    .option('--scopes <list>', 'what it may do', someOf('ingest', 'read', 'replay', 'sessions'), [
+      'ingest',
+      'read',
+    ])
+    .option('--schemes <list>', 'how it may sign', someOf('v1', 'plain-timestamp', 'plain-body'), ['v1'])
+    .option('--trust <who>', 'whose events it signs: server or client', trust, ['server'])
+    .option('--debug', 'a 401 shows what the gateway signed; for development')
+    .option('--until <instant>', 'when it ends by itself', instant)
+    .action(
+      program.action(({ game, id, scopes, schemes, trust: [who], debug, until }: NewKeyOptions) =>
+        withKeys((deps) => {
+          const chosen = {
+            ...(id === undefined ? {} : { keyId: id }),
+            ...(until === undefined ? {} : { notAfterMs: until }),
+          };
+          return createKey(
+            { gameId: game, scopes, schemes, trust: who, debug: debug === true, ...chosen },
+            deps,
+          );
+        }),
+      ),
+    );
+  keys
+    .command('rotate')
+    .description('make a key like an old one, which stays valid for a while')
+    .argument('<key>', 'id of the old key')
+    .option('--overlap-hours <n>', 'how long both are valid', wholeNumber(0, OVERLAP_MAX_HOURS), 24)
+    .action(
+      program.action((keyId: string, { overlapHours }: { overlapHours: number }) =>
+        withKeys((deps) => rotateKey({ keyId, overlapHours }, deps)),
+      ),
+    );
+  keys
+    .command('retire')
+    .description('end a key')
+    .argument('<key>', 'id of the key')
+    .option('--at <instant>', 'when (default: now)', instant)
+    .action(
+      program.action((keyId: string, { at }: { at?: number }) =>
+        withKeys((deps) => retireKey({ keyId, atMs: at ?? null }, deps)),
+      ),
+    );
+  keys
+    .command('list')
+    .description('show keys, never their secrets')
+    .option('--game <id>', 'of this game (default: of all)')
+    .action(program.action(({ game }: { game?: string }) => withKeys((deps) => listKeys(game, deps))));
+}
+
+/** A list of one, so that the word is checked like every other. */
+function trust(word: string): string[] {
+  return someOf('server', 'client')(word);
+}
+
+function describeDefinition(definition: Command, line: CommandLine): void {
+  const { program, out, clock } = line;
+  const FILE = ['<file>', 'the definition (YAML)'] as const;
+  const read = (file: string, gameId: string): { gameId: string; source: string; fileName: string } => ({
+    gameId,
+    source: readFileSync(file, 'utf8'),
+    fileName: file,
+  });
+  definition
+    .command('plan')
+    .description('show what applying a definition would change')
+    .argument(...FILE)
+    .option(...GAME_OPTION)
+    .action(
+      program.action((file: string, { game }: { game: string }) =>
+        withDatabase(line, ({ db }) =>
+          planDefinition(read(file, game), { definitions: createDefinitionStore(db), out }),
+        ),
+      ),
+    );
+  definition
+    .command('apply')
+    .description('make the next version; what runs takes it without a restart')
+    .argument(...FILE)
+    .option(...GAME_OPTION)
+    .option('--from <instant>', 'from when on it is in force (default: now)', instant)
+    .action(
+      program.action((file: string, { game, from }: { game: string; from?: number }) =>
+        withDatabase(line, ({ db }) => {
+          const version = {
+            ...read(file, game),
+            effectiveFromMs: from ?? clock.now(),
+            by: userInfo().username,
+          };
+          return applyDefinition(version, { definitions: createDefinitionStore(db), out });
+        }),
+      ),
+    );
+  definition
+    .command('list')
+    .description('show the versions, newest first')
+    .option(...GAME_OPTION)
+    .action(
+      program.action(({ game }: { game: string }) =>
+        withDatabase(line, ({ db }) =>
+          listDefinitions(game, { definitions: createDefinitionStore(db), out }),
+        ),
+      ),
+    );
+}
+
+function describeMaintenance(root: Command, line: CommandLine): void {
+  const { program, out, clock } = line;
+  root
+    .command('migrate')
+    .description('bring the database to the schema of this version')
+    .action(program.action(() => withAnyDatabase(line, ({ db }) => migrateAndSeed(db, line))));
+  root
+    .command('audit')
+    .description('compare every effect with the events it came from; 1 when anything differs')
+    .option(...GAME_OPTION)
+    .option('--json', 'print the result as JSON')
+    .action(
+      program.action(({ game, json }: { game: string; json?: true }) =>
+        withDatabase(line, ({ db }) =>
+          auditCommand({ isJson: json === true, out }, (onProgress) =>
+            auditGame(game, { db, definitions: createDefinitionSource(db), clock, takes, rerun, onProgress }),
+          ),
+        ),
+      ),
+    );
+  root
+    .command('rebuild')
+    .description('build the views of boards in Redis anew')
+    .option('--game <id>', 'of this game (default: of all)')
+    .option('--board <name>', 'of this board (default: of all)')
+    .action(
+      program.action((scope: { game?: string; board?: string }) =>
+        withDatabase(line, ({ db, redisUrl }) => rebuild(scope, { db, redisUrl, line })),
+      ),
+    );
+}
+
+/** The schema, and the first game where the environment describes it. */
+async function migrateAndSeed(db: Database, line: CommandLine): Promise<number> {
+  const { out, clock, random } = line;
+  const config = line.config();
+  const applied = await migrate(db);
+  out.line(applied.length === 0 ? 'The schema is current.' : `Applied ${applied.join(', ')}.`);
+  const { hmacSecret } = config.secrets;
+  const { definitionFile } = config.game;
+  if (hmacSecret === null && definitionFile === null) return 0;
+  const sealer = sealerOf(line);
+  const seeded = await ensureGame({
+    games: createGameStore(db, sealer, random),
+    definitions: createDefinitionStore(db),
+    keys: createKeyStore({ database: db, sealer, random, clock }),
+    definitionFile,
+    secret: hmacSecret,
+    mayReplaceSecret: config.environment !== 'production',
+  });
+  for (const text of describeSeed(seeded)) out.line(text);
+  return 0;
+}
+
+async function rebuild(
+  { game, board }: { readonly game?: string; readonly board?: string },
+  {
+    db,
+    redisUrl,
+    line,
+  }: { readonly db: Database; readonly redisUrl: string | null; readonly line: CommandLine },
+): Promise<number> {
+  const { clock, out } = line;
+  if (redisUrl === null) {
+    out.line('There is no Redis: boards are read from PostgreSQL, and nothing has to be built.');
+    return 0;
+  }
+  const redis = createRedisClient({ url: redisUrl, connectionName: 'fairtally-command' });
+  try {
+    await redisReady(redis, REDIS_READY_TIMEOUT_MS);
+    const log = line.logger();
+    const view = new BoardView({
+      truth: postgresBoardTruth(db),
+      store: redisBoardView(redis, log),
+      definitions: createDefinitionSource(db),
+      clock,
+      log,
+    });
+    const scope = {
+      ...(game === undefined ? {} : { gameId: game }),
+      ...(board === undefined ? {} : { board }),
+    };
+    return await rebuildViews(scope, { view, out });
+  } finally {
+    redis.disconnect();
+  }
+}
+
+const sealerOf = ({ config, random }: CommandLine): Sealer =>
+  createSealer(parseMasterKeys(masterKeyText(config(), random)), random);

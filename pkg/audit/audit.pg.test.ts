@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { admittedEvent } from '../testkit/admitted-event.js';
+import { testDatabase, type TestDatabase } from '../testkit/postgres.js';
+import { auditGame } from './audit.js';
+import { BREAKS } from './breaks.js';
+import { applyToArchive, applyToRoles, auditParts, playedEvents, prepareGame, undone } from './fixtures.js';
+
+let server: TestDatabase;
+beforeAll(async () => {
+  server = await testDatabase();
+  await prepareGame(server.db);
+  const events = playedEvents();
+  await applyToRoles(server.db, events);
+  await applyToRoles(server.db, events.slice(0, 20)); // redelivered
+});
+afterAll(() => server.close());
+
+const audit = (db = server.db) => auditGame('demo', { db, ...auditParts });
+const brokenBy = (statement: string) =>
+  undone(server.db, async (db) => {
+    const changed = await db.query(statement);
+    return { changed, ...(await audit(db)) };
+  });
+
+test('what the roles wrote of redelivered events is exact, findings among it', async () => {
+  const findings = await server.db.query('SELECT 1 FROM suspicious_events');
+  expect(findings.length).toBeGreaterThan(0);
+  expect(await audit()).toEqual({
+    gameId: 'demo',
+    players: 3,
+    events: 84,
+    differences: [],
+    isComplete: true,
+    letters: [],
+  });
+});
+
+test('another game has nothing to compare', async () => {
+  expect(await auditGame('empty', { db: server.db, ...auditParts })).toMatchObject({
+    players: 0,
+    differences: [],
+  });
+});
+
+describe('each kind of difference is found:', () => {
+  test.each(BREAKS.map(([name, ...rest]) => ({ name, rest })))(
+    '$name',
+    async ({ rest: [statement, kind, role, subject] }) => {
+      const { differences } = await brokenBy(statement);
+      expect(
+        differences.map((difference) => ({ kind: difference.kind, role: difference.role })),
+      ).toContainEqual({
+        kind,
+        role,
+      });
+      if (subject !== undefined)
+        expect(
+          differences
+            .filter((difference) => difference.kind === kind)
+            .map((difference) => difference.subject),
+        ).toContain(subject);
+    },
+  );
+});
+
+test('an event that only the archive has seen yet is a difference until the others have', async () => {
+  const late = admittedEvent({
+    id: 'late-1',
+    playerId: 'p-9',
+    tsMs: Date.UTC(2026, 10, 21),
+    payload: { deltaXp: 5, guild: 'red' },
+  });
+  await applyToArchive(server.db, [late]);
+  let looks = 0;
+  const clock = {
+    sleep: async () => {
+      looks += 1;
+      if (looks === 2) await applyToRoles(server.db, [late]);
+    },
+  };
+  expect((await auditGame('demo', { db: server.db, ...auditParts, clock })).differences).toEqual([]);
+  expect(looks).toBe(2);
+});
+
+test('row 14: a conflict is no difference, and the audit names its letters', async () => {
+  const result = await undone(server.db, async (db) => {
+    await db.query(
+      `INSERT INTO dead_letters (role, game_id, player_id, dedupe_day, identity, content_hash, transport_position, reason, detail, attempts, body, headers, code_version)
+       SELECT 'progression', game_id, player_id, dedupe_day, identity, 'other', '0/1', 'event_id_conflict', '', 1, '', '{}', '' FROM events WHERE type = 'progression' LIMIT 1`,
+    );
+    return audit(db);
+  });
+  expect(result.differences).toEqual([]);
+  expect(result.letters).toEqual([{ role: 'progression', reason: 'event_id_conflict', letters: 1 }]);
+});

@@ -1,0 +1,53 @@
+import type { AuditDeps, AuditResult } from '../audit/audit.js';
+import type { Output } from './output.js';
+import { table } from './table.js';
+
+const ROWS_SHOWN_MAX = 50;
+const TEXT_MAX = 60;
+
+/** Runs an audit and tells what differs. 1 when anything does, or when it could not look at everything. */
+export async function auditCommand(
+  { isJson, out }: { readonly isJson: boolean; readonly out: Output },
+  audit: (onProgress: NonNullable<AuditDeps['onProgress']>) => Promise<AuditResult>,
+): Promise<number> {
+  const result = await audit(({ players, differences }) => {
+    if (out.isTerminal && !isJson)
+      out.line(`${String(players)} players looked at, ${String(differences)} differences`);
+  });
+  if (isJson) out.line(JSON.stringify(result, null, 2));
+  else report(out, result);
+  return result.differences.length === 0 && result.isComplete ? 0 : 1;
+}
+
+function report(
+  out: Output,
+  { gameId, players, events, differences, isComplete, letters }: AuditResult,
+): void {
+  if (letters.length > 0) {
+    out.line('Open dead letters:');
+    out.line(
+      table(
+        ['role', 'reason', 'letters'],
+        letters.map((row) => [row.role, row.reason, row.letters]),
+      ),
+    );
+  }
+  const looked = `${String(events)} events of ${String(players)} players of ${gameId}`;
+  if (differences.length === 0) {
+    out.line(`Exact: ${looked}, and every effect is what they make it.`);
+    return;
+  }
+  const shown = differences.slice(0, ROWS_SHOWN_MAX);
+  const head = ['kind', 'role', 'subject', 'what', 'expected', 'found'];
+  const rows = shown.map((row) =>
+    [row.kind, row.role, row.subject, row.what, row.expected, row.found].map(short),
+  );
+  out.line(table(head, rows));
+  if (differences.length > shown.length)
+    out.line(`and ${String(differences.length - shown.length)} more: --json shows all`);
+  out.line(
+    `${String(differences.length)} differences in ${looked}${isComplete ? '' : '; the rest was not looked at'}.`,
+  );
+}
+
+const short = (text: string): string => (text.length <= TEXT_MAX ? text : `${text.slice(0, TEXT_MAX - 1)}…`);
