@@ -35,11 +35,9 @@ test('what the roles wrote of redelivered events is exact, findings among it', a
   });
 });
 
-test('another game has nothing to compare', async () => {
-  expect(await auditGame('empty', { db: server.db, ...auditParts })).toMatchObject({
-    players: 0,
-    differences: [],
-  });
+test('a game that does not exist is told, not found exact', async () => {
+  const unknown = auditGame('nobody', { db: server.db, ...auditParts });
+  await expect(unknown).rejects.toMatchObject({ code: 'game_unknown' });
 });
 
 describe('each kind of difference is found:', () => {

@@ -1,5 +1,6 @@
 import type { DefinitionSource, GameDefinition } from '../games/port.js';
 import type { Clock } from '../kernel/clock.js';
+import { FairtallyError } from '../kernel/errors.js';
 import type { Database, Sql } from '../postgres/port.js';
 import { checkFairness, type Rerun } from './check-fairness.js';
 import {
@@ -49,9 +50,13 @@ const SNAPSHOT = { isolation: 'repeatable read', readOnly: true } as const;
 /**
  * Compares the archive, joined with each role's inbox, with everything the roles wrote, a page of players per REPEATABLE
  * READ snapshot, then what no page can show. Players whose events are on their way are looked at again.
+ *
+ * @throws FairtallyError `game_unknown`
  */
 export async function auditGame(gameId: string, deps: AuditDeps): Promise<AuditResult> {
   const { db, clock } = deps;
+  if (!(await store.gameExists(db, gameId)))
+    throw new FairtallyError('game_unknown', `there is no game "${gameId}"`);
   const known = new Map<number, GameDefinition>();
   const differences: Difference[] = [];
   let players = 0;

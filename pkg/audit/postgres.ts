@@ -123,6 +123,10 @@ export async function playersPage(
   return rows.map((row) => row.player_id);
 }
 
+export async function gameExists(sql: Sql, gameId: string): Promise<boolean> {
+  return (await sql.query('SELECT 1 FROM games WHERE game_id = $1', [gameId])).length > 0;
+}
+
 export async function versionsOf(sql: Sql, gameId: string): Promise<number[]> {
   const rows = await sql.query<{ version: number }>(
     'SELECT version FROM game_definitions WHERE game_id = $1',
