@@ -38,10 +38,14 @@ function fingerprintOf({ headers, target, body }: Received, { decoded }: Parsed)
   return hash('sha256', `POST\n${target}\n${headers.encoding}\n${bodyHash}`, 'hex');
 }
 
+/** The lease outlives the slowest publish; the usual one is over long before. */
+const USUAL_WAIT_SECONDS = 2;
+
 function repeated(claim: Exclude<ClaimResult, { kind: 'claimed' | 'unavailable' }>): Answer | Refusal {
   if (claim.kind === 'reused') return refuse('idempotency_key_reused');
   if (claim.kind === 'in-progress') {
-    return refuse('request_in_progress', {}, retryAfter(claim.retryAfterSeconds));
+    const waitSeconds = Math.min(claim.retryAfterSeconds, USUAL_WAIT_SECONDS);
+    return refuse('request_in_progress', {}, retryAfter(waitSeconds));
   }
   const { status, body } = claim.answer;
   return { status, body, code: null, headers: { 'Idempotent-Replayed': 'true' } };
