@@ -20,7 +20,7 @@ export interface ReplayOptions {
   readonly fromLine: number;
   /** What was counted before `fromLine`. */
   readonly tally?: Tally;
-  /** Stops after the requests under way; what their round has counted is forgotten and comes again as duplicates. */
+  /** Stops after the round under way, or at its first retry: then what that round has counted comes again as duplicates. */
   readonly signal?: AbortSignal;
   /** Called after each round with what is answered for good. */
   readonly onProgress?: (progress: ReplayProgress) => void;
@@ -48,7 +48,7 @@ interface MutableTally {
 
 type GoodLine = Extract<RecordedLine, { ok: true }>;
 
-/** The signal was given before a round ended. */
+/** The signal was given while a round waited for a retry. */
 class Stopped extends Error {}
 
 /**
@@ -66,6 +66,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayProgress> {
   let sent = 0;
   try {
     for await (const round of rounds(options)) {
+      if (signal?.aborted === true) break;
       const tally = addTallies(progress.tally, await sendRound(round, options));
       progress = { line: round.at(-1)?.line ?? progress.line, tally };
       options.onProgress?.(progress);
@@ -142,7 +143,7 @@ async function sendBatch(
 ): Promise<void> {
   let left = batch;
   for (let attempt = 1; ; attempt += 1) {
-    if (options.signal?.aborted === true) throw new Stopped();
+    if (attempt > 1 && options.signal?.aborted === true) throw new Stopped();
     const answer = await exchange(left, options);
     if (answer?.status === 202) left = record(answer, left, tally);
     else if (answer !== null && isAboutBody(answer)) return refused(left, answer, options, tally);
