@@ -118,10 +118,7 @@ describe('idempotency keys', () => {
       fc.asyncProperty(
         fc.string({ unit: fc.constantFrom(...alphabet), minLength: 1, maxLength: 128 }),
         async (key) => {
-          const reply = await post(
-            ingestEvent(),
-            key.slice(0, 100) + String(Math.random()).slice(2, 20),
-          );
+          const reply = await post(ingestEvent(), key.slice(0, 100) + String(Math.random()).slice(2, 20));
           expect(reply.status).toBe(202);
         },
       ),
