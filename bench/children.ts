@@ -10,15 +10,19 @@ export interface Child {
   stop(): Promise<void>;
 }
 
-/** Starts `bench/<name>`, on one processor where the system can pin and there is more than one. */
+const root = new URL(import.meta.url.endsWith('.ts') ? '../dist/' : '../', import.meta.url);
+
+/** A file of the build: what is measured is what is shipped, whatever runs this file. */
+export const built = (path: string): string => fileURLToPath(new URL(path, root));
+
+/** Starts `<name>` of this folder, on one processor where the system can pin and there is more than one. */
 export async function startChild(
   name: string,
   args: readonly string[],
   core: number | null,
   nodeArgs: readonly string[] = [],
 ): Promise<Child> {
-  const path = fileURLToPath(new URL(name, import.meta.url));
-  const child = fork(path, [...args], { execArgv: [...process.execArgv, ...nodeArgs] });
+  const child = fork(built(`bench/${name}`), [...args], { execArgv: [...nodeArgs] });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   if (core !== null) pin(child.pid ?? 0, core);
   await answerOf(child);

@@ -2,17 +2,17 @@ import type { Bench } from './bench.js';
 import { startChild, type Child } from './children.js';
 import { median, perSecond, type Figure } from './figure.js';
 import { BENCH_KEY } from './key.js';
-import type { LoaderQuestion, Prepared, Sent } from './loader.js';
+import type { LoaderQuestion, Prepared, Sent } from 'loader.js';
 import { batchText } from './requests.js';
-import type { ServerQuestion } from './server.js';
+import type { ServerQuestion } from 'server.js';
 
 const CONNECTIONS = 64;
 const ROUNDS = 5;
 const SINGLES = 40_000;
 const WARM_SINGLES = 15_000;
 const BATCH = 100;
-const BATCHES = 600;
-const WARM_BATCHES = 150;
+const BATCHES = 1_200;
+const WARM_BATCHES = 400;
 const BATCH_CONNECTIONS = 8;
 const PARSE_MS = 1_500;
 const MAX_SECONDS = 8;
@@ -29,7 +29,7 @@ interface Measured {
 
 /** Single signed events on the memory bus, and batches of 100, each beside its limit. */
 export async function ingest(bench: Bench): Promise<readonly Figure[]> {
-  const loader = await startChild('./loader.js', [], LOADER_CORE);
+  const loader = await startChild('loader.js', [], LOADER_CORE);
   const bare = await startServer('bare', []);
   const ours = await startServer('ingest', bench.nodeArgs);
   try {
@@ -45,7 +45,7 @@ export interface Server {
 }
 
 export async function startServer(kind: 'bare' | 'ingest', nodeArgs: readonly string[]): Promise<Server> {
-  const child = await startChild('./server.js', [kind], SERVER_CORE, nodeArgs);
+  const child = await startChild('server.js', [kind], SERVER_CORE, nodeArgs);
   const { port } = await child.ask<{ port: number }>({ kind: 'port' } satisfies ServerQuestion);
   return { child, port };
 }

@@ -16,7 +16,7 @@ export interface LoadResult {
   /** Answers other than 202. */
   readonly refused: number;
   readonly latenciesMs: readonly number[];
-  /** Paced only: requests that had no free connection when they were due, and waited. */
+  /** Paced only: how often requests were due and no connection was free. */
   readonly late: number;
 }
 

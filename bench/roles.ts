@@ -4,7 +4,6 @@ import { archiveRole } from '../pkg/archive/role.js';
 import { fairnessRole } from '../pkg/fairness/role.js';
 import { systemClock as clock } from '../pkg/kernel/clock.js';
 import { systemRandom as random } from '../pkg/kernel/random.js';
-import type { RoleName } from '../pkg/kernel/roles.js';
 import { redisBoardView } from '../pkg/leaderboard/redis.js';
 import { leaderboardRole } from '../pkg/leaderboard/role.js';
 import { postgresBoardTruth } from '../pkg/leaderboard/truth.postgres.js';
@@ -142,7 +141,7 @@ function recording<State, Changes>(
       return role.fold(state, events);
     },
     save: (sql, changes) => {
-      recorded.push([...inboxRows(role.name as RoleName, fresh), ...rowsOf(changes)]);
+      recorded.push([...inboxRows(role.name, fresh), ...rowsOf(changes)]);
       return role.save(sql, changes);
     },
   };
