@@ -115,7 +115,7 @@ function compile(schema: JsonObject): ValidateFunction {
   try {
     return compiler.compile(schema as AnySchemaObject);
   } finally {
-    compiler.removeSchema(schema as AnySchemaObject);
+    compiler.removeSchema(schema);
   }
 }
 
