@@ -129,6 +129,9 @@ export function createMemoryBus(options: MemoryBusOptions): Bus {
   };
 }
 
+/** What is published in one turn of the event loop makes one batch, and members take turns: a batch per message is dear. */
+const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 function consume(
   role: RoleName,
   queue: RoleQueue,
@@ -139,7 +142,7 @@ function consume(
   const { signal } = closing;
   queue.members += 1;
   const run = async (): Promise<void> => {
-    while (!signal.aborted) {
+    for (await endOfTurn(); !signal.aborted; await endOfTurn()) {
       const seen = queue.wakeup.count;
       const taken = queue.take(options.batchMax ?? BATCH_MAX);
       if (taken.size === 0) {

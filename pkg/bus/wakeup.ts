@@ -1,5 +1,8 @@
 import type { Clock } from '../kernel/clock.js';
 
+/** Given as the reason, so that no DOMException with a stack is made for every wake. */
+const AWAKE = 'awake';
+
 /** Lets consumers sleep until something was published in this process. Remembers wakes, so none falls between look and sleep. */
 export class Wakeup {
   private wakes = 0;
@@ -12,7 +15,7 @@ export class Wakeup {
 
   wake(): void {
     this.wakes += 1;
-    for (const sleeper of this.sleepers) sleeper.abort();
+    for (const sleeper of this.sleepers) sleeper.abort(AWAKE);
     this.sleepers.clear();
   }
 
@@ -20,7 +23,7 @@ export class Wakeup {
   async wait(seen: number, ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
     if (seen !== this.wakes || signal.aborted) return;
     const sleeper = new AbortController();
-    const stop = (): void => sleeper.abort();
+    const stop = (): void => sleeper.abort(AWAKE);
     this.sleepers.add(sleeper);
     signal.addEventListener('abort', stop, { once: true });
     await clock.sleep(ms, sleeper.signal);
