@@ -2,9 +2,9 @@ import type { Bench } from './bench.js';
 import { startChild, type Child } from './children.js';
 import { median, perSecond, type Figure } from './figure.js';
 import { BENCH_KEY } from './key.js';
-import type { LoaderQuestion, Prepared, Sent } from 'loader.js';
+import type { LoaderQuestion, Prepared, Sent } from './loader.js';
 import { batchText } from './requests.js';
-import type { ServerQuestion } from 'server.js';
+import type { ServerQuestion } from './server.js';
 
 const CONNECTIONS = 64;
 const ROUNDS = 5;

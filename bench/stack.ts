@@ -7,7 +7,7 @@ import type { Bench, Servers } from './bench.js';
 import { built, processorSeconds, residentBytes, startChild, type Child } from './children.js';
 import { mebibytes, median, perSecond, type Figure } from './figure.js';
 import { run, startServer, type Server } from './ingest.js';
-import type { LoaderQuestion, Prepared, Sent } from 'loader.js';
+import type { LoaderQuestion, Prepared, Sent } from './loader.js';
 import { freshDatabase } from './servers.js';
 import { visible } from './visible.js';
 
