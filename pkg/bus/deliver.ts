@@ -48,7 +48,8 @@ export async function deliver(
 
 class BatchRun {
   readonly settled: boolean[];
-  private readonly attempts: number[];
+  /** Attempts counted here; of a delivery that has not failed in this run its own count stands. */
+  private readonly attempts = new Map<number, number>();
 
   constructor(
     private readonly batch: readonly Delivery[],
@@ -56,7 +57,6 @@ class BatchRun {
     private readonly options: DeliverOptions,
   ) {
     this.settled = batch.map(() => false);
-    this.attempts = batch.map((delivery) => delivery.attempt);
   }
 
   async toTheEnd(): Promise<void> {
@@ -77,8 +77,9 @@ class BatchRun {
     const left: number[] = [];
     const waiting = new Set<string>();
     for (const group of this.groups(pending)) {
-      const free = group.filter((index) => !waiting.has(playerOf(this.at(index))));
-      left.push(...group.filter((index) => waiting.has(playerOf(this.at(index)))));
+      const isHeld = (index: number): boolean => waiting.size > 0 && waiting.has(playerOf(this.at(index)));
+      const free = group.filter((index) => !isHeld(index));
+      if (free.length < group.length) left.push(...group.filter(isHeld));
       if (free.length === 0) continue;
       const outcomes = this.options.signal.aborted ? null : await this.handOut(free);
       if (outcomes === null) left.push(...free);
@@ -89,9 +90,7 @@ class BatchRun {
 
   /** After an attempt failed nobody can tell which delivery a throwing handler chokes on, so its last attempt is its own. */
   private groups(pending: readonly number[]): number[][] {
-    const isLast = (index: number): boolean =>
-      this.attempts[index] !== this.at(index).attempt &&
-      (this.attempts[index] ?? 0) >= this.options.maxAttempts;
+    const isLast = (index: number): boolean => (this.attempts.get(index) ?? 0) >= this.options.maxAttempts;
     const groups: number[][] = [];
     let open: number[] | null = null;
     for (const index of pending) {
@@ -134,6 +133,10 @@ class BatchRun {
   ): Promise<number[]> {
     const left: number[] = [];
     for (const [i, index] of indexes.entries()) {
+      if (waiting.size === 0 && outcomes[i]?.kind === 'ok') {
+        this.settled[index] = true;
+        continue;
+      }
       const player = playerOf(this.at(index));
       const outcome = waiting.has(player) ? null : this.bounded(index, outcomes[i]);
       if (outcome?.kind === 'ok') this.settled[index] = true;
@@ -149,11 +152,11 @@ class BatchRun {
   private bounded(index: number, outcome: Outcome | undefined): Outcome {
     if (outcome === undefined) throw new Error('an outcome is missing');
     if (outcome.kind !== 'retry') return outcome;
-    const attempt = this.attempts[index] ?? 1;
+    const attempt = this.attemptOf(index);
     const { role, maxAttempts, logger } = this.options;
     logger.warn({ role, position: this.at(index).position, attempt, err: outcome.error }, 'an event failed');
     if (attempt >= maxAttempts) return dead('handler_error', describe(outcome.error));
-    this.attempts[index] = attempt + 1;
+    this.attempts.set(index, attempt + 1);
     return outcome;
   }
 
@@ -187,9 +190,13 @@ class BatchRun {
     return delivery;
   }
 
+  private attemptOf(index: number): number {
+    return this.attempts.get(index) ?? this.at(index).attempt;
+  }
+
   private withAttempt(index: number): Delivery {
     const delivery = this.at(index);
-    const attempt = this.attempts[index] ?? 1;
+    const attempt = this.attemptOf(index);
     return attempt === delivery.attempt ? delivery : { ...delivery, attempt };
   }
 }

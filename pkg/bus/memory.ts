@@ -17,20 +17,28 @@ export interface MemoryBusOptions extends DeliveryPolicy {
 
 const WAITING_MAX = 100_000;
 const BATCH_MAX = 500;
-const IDLE_MS = 1_000;
 
 interface Stored {
   readonly delivery: Delivery;
   readonly publishedAtMs: number;
 }
 
+/** The head of a lane while a member has it in hand. */
+interface Taken {
+  readonly lane: number;
+  readonly stored: readonly Stored[];
+}
+
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+
 /** One role's copy: a first-in-first-out list per lane. A lane is in the hands of one member at a time. */
 class RoleQueue {
-  readonly lanes: Stored[][] = Array.from({ length: LANE_COUNT }, () => []);
+  /** What is not in hand, by lane. */
+  private readonly lanes = Array.from({ length: LANE_COUNT }, (): Stored[] => []);
+  private readonly inHand = new Map<number, readonly Stored[]>();
   readonly wakeup = new Wakeup();
   waiting = 0;
   members = 0;
-  private readonly inHand = new Set<number>();
   private nextLane = 0;
 
   push(lane: number, stored: Stored): void {
@@ -39,30 +47,43 @@ class RoleQueue {
   }
 
   /** Takes the heads of a member's share of the lanes, equally many of each, beginning where the last call ended. */
-  take(batchMax: number): Map<number, readonly Stored[]> {
-    const free = this.lanes.flatMap((lane, index) =>
-      lane.length > 0 && !this.inHand.has(index) ? [index] : [],
-    );
-    const start = Math.max(
-      0,
-      free.findIndex((lane) => lane >= this.nextLane),
-    );
+  take(batchMax: number): Taken[] {
     const lanesMax = Math.min(batchMax, Math.ceil(LANE_COUNT / Math.max(1, this.members)));
-    const turn = [...free.slice(start), ...free.slice(0, start)].slice(0, lanesMax);
-    const share = Math.max(1, Math.floor(batchMax / Math.max(1, turn.length)));
+    const turn: number[] = [];
+    for (let i = 0; i < LANE_COUNT && turn.length < lanesMax; i += 1) {
+      const lane = (this.nextLane + i) % LANE_COUNT;
+      if (this.lanes[lane]?.length !== 0 && !this.inHand.has(lane)) turn.push(lane);
+    }
     this.nextLane = ((turn.at(-1) ?? -1) + 1) % LANE_COUNT;
-    for (const lane of turn) this.inHand.add(lane);
-    return new Map(turn.map((lane) => [lane, (this.lanes[lane] ?? []).slice(0, share)]));
+    const share = Math.max(1, Math.floor(batchMax / Math.max(1, turn.length)));
+    return turn.map((lane) => this.takeLane(lane, share));
   }
 
-  /** Drops the settled beginning of each lane and gives the lanes back. */
-  giveBack(settledOf: ReadonlyMap<number, number>): void {
-    for (const [lane, settled] of settledOf) {
-      this.lanes[lane]?.splice(0, settled);
-      this.waiting -= settled;
-      this.inHand.delete(lane);
+  private takeLane(lane: number, share: number): Taken {
+    const all = this.lanes[lane] ?? [];
+    let stored = all;
+    // Mostly a lane is taken whole: then the list itself changes hands.
+    if (all.length > share) stored = all.splice(0, share);
+    else this.lanes[lane] = [];
+    this.inHand.set(lane, stored);
+    return { lane, stored };
+  }
+
+  /** Takes a lane back but for its settled beginning. */
+  giveBack({ lane, stored }: Taken, settled: number): void {
+    this.inHand.delete(lane);
+    this.waiting -= settled;
+    if (settled < stored.length) {
+      this.lanes[lane] = [...stored.slice(settled), ...(this.lanes[lane] ?? [])];
     }
-    this.wakeup.wake();
+  }
+
+  oldestPublishedAtMs(): number | null {
+    let oldestMs = Infinity;
+    for (const list of [...this.inHand.values(), ...this.lanes]) {
+      oldestMs = Math.min(oldestMs, list[0]?.publishedAtMs ?? Infinity);
+    }
+    return oldestMs === Infinity ? null : oldestMs;
   }
 }
 
@@ -81,22 +102,33 @@ export function createMemoryBus(options: MemoryBusOptions): Bus {
     return queue;
   };
 
-  const store = (message: BusMessage): void => {
-    const lane = laneOf(message.gameId, message.playerId);
-    const position = (positions[lane] ?? 0) + 1;
-    positions[lane] = position;
-    const { gameId, playerId, messageId, body } = message;
-    const place = { position: `${String(lane)}/${String(position)}`, attempt: 1 };
+  const store = (message: BusMessage, publishedAtMs: number): void => {
+    const { gameId, playerId, messageId, body, headers } = message;
+    const lane = laneOf(gameId, playerId);
+    const place = (positions[lane] ?? 0) + 1;
+    positions[lane] = place;
     const delivery: Delivery = {
       gameId,
       playerId,
       messageId,
       body,
-      headers: { ...message.headers },
-      ...place,
+      headers: headers === undefined ? NO_HEADERS : { ...headers },
+      position: `${String(lane)}/${String(place)}`,
+      attempt: 1,
     };
-    const publishedAtMs = options.clock.now();
-    for (const queue of queues.values()) queue.push(lane, { delivery, publishedAtMs });
+    const stored = { delivery, publishedAtMs };
+    for (const queue of queues.values()) queue.push(lane, stored);
+  };
+
+  let isWaking = false;
+  /** Wakes the roles once a turn of the event loop: a batch for the whole turn costs them little more than one event. */
+  const wakeSoon = (): void => {
+    if (isWaking) return;
+    isWaking = true;
+    setImmediate(() => {
+      isWaking = false;
+      for (const queue of queues.values()) queue.wakeup.wake();
+    });
   };
 
   return {
@@ -105,8 +137,9 @@ export function createMemoryBus(options: MemoryBusOptions): Bus {
       checkMessages(messages);
       const isFull = [...queues.values()].some((queue) => queue.waiting + messages.length > waitingMax);
       if (isFull) throw new OutageError('The memory bus', new Error('a role has too many messages waiting'));
-      for (const message of messages) store(message);
-      for (const queue of queues.values()) queue.wakeup.wake();
+      const publishedAtMs = options.clock.now();
+      for (const message of messages) store(message, publishedAtMs);
+      wakeSoon();
     },
     subscribe: async (role, handler) => {
       if (isClosed) throw new FairtallyError('bus_closed', 'the bus is closed');
@@ -116,8 +149,7 @@ export function createMemoryBus(options: MemoryBusOptions): Bus {
     },
     lag: async (role) => {
       const queue = queueOf(role);
-      const heads = queue.lanes.flatMap((lane) => (lane[0] === undefined ? [] : [lane[0].publishedAtMs]));
-      return { waiting: queue.waiting, oldestPublishedAtMs: heads.length === 0 ? null : Math.min(...heads) };
+      return { waiting: queue.waiting, oldestPublishedAtMs: queue.oldestPublishedAtMs() };
     },
     ping: async () => {
       if (isClosed) throw new OutageError('The memory bus');
@@ -141,24 +173,23 @@ function consume(
   const closing = new AbortController();
   const { signal } = closing;
   queue.members += 1;
+  const batchMax = options.batchMax ?? BATCH_MAX;
   const run = async (): Promise<void> => {
-    for (await endOfTurn(); !signal.aborted; await endOfTurn()) {
+    while (!signal.aborted) {
       const seen = queue.wakeup.count;
-      const taken = queue.take(options.batchMax ?? BATCH_MAX);
-      if (taken.size === 0) {
-        await queue.wakeup.wait(seen, IDLE_MS, options.clock, signal);
+      const taken = queue.take(batchMax);
+      if (taken.length === 0) {
+        await queue.wakeup.later(seen);
         continue;
       }
-      const batch = [...taken.values()].flat().map((stored) => stored.delivery);
-      const flags = await deliver(batch, handler, { ...options, role, signal });
+      const batch = taken.flatMap(({ stored }) => stored.map(({ delivery }) => delivery));
+      const settled = await deliver(batch, handler, { ...options, role, signal });
       let from = 0;
-      const settledOf = new Map<number, number>();
-      for (const [lane, stored] of taken) {
-        const own = flags.slice(from, (from += stored.length));
-        const firstOpen = own.indexOf(false);
-        settledOf.set(lane, firstOpen === -1 ? own.length : firstOpen);
+      for (const one of taken) {
+        queue.giveBack(one, settledBeginning(settled, from, one.stored.length));
+        from += one.stored.length;
       }
-      queue.giveBack(settledOf);
+      queue.wakeup.wake();
     }
   };
   const ended = run().finally(() => {
@@ -167,7 +198,15 @@ function consume(
   return {
     close: () => {
       closing.abort();
+      queue.wakeup.wake();
       return ended;
     },
   };
+}
+
+/** How many of `settled[from, from + length)` are true before the first that is not. */
+function settledBeginning(settled: readonly boolean[], from: number, length: number): number {
+  let count = 0;
+  while (count < length && settled[from + count] === true) count += 1;
+  return count;
 }

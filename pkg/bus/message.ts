@@ -16,11 +16,20 @@ export function checkMessages(messages: readonly BusMessage[]): number {
     const bytes = Buffer.byteLength(message.body);
     total += bytes;
     if (bytes > BODY_BYTES_MAX) throw refused('its body is larger than 64 KiB');
-    const texts = [message.body, message.gameId, message.playerId, message.messageId];
-    for (const [name, value] of Object.entries(message.headers ?? {})) texts.push(name, value);
-    if (!texts.every(isPlain)) throw refused('it holds U+0000 or a lone surrogate');
+    if (!isPlain(message.body, bytes) || !areNamesPlain(message))
+      throw refused('it holds U+0000 or a lone surrogate');
   }
   return total;
+}
+
+function areNamesPlain({ gameId, playerId, messageId, headers }: BusMessage): boolean {
+  if (!isPlain(gameId) || !isPlain(playerId) || !isPlain(messageId)) return false;
+  return (
+    headers === undefined ||
+    Object.entries(headers)
+      .flat()
+      .every((text) => isPlain(text))
+  );
 }
 
 const refused = (why: string): FairtallyError =>
@@ -28,4 +37,6 @@ const refused = (why: string): FairtallyError =>
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-const isPlain = (text: string): boolean => !text.includes('\u0000') && !LONE_SURROGATE.test(text);
+/** A text with as many bytes as units is ASCII: most are, and then there is no surrogate to look for. */
+const isPlain = (text: string, bytes = Buffer.byteLength(text)): boolean =>
+  !text.includes('\u0000') && (bytes === text.length || !LONE_SURROGATE.test(text));
