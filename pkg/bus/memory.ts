@@ -120,17 +120,6 @@ export function createMemoryBus(options: MemoryBusOptions): Bus {
     for (const queue of queues.values()) queue.push(lane, stored);
   };
 
-  let isWaking = false;
-  /** Wakes the roles once a turn of the event loop: a batch for the whole turn costs them little more than one event. */
-  const wakeSoon = (): void => {
-    if (isWaking) return;
-    isWaking = true;
-    setImmediate(() => {
-      isWaking = false;
-      for (const queue of queues.values()) queue.wakeup.wake();
-    });
-  };
-
   return {
     publish: async (messages) => {
       if (isClosed) throw new FairtallyError('bus_closed', 'the bus is closed');
@@ -139,7 +128,7 @@ export function createMemoryBus(options: MemoryBusOptions): Bus {
       if (isFull) throw new OutageError('The memory bus', new Error('a role has too many messages waiting'));
       const publishedAtMs = options.clock.now();
       for (const message of messages) store(message, publishedAtMs);
-      wakeSoon();
+      for (const queue of queues.values()) queue.wakeup.wake();
     },
     subscribe: async (role, handler) => {
       if (isClosed) throw new FairtallyError('bus_closed', 'the bus is closed');
@@ -161,7 +150,7 @@ export function createMemoryBus(options: MemoryBusOptions): Bus {
   };
 }
 
-/** What is published in one turn of the event loop makes one batch, and members take turns: a batch per message is dear. */
+/** What is published in one turn of the event loop makes one batch: a batch per message is dear. */
 const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 function consume(
@@ -180,6 +169,7 @@ function consume(
       const taken = queue.take(batchMax);
       if (taken.length === 0) {
         await queue.wakeup.later(seen);
+        await endOfTurn();
         continue;
       }
       const batch = taken.flatMap(({ stored }) => stored.map(({ delivery }) => delivery));
