@@ -180,6 +180,7 @@ function consume(
         from += one.stored.length;
       }
       queue.wakeup.wake();
+      if (queue.members > 1) await endOfTurn(); // so that the others come to their share
     }
   };
   const ended = run().finally(() => {
