@@ -19,13 +19,14 @@ const LAG_EVERY_MS = 1_000;
 
 /** The worker: each role it runs joins its consumer group. */
 export async function composeWorker(platform: Platform, bus: Bus): Promise<void> {
-  const { config, db, redis, clock, logger, lifecycle, definitions } = platform;
+  const { config, db, redis, clock, logger, metrics, lifecycle, definitions } = platform;
   const view = new BoardView({
     truth: postgresBoardTruth(db),
     store: redis === null ? null : redisBoardView(redis, logger),
     definitions,
     clock,
     log: logger,
+    metrics,
   });
   const handlers: Record<RoleName, () => BatchHandler> = {
     archive: () => handlerOf(platform, archiveRole),

@@ -4,20 +4,20 @@ import type { Aggregate, GameDefinition } from '../games/port.js';
 import { roleEvent } from '../testkit/admitted-event.js';
 import type { RoleEvent } from '../worker/port.js';
 import { definitionWith, NOON_MS, testBoard } from './fixtures.js';
-import { fold, scoreId, type StoredScore } from './fold.js';
+import { fold, scoreId, type Score, type StoredScore } from './fold.js';
 
 const AGGREGATES: readonly Aggregate[] = ['sum', 'best', 'min', 'last'];
 
-/** The rows after the batches, without the revisions: those count batches. */
-function rowsAfter(
-  batches: readonly (readonly RoleEvent[])[],
-): Record<string, Omit<StoredScore, 'revision'>> {
+/** The rows after the batches, without what tells of the batches. */
+function rowsAfter(batches: readonly (readonly RoleEvent[])[]): Record<string, Score> {
   const state = new Map<string, StoredScore>();
   for (const batch of batches) {
     for (const { key, row } of fold(state, batch).scores) state.set(scoreId(key), row);
   }
   return Object.fromEntries(
-    [...state].sort(([a], [b]) => (a < b ? -1 : 1)).map(([id, { revision: _, ...row }]) => [id, row]),
+    [...state]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([id, { revision: _, place: __, ...row }]) => [id, row]),
   );
 }
 

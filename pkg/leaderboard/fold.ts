@@ -22,6 +22,8 @@ export interface ScoreKey extends BoardKey {
 export interface Contribution {
   /** The text of the whole key. */
   readonly id: string;
+  /** The text of the key without its subject. */
+  readonly cycleId: string;
   readonly key: ScoreKey;
   readonly board: Board;
   readonly cycle: Cycle;
@@ -29,15 +31,20 @@ export interface Contribution {
 }
 
 export interface StoredScore extends Score {
-  /** 0: no event counted yet. */
+  /** From 1; grows by 1 with each change. */
   readonly revision: number;
+  /** Where the locked row stands in its table; null: the row is to be made. */
+  readonly place: string | null;
 }
 
-/** Locked rows by the text of their key; every key that the events contribute to is there. */
+/** Locked rows by the text of their key. A subject without a row is absent: no event of it counted before. */
 export type LockedScores = ReadonlyMap<string, StoredScore>;
 
 export interface ChangedScore {
+  /** The text of the key. */
+  readonly id: string;
   readonly key: ScoreKey;
+  readonly aggregate: Aggregate;
   readonly row: StoredScore;
 }
 
@@ -100,7 +107,8 @@ function contributionsTo(board: Board, { event, definition }: RoleEvent): readon
   };
   return definition.cyclesOf(board, tsMs).map((cycle) => {
     const key: ScoreKey = { gameId, board: board.name, cycle: cycle.key, partition, subject };
-    return { id: scoreId(key), key, board, cycle, score };
+    const cycleId = boardId(key);
+    return { id: `${cycleId}\u0000${subject}`, cycleId, key, board, cycle, score };
   });
 }
 
@@ -186,34 +194,40 @@ function reachedBy(a: Score, b: Score): Pick<Score, 'reachedAtMs' | 'reachedId'>
  * @throws PoisonError see contributionsOf and mergeScores
  */
 export function fold(state: LockedScores, events: readonly RoleEvent[]): BoardChanges {
-  const scores = new Map<string, { key: ScoreKey; score: Score }>();
+  const folded = new Map<string, { contribution: Contribution; score: Score }>();
   const cycles = new Map<string, TouchedCycle>();
   for (const roleEvent of events) {
-    for (const { id, key, board, cycle, score } of contributionsOf(roleEvent)) {
-      const stored = state.get(id);
-      const before = scores.get(id)?.score ?? (stored !== undefined && stored.revision > 0 ? stored : null);
-      scores.set(id, { key, score: before === null ? score : mergeScores(board.aggregate, before, score) });
-      const { gameId, partition } = key;
-      const cycleId = boardId(key);
-      if (cycles.has(cycleId)) continue;
-      cycles.set(cycleId, {
-        key: { gameId, board: key.board, cycle: key.cycle, partition },
-        closesAtMs: cycle.endsAtMs,
-        definitionVersion: score.definitionVersion,
+    for (const contribution of contributionsOf(roleEvent)) {
+      const { id, cycleId, key, board, cycle, score } = contribution;
+      const before = folded.get(id)?.score ?? state.get(id);
+      folded.set(id, {
+        contribution,
+        score: before === undefined ? score : mergeScores(board.aggregate, before, score),
       });
+      if (cycles.has(cycleId)) continue;
+      const { subject: _, ...cycleKey } = key;
+      const { definitionVersion } = score;
+      cycles.set(cycleId, { key: cycleKey, closesAtMs: cycle.endsAtMs, definitionVersion });
     }
   }
-  const changed: ChangedScore[] = [];
-  for (const [id, { key, score }] of scores) {
+  const scores: ChangedScore[] = [];
+  for (const [id, { contribution, score }] of folded) {
     const stored = state.get(id);
-    if (stored === undefined || stored.revision === 0 || !isSame(stored, score)) {
-      changed.push({ key, row: { ...score, revision: (stored?.revision ?? 0) + 1 } });
-    }
+    if (stored !== undefined && isSame(stored, score)) continue;
+    const { key, board } = contribution;
+    const revision = (stored?.revision ?? 0) + 1;
+    scores.push({
+      id,
+      key,
+      aggregate: board.aggregate,
+      row: { ...score, revision, place: stored?.place ?? null },
+    });
   }
-  return { scores: changed, cycles: [...cycles.values()] };
+  return { scores, cycles: [...cycles.values()] };
 }
 
-const isSame = (a: Score, b: Score): boolean =>
+/** Whether two rows hold the same. */
+export const isSame = (a: Score, b: Score): boolean =>
   a.score === b.score &&
   a.reachedAtMs === b.reachedAtMs &&
   a.reachedId === b.reachedId &&

@@ -1,88 +1,88 @@
 import { PoisonError } from '../kernel/errors.js';
 import type { Sql } from '../postgres/port.js';
 import type { RoleEvent } from '../worker/port.js';
-import { boardId, contributionsOf, type BoardChanges, type Contribution, type LockedScores } from './fold.js';
-import type { ScoreKey, StoredScore } from './fold.js';
-import type { BoardKey } from './port.js';
+import {
+  boardId,
+  contributionsOf,
+  isSame,
+  mergeScores,
+  type BoardChanges,
+  type ChangedScore,
+  type Contribution,
+  type LockedScores,
+  type ScoreKey,
+  type StoredScore,
+  type TouchedCycle,
+} from './fold.js';
+import { IN_SLICE, keyColumns, sliceByCycle, SLICES } from './slices.js';
 
-// Rows are locked in the order of the arrays, which lockScores sorts. The subquery locks, so the planner cannot turn it
-// into a join that reads the whole table: it stays one index probe per key, however wrong the statistics are.
+// Cycles in the order of the arrays, subjects in byte order: every transaction locks in one order. One JSON value instead
+// of a row per score, because the driver reads it faster; no number in it passes 2^53.
 const LOCK_SCORES = `
-SELECT k.n, s.score, s.reached_at, s.reached_id, s.definition_version, s.revision
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
-  WITH ORDINALITY AS k (game_id, board, cycle, partition, subject, n)
+SELECT coalesce(json_agg(json_build_array(
+  k.n, s.subject, s.score, s.reached_at, s.reached_id, s.definition_version, s.revision, s.ctid)), '[]') AS rows
+${SLICES}
 CROSS JOIN LATERAL (
-  SELECT l.score, l.reached_at, l.reached_id, l.definition_version, l.revision FROM board_scores l
-  WHERE l.game_id = k.game_id AND l.board = k.board AND l.cycle = k.cycle AND l.partition = k.partition AND l.subject = k.subject
-  FOR UPDATE
+  SELECT l.subject, l.score, l.reached_at, l.reached_id, l.definition_version, l.revision, l.ctid FROM board_scores l
+  WHERE ${IN_SLICE}
+  ORDER BY l.subject FOR UPDATE
 ) AS s`;
 
-const CREATE_SCORES = `
-WITH made AS (
-INSERT INTO board_scores (game_id, board, cycle, partition, subject, score, reached_at, reached_id, definition_version, revision)
-SELECT game_id, board, cycle, partition, subject, 0, 0, '', 0, 0
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS k (game_id, board, cycle, partition, subject)
-ON CONFLICT DO NOTHING
-RETURNING 1)
-SELECT count(*) AS made FROM made`;
+// A locked row stays in its place. It is found there without any index, and no index holds what is set here, so the new
+// version needs no index entry either (a heap-only tuple).
+const UPDATE_LOCKED = `
+WITH saved AS (
+  UPDATE board_scores s
+  SET score = k.score, reached_at = k.reached_at, reached_id = k.reached_id, definition_version = k.definition_version,
+      revision = k.revision
+  FROM unnest($1::tid[], $2::bigint[], $3::bigint[], $4::text[], $5::int[], $6::bigint[])
+    AS k (place, score, reached_at, reached_id, definition_version, revision)
+  WHERE s.ctid = k.place AND s.revision = k.revision - 1
+  RETURNING 1)
+SELECT count(*) AS count FROM saved`;
 
-// Every row is there and locked; ON CONFLICT is the update that finds each by one probe of the primary key.
-const SAVE_SCORES = `
-INSERT INTO board_scores (game_id, board, cycle, partition, subject, score, reached_at, reached_id, definition_version, revision)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::int[], $10::bigint[])
-ON CONFLICT (game_id, board, cycle, partition, subject) DO UPDATE
-SET score = excluded.score, reached_at = excluded.reached_at, reached_id = excluded.reached_id,
-    definition_version = excluded.definition_version, revision = excluded.revision`;
+const INSERT_ABSENT = `
+WITH made AS (
+  INSERT INTO board_scores (game_id, board, cycle, partition, subject, score, reached_at, reached_id, definition_version, revision)
+  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::int[], $10::bigint[])
+  ON CONFLICT DO NOTHING
+  RETURNING ctid)
+SELECT coalesce(json_agg(ctid), '[]') AS places FROM made`;
+
+// Held until the commit: a cycle closes either before this (then it is final here) or after it (then its snapshot has
+// what this transaction wrote). The weakest lock does: closing takes FOR UPDATE, all other writers of the row pass.
+const HOLD_CYCLES_OPEN = `
+SELECT k.n, c.final_at IS NOT NULL AND NOT c.revised AS late
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+  WITH ORDINALITY AS k (game_id, board, cycle, partition, n)
+CROSS JOIN LATERAL (
+  SELECT l.final_at, l.revised FROM board_cycles l
+  WHERE l.game_id = k.game_id AND l.board = k.board AND l.cycle = k.cycle AND l.partition = k.partition
+  FOR KEY SHARE
+) AS c`;
 
 const CREATE_CYCLES = `
 INSERT INTO board_cycles (game_id, board, cycle, partition, closes_at, definition_version)
 SELECT game_id, board, cycle, partition, to_timestamp(closes_at_ms / 1000), definition_version
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::double precision[], $6::int[])
   AS k (game_id, board, cycle, partition, closes_at_ms, definition_version)
-ORDER BY game_id COLLATE "C", board COLLATE "C", cycle COLLATE "C", partition COLLATE "C"
 ON CONFLICT DO NOTHING`;
-
-// Held until the commit: a cycle closes either before this (then it is final here) or after it (then its snapshot has
-// what this transaction wrote).
-const HOLD_CYCLES_OPEN = `
-SELECT c.game_id, c.board, c.cycle, c.partition, c.final_at IS NOT NULL AND NOT c.revised AS late
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k (game_id, board, cycle, partition)
-JOIN board_cycles c USING (game_id, board, cycle, partition)
-WHERE c.closes_at IS NOT NULL
-ORDER BY c.game_id, c.board, c.cycle, c.partition
-FOR SHARE OF c`;
 
 const MARK_REVISED = `
 UPDATE board_cycles c SET revised = true
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k (game_id, board, cycle, partition)
 WHERE c.game_id = k.game_id AND c.board = k.board AND c.cycle = k.cycle AND c.partition = k.partition`;
 
-const EMPTY: StoredScore = { score: 0, reachedAtMs: 0, reachedId: '', definitionVersion: 0, revision: 0 };
-
 /**
- * Locks the rows that the events contribute to, creating those that are absent. An event that is poison is left for
- * `fold` to refuse.
- *
- * Existing rows are locked first, in key order, then absent ones are inserted, in key order; both cannot deadlock. Only
- * when another transaction inserted the same subject meanwhile are its rows locked out of order: then PostgreSQL may
- * have to end one of the two, which dispatch runs again.
+ * Locks the rows that the events contribute to, in key order; a subject without a row is absent from the answer. An event
+ * that is poison is left for `fold` to refuse.
  */
 export async function lockScores(sql: Sql, events: readonly RoleEvent[]): Promise<LockedScores> {
   const keys = new Map<string, ScoreKey>();
   for (const event of events) {
     for (const { id, key } of readable(event)) keys.set(id, key);
   }
-  const locked = new Map<string, StoredScore>();
-  let absent = [...keys.keys()].sort();
-  await lockInto(locked, sql, absent, keys);
-  absent = absent.filter((id) => !locked.has(id));
-  if (absent.length > 0) {
-    const [created] = await sql.query<{ made: number }>(CREATE_SCORES, columnsOf(absent, keys));
-    if (created?.made === absent.length) for (const id of absent) locked.set(id, EMPTY);
-    else await lockInto(locked, sql, absent, keys);
-  }
-  if (locked.size !== keys.size) throw new Error('a row of board_scores is gone although it was just made');
-  return locked;
+  return lockKeys(sql, keys.values());
 }
 
 function readable(event: RoleEvent): readonly Contribution[] {
@@ -94,90 +94,120 @@ function readable(event: RoleEvent): readonly Contribution[] {
   }
 }
 
-async function lockInto(
-  locked: Map<string, StoredScore>,
-  sql: Sql,
-  ids: readonly string[],
-  keys: ReadonlyMap<string, ScoreKey>,
-): Promise<void> {
-  if (ids.length === 0) return;
-  for (const row of await sql.query<LockedRow>(LOCK_SCORES, columnsOf(ids, keys))) {
-    const id = ids[row.n - 1];
+type LockedRow = readonly [
+  cycle: number,
+  subject: string,
+  score: number,
+  reachedAtMs: number,
+  reachedId: string,
+  definitionVersion: number,
+  revision: number,
+  place: string,
+];
+
+async function lockKeys(sql: Sql, keys: Iterable<ScoreKey>): Promise<LockedScores> {
+  const { cycles, values } = sliceByCycle(keys);
+  const locked = new Map<string, StoredScore>();
+  if (cycles.length === 0) return locked;
+  const [answer] = await sql.query<{ rows: readonly LockedRow[] }>(LOCK_SCORES, values);
+  for (const row of answer?.rows ?? []) {
+    const [cycle, subject, score, reachedAtMs, reachedId, definitionVersion, revision, place] = row;
+    const id = cycles[cycle - 1]?.id;
     if (id === undefined) throw new Error('a locked row was not asked for');
-    locked.set(id, storedOf(row));
+    locked.set(`${id}\u0000${subject}`, {
+      score,
+      reachedAtMs,
+      reachedId,
+      definitionVersion,
+      revision,
+      place,
+    });
   }
+  return locked;
 }
 
 /** Saves what changed, creates the rows of new cycles, and marks closed ones that changed as revised. */
 export async function saveScores(sql: Sql, { scores, cycles }: BoardChanges): Promise<void> {
   if (scores.length === 0) return;
-  const rows = scores.map(({ row }) => row);
-  await sql.query(SAVE_SCORES, [
-    ...scoreColumns(scores.map(({ key }) => key)),
-    rows.map((row) => row.score),
-    rows.map((row) => row.reachedAtMs),
-    rows.map((row) => row.reachedId),
-    rows.map((row) => row.definitionVersion),
-    rows.map((row) => row.revision),
-  ]);
-  const columns = cycleColumns(cycles.map(({ key }) => key));
-  await sql.query(CREATE_CYCLES, [
-    ...columns,
-    cycles.map((cycle) => cycle.closesAtMs),
-    cycles.map((cycle) => cycle.definitionVersion),
-  ]);
-  const held = await sql.query<HeldCycle>(HOLD_CYCLES_OPEN, columns);
+  await updateLocked(
+    sql,
+    scores.filter(({ row }) => row.place !== null),
+  );
+  await insertAbsent(
+    sql,
+    scores.filter(({ row }) => row.place === null),
+  );
+  const late = await holdOpen(sql, [...cycles].sort(inKeyOrder));
   const changed = new Set(scores.map(({ key }) => boardId(key)));
-  const revised = held
-    .filter((row) => row.late)
-    .map((row): BoardKey => ({
-      gameId: row.game_id,
-      board: row.board,
-      cycle: row.cycle,
-      partition: row.partition,
-    }))
-    .filter((key) => changed.has(boardId(key)));
-  if (revised.length > 0) await sql.query(MARK_REVISED, cycleColumns(revised));
+  const revised = late.filter(({ key }) => changed.has(boardId(key)));
+  if (revised.length > 0) await sql.query(MARK_REVISED, keyColumns(revised.map(({ key }) => key)));
 }
 
-interface HeldCycle {
-  readonly game_id: string;
-  readonly board: string;
-  readonly cycle: string;
-  readonly partition: string;
-  readonly late: boolean;
+async function updateLocked(sql: Sql, scores: readonly ChangedScore[]): Promise<void> {
+  if (scores.length === 0) return;
+  const values = [scores.map(({ row }) => row.place), ...rowColumns(scores)];
+  const [saved] = await sql.query<{ count: number }>(UPDATE_LOCKED, values);
+  if (saved?.count !== scores.length) throw new Error('a row of board_scores moved although it was locked');
 }
 
-interface LockedRow {
-  /** Place in the arrays, from 1. */
-  readonly n: number;
-  readonly score: number;
-  readonly reached_at: number;
-  readonly reached_id: string;
-  readonly definition_version: number;
-  readonly revision: number;
+/**
+ * Inserts in key order. A row that another transaction inserted since the lock stands in the way: it is locked, what was
+ * to be inserted is counted into it, and it is updated. Only then are locks taken out of order, and PostgreSQL may have to
+ * end one of two transactions, which dispatch runs again.
+ */
+async function insertAbsent(sql: Sql, absent: readonly ChangedScore[]): Promise<void> {
+  if (absent.length === 0) return;
+  const scores = [...absent].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const keys = scores.map(({ key }) => key);
+  const values = [...keyColumns(keys), keys.map(({ subject }) => subject), ...rowColumns(scores)];
+  const [made] = await sql.query<{ places: readonly string[] }>(INSERT_ABSENT, values);
+  if (made === undefined || made.places.length === scores.length) return;
+  const own = new Set(made.places);
+  const locked = await lockKeys(sql, keys);
+  if (locked.size !== scores.length) throw new Error('a row of board_scores is gone although it stood there');
+  await updateLocked(
+    sql,
+    scores.flatMap((score): ChangedScore[] => {
+      const stored = locked.get(score.id);
+      if (stored === undefined || own.has(stored.place ?? '')) return [];
+      const merged = mergeScores(score.aggregate, stored, score.row);
+      if (isSame(stored, merged)) return [];
+      return [{ ...score, row: { ...merged, revision: stored.revision + 1, place: stored.place } }];
+    }),
+  );
 }
 
-const storedOf = (row: LockedRow): StoredScore => ({
-  score: row.score,
-  reachedAtMs: row.reached_at,
-  reachedId: row.reached_id,
-  definitionVersion: row.definition_version,
-  revision: row.revision,
-});
-
-function columnsOf(ids: readonly string[], keys: ReadonlyMap<string, ScoreKey>): string[][] {
-  return scoreColumns(ids.flatMap((id) => keys.get(id) ?? []));
+/** Holds the cycles, creating those that are new. Answers those that are closed and not marked as revised yet. */
+async function holdOpen(sql: Sql, cycles: readonly TouchedCycle[]): Promise<readonly TouchedCycle[]> {
+  const held = await hold(sql, cycles);
+  const unknown = cycles.filter((_, i) => !held.has(i));
+  if (unknown.length > 0) {
+    await sql.query(CREATE_CYCLES, [
+      ...keyColumns(unknown.map(({ key }) => key)),
+      unknown.map(({ closesAtMs }) => closesAtMs),
+      unknown.map(({ definitionVersion }) => definitionVersion),
+    ]);
+  }
+  const created = unknown.length > 0 ? await hold(sql, unknown) : new Map<number, boolean>();
+  return [
+    ...cycles.filter((_, i) => held.get(i) === true),
+    ...unknown.filter((_, i) => created.get(i) === true),
+  ];
 }
 
-const scoreColumns = (keys: readonly ScoreKey[]): string[][] => [
-  ...cycleColumns(keys),
-  keys.map((key) => key.subject),
-];
+/** By place in the array: whether the cycle is closed and not marked as revised yet. */
+async function hold(sql: Sql, cycles: readonly TouchedCycle[]): Promise<ReadonlyMap<number, boolean>> {
+  const values = keyColumns(cycles.map(({ key }) => key));
+  const rows = await sql.query<{ n: number; late: boolean }>(HOLD_CYCLES_OPEN, values);
+  return new Map(rows.map(({ n, late }) => [n - 1, late]));
+}
 
-const cycleColumns = (keys: readonly BoardKey[]): string[][] => [
-  keys.map((key) => key.gameId),
-  keys.map((key) => key.board),
-  keys.map((key) => key.cycle),
-  keys.map((key) => key.partition),
+const inKeyOrder = (a: TouchedCycle, b: TouchedCycle): number => (boardId(a.key) < boardId(b.key) ? -1 : 1);
+
+const rowColumns = (scores: readonly ChangedScore[]): (string | number)[][] => [
+  scores.map(({ row }) => row.score),
+  scores.map(({ row }) => row.reachedAtMs),
+  scores.map(({ row }) => row.reachedId),
+  scores.map(({ row }) => row.definitionVersion),
+  scores.map(({ row }) => row.revision),
 ];

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../kernel/clock.js';
 import { isTransient } from '../postgres/database.js';
 import { admittedEvent, roleEvent } from '../testkit/admitted-event.js';
@@ -33,18 +33,79 @@ const event = (
   deltaXp: number,
 ): RoleEvent => roleEvent(definition, { id, tsMs: NOON_MS, payload: { deltaXp, guild } });
 
-test('two interleaved transactions on the same new subject lose nothing', async () => {
-  const definition = guilds('interleaved');
-  const [first, second] = [[event(definition, '1', 'g', 5)], [event(definition, '2', 'g', 7)]];
-  let other: Promise<void> | null = null;
+describe('two interleaved transactions on one subject lose nothing', () => {
+  const batches = (gameId: string): readonly [RoleEvent[], RoleEvent[]] => {
+    const definition = guilds(gameId);
+    return [[event(definition, '1', 'g', 5)], [event(definition, '2', 'g', 7)]];
+  };
+
+  test('when both find it absent and one inserts it while the other folds', async () => {
+    const [first, second] = batches('both-absent');
+    await database.db.transaction(async (sql) => {
+      const state = await lockScores(sql, first);
+      expect(state.size).toBe(0);
+      await commitBatch(database.db, second);
+      await saveScores(sql, fold(state, first));
+    });
+    expect(await scoresOf('both-absent')).toEqual([{ subject: 'g', score: 12, revision: 2 }]);
+  });
+
+  test('when one waits to insert what the other has inserted', async () => {
+    const [first, second] = batches('inserting');
+    let other: Promise<void> | null = null;
+    await database.db.transaction(async (sql) => {
+      await saveScores(sql, fold(await lockScores(sql, first), first));
+      other = commitBatch(database.db, second);
+      await lockIsAwaited();
+    });
+    await other;
+    expect(await scoresOf('inserting')).toEqual([{ subject: 'g', score: 12, revision: 2 }]);
+  });
+
+  test('when one waits for the lock of the other', async () => {
+    const [first, second] = batches('locking');
+    await commitBatch(database.db, [event(guilds('locking'), '0', 'g', 1)]);
+    let other: Promise<void> | null = null;
+    await database.db.transaction(async (sql) => {
+      const state = await lockScores(sql, first);
+      other = commitBatch(database.db, second);
+      await lockIsAwaited();
+      await saveScores(sql, fold(state, first));
+    });
+    await other;
+    expect(await scoresOf('locking')).toEqual([{ subject: 'g', score: 13, revision: 3 }]);
+  });
+});
+
+test('a subject that another transaction inserted keeps the better of two, and neighbours keep their own', async () => {
+  const definition = definitionWith('best', testBoard({ subjectField: 'guild', aggregate: 'best' }));
+  const batch = (of: string, scores: Record<string, number>): RoleEvent[] =>
+    Object.entries(scores).map(([guild, score]) => event(definition, `${of}-${guild}`, guild, score));
+  const first = batch('first', { a: 5, b: 5, c: 5 });
   await database.db.transaction(async (sql) => {
     const state = await lockScores(sql, first);
-    other = commitBatch(database.db, second);
-    await lockIsAwaited();
+    await commitBatch(database.db, batch('second', { a: 7, b: 3 }));
     await saveScores(sql, fold(state, first));
   });
-  await other;
-  expect(await scoresOf('interleaved')).toEqual([{ subject: 'g', score: 12, revision: 2 }]);
+  expect(await scoresOf('best')).toEqual([
+    { subject: 'a', score: 7, revision: 1 },
+    { subject: 'b', score: 5, revision: 2 },
+    { subject: 'c', score: 5, revision: 1 },
+  ]);
+});
+
+test('a new score of a standing row touches no index', async () => {
+  const definition = guilds('heap-only');
+  await commitBatch(database.db, [event(definition, '1', 'g', 5)]);
+  const second = [event(definition, '2', 'g', 7)];
+  await database.db.transaction(async (sql) => {
+    await saveScores(sql, fold(await lockScores(sql, second), second));
+    const [done] = await sql.query<{ updates: number; without_index: number }>(
+      `SELECT pg_stat_get_xact_tuples_updated(c.oid) AS updates, pg_stat_get_xact_tuples_hot_updated(c.oid) AS without_index
+         FROM pg_class c WHERE c.oid = 'board_scores'::regclass`,
+    );
+    expect(done).toEqual({ updates: 1, without_index: 1 });
+  });
 });
 
 test('row 42: workers on the same subjects in any order lose nothing', async () => {

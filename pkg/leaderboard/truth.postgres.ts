@@ -1,5 +1,7 @@
 import type { Database } from '../postgres/port.js';
+import { boardId } from './fold.js';
 import type { BoardKey } from './port.js';
+import { IN_SLICE, keyColumns, sliceByCycle, SLICES, type SlicedCycle } from './slices.js';
 import type { BoardTruth, CycleScope, OpenCycle, TruthRow, TruthSubject, ViewRow } from './view-port.js';
 
 // The revision of the view is the sum of two numbers that only grow, read in one snapshot: equal sums mean equal rows.
@@ -7,19 +9,24 @@ const TRUTH_COLUMNS = `
   s.subject, s.score, s.reached_at, s.revision + coalesce(p.revision, 0) AS revision, coalesce(p.hidden, false) AS hidden`;
 const CYCLE_COLUMNS = `c.game_id, c.board, c.cycle, c.partition, c.epoch, c.closes_at, c.definition_version`;
 
-// OFFSET 0 keeps the planner from joining the whole table: one index probe per key, however wrong the statistics are.
+// One value instead of a row per score, because the driver reads it faster. OFFSET 0 keeps the planner from joining whole
+// tables, however wrong the statistics are. Nearly no subject has a state, so states come beside the scores.
 const ROWS = `
-SELECT ${CYCLE_COLUMNS}, ${TRUTH_COLUMNS}
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[])
-  AS k (game_id, board, cycle, partition, subject, ranks_players)
-CROSS JOIN LATERAL (
-  SELECT l.subject, l.score, l.reached_at, l.revision FROM board_scores l
-  WHERE l.game_id = k.game_id AND l.board = k.board AND l.cycle = k.cycle AND l.partition = k.partition AND l.subject = k.subject
-  OFFSET 0
-) AS s
-JOIN board_cycles c USING (game_id, board, cycle, partition)
-LEFT JOIN player_state p ON k.ranks_players AND p.game_id = k.game_id AND p.player_id = k.subject
-WHERE c.final_at IS NULL`;
+SELECT
+  (SELECT coalesce(json_agg(json_build_array(k.n, s.subject, s.score, s.reached_at, s.revision)), '[]')
+   ${SLICES}
+   CROSS JOIN LATERAL (
+     SELECT l.subject, l.score, l.reached_at, l.revision FROM board_scores l WHERE ${IN_SLICE} OFFSET 0
+   ) AS s) AS scores,
+  (SELECT coalesce(json_agg(json_build_array(p.game_id, p.player_id, p.revision, p.hidden)), '[]') FROM player_state p
+   WHERE p.game_id = ANY($1) AND p.player_id = ANY($8::text[])) AS states,
+  (SELECT coalesce(json_agg(json_build_array(k.n, c.epoch, c.definition_version, extract(epoch FROM c.closes_at) * 1000)), '[]')
+   ${SLICES}
+   CROSS JOIN LATERAL (
+     SELECT l.epoch, l.definition_version, l.closes_at FROM board_cycles l
+     WHERE l.game_id = k.game_id AND l.board = k.board AND l.cycle = k.cycle AND l.partition = k.partition
+       AND l.final_at IS NULL OFFSET 0
+   ) AS c) AS cycles`;
 
 const ROWS_OF_PLAYER = `
 SELECT ${CYCLE_COLUMNS}, ${TRUTH_COLUMNS}
@@ -109,24 +116,67 @@ const openCycle = (row: CycleRow): OpenCycle => ({
 
 const truthRow = (row: CycleRow & ScoreRow): TruthRow => ({ cycle: openCycle(row), row: viewRow(row) });
 
-const keyColumns = (keys: readonly BoardKey[]): string[][] => [
-  keys.map((key) => key.gameId),
-  keys.map((key) => key.board),
-  keys.map((key) => key.cycle),
-  keys.map((key) => key.partition),
-];
 const keyValues = (key: BoardKey): string[] => [key.gameId, key.board, key.cycle, key.partition];
+
+interface Found {
+  readonly scores: readonly [
+    cycle: number,
+    subject: string,
+    score: number,
+    reachedAtMs: number,
+    revision: number,
+  ][];
+  readonly states: readonly [gameId: string, playerId: string, revision: number, hidden: boolean][];
+  readonly cycles: readonly [
+    cycle: number,
+    epoch: number,
+    definitionVersion: number,
+    closesAtMs: number | null,
+  ][];
+}
+
+function truthRows(
+  { scores, states, cycles }: Found,
+  keys: readonly SlicedCycle[],
+  rankingPlayers: ReadonlySet<string>,
+): TruthRow[] {
+  const stateOf = new Map(
+    states.map(([gameId, playerId, ...state]) => [`${gameId}\u0000${playerId}`, state]),
+  );
+  const open = new Map(
+    cycles.flatMap(([n, epoch, definitionVersion, closesAtMs]) => {
+      const sliced = keys[n - 1];
+      if (sliced === undefined) return [];
+      const { id, key } = sliced;
+      const cycle: OpenCycle = { key, epoch, closesAtMs, definitionVersion };
+      return [[n, { cycle, ranksPlayers: rankingPlayers.has(id) }]];
+    }),
+  );
+  const rows: TruthRow[] = [];
+  for (const [n, subject, score, reachedAtMs, revision] of scores) {
+    const found = open.get(n);
+    if (found === undefined) continue; // final
+    const { cycle, ranksPlayers } = found;
+    const state = ranksPlayers ? stateOf.get(`${cycle.key.gameId}\u0000${subject}`) : undefined;
+    const [changes, hidden] = state ?? [0, false];
+    rows.push({ cycle, row: { subject, score, reachedAtMs, revision: revision + changes, hidden } });
+  }
+  return rows;
+}
 
 /** The truth as the view needs it. */
 export function postgresBoardTruth(db: Database): BoardTruth {
   return {
     async rows(subjects: readonly TruthSubject[]) {
-      const rows = await db.query<CycleRow & ScoreRow>(ROWS, [
-        ...keyColumns(subjects.map(({ key }) => key)),
-        subjects.map(({ subject }) => subject),
-        subjects.map(({ ranksPlayers }) => ranksPlayers),
-      ]);
-      return rows.map(truthRow);
+      const { cycles, values } = sliceByCycle(subjects.map(({ key, subject }) => ({ ...key, subject })));
+      const players = new Set(
+        subjects.filter(({ ranksPlayers }) => ranksPlayers).map(({ subject }) => subject),
+      );
+      const [found] = await db.query<Found>(ROWS, [...values, [...players]]);
+      const rankingPlayers = new Set(
+        subjects.filter((one) => one.ranksPlayers).map(({ key }) => boardId(key)),
+      );
+      return found === undefined ? [] : truthRows(found, cycles, rankingPlayers);
     },
     async rowsOfPlayer(gameId: string, playerId: string) {
       return (await db.query<CycleRow & ScoreRow>(ROWS_OF_PLAYER, [gameId, playerId])).map(truthRow);

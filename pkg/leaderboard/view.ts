@@ -1,7 +1,7 @@
 import type { Board, DefinitionSource } from '../games/port.js';
 import type { Clock } from '../kernel/clock.js';
 import { PoisonError } from '../kernel/errors.js';
-import type { Logger } from '../runtime/port.js';
+import type { Gauge, Logger, Metrics } from '../runtime/port.js';
 import type { RoleEvent } from '../worker/port.js';
 import { boardId, contributionsOf } from './fold.js';
 import type { BoardKey } from './port.js';
@@ -22,6 +22,8 @@ export interface BoardViewOptions {
   readonly definitions: Pick<DefinitionSource, 'version'>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Where `run` tells how many open cycles have a whole view and how many are behind; nowhere unless given. */
+  readonly metrics?: Metrics;
   /** How often views are compared with their epochs. */
   readonly checkIntervalMs?: number;
 }
@@ -62,6 +64,7 @@ const HIDDEN_MAX = 1_000;
  */
 export class BoardView {
   readonly #options: BoardViewOptions;
+  readonly #cycles: Gauge | null;
   readonly #waiting = new Map<string, Build>();
   readonly #building = new Map<string, Promise<unknown>>();
   readonly #touchedAtMs = new Map<string, number>();
@@ -69,6 +72,9 @@ export class BoardView {
 
   constructor(options: BoardViewOptions) {
     this.#options = options;
+    this.#cycles =
+      options.metrics?.gauge('fairtally_view_cycles', 'Open cycles by the state of their view', ['state']) ??
+      null;
   }
 
   /**
@@ -81,9 +87,9 @@ export class BoardView {
     const subjects = new Map<string, TruthSubject>();
     const boards = new Map<string, Board>();
     for (const event of events) {
-      for (const { id, key, board } of readable(event)) {
+      for (const { id, cycleId, key, board } of readable(event)) {
         subjects.set(id, { key, subject: key.subject, ranksPlayers: ranksPlayers(board) });
-        boards.set(boardId(key), board);
+        boards.set(cycleId, board);
       }
     }
     if (subjects.size === 0) return;
@@ -235,16 +241,24 @@ export class BoardView {
   /** One comparison. Resolves when the builds it found necessary have ended. */
   async check(): Promise<void> {
     const { store, truth } = this.#options;
-    if (store === null || store.isAway()) return;
+    if (store === null) return;
+    const isAway = store.isAway();
+    const seen = { whole: 0, behind: 0 };
     for await (const cycles of this.#pages({})) {
-      const marks = await store.marks(cycles.map(({ key }) => key));
+      const marks = isAway ? [] : await store.marks(cycles.map(({ key }) => key));
       for (const [i, cycle] of cycles.entries()) {
-        if (marks[i]?.epoch === cycle.epoch) continue; // whole, or a build is at it
+        const mark = marks[i];
+        const isCurrent = mark?.epoch === cycle.epoch;
+        seen[isCurrent && mark.state === 'complete' ? 'whole' : 'behind'] += 1;
+        if (isAway || isCurrent) continue; // nothing can be done, or nothing is to be, or a build is at it
         const board = await this.#boardOf(cycle);
         if (board !== null) this.#request({ cycle, board });
       }
       await this.idle();
     }
+    this.#cycles?.set(seen.whole, { state: 'whole' });
+    this.#cycles?.set(seen.behind, { state: 'behind' });
+    if (isAway) return;
     const withinSeconds = this.#isFirstCheck ? HIDDEN_BEFORE_START_SECONDS : HIDDEN_LATELY_SECONDS;
     for (const { gameId, playerId } of await truth.changedPlayers(withinSeconds, HIDDEN_MAX)) {
       await this.refreshPlayer(gameId, playerId);
