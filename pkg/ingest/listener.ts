@@ -3,6 +3,7 @@ import { acceptedRequestId, PROBLEM_CONTENT_TYPE } from '../contract/problem.js'
 import type { Clock } from '../kernel/clock.js';
 import { Accepter, failureOf } from './accept.js';
 import { problemAnswer, type Answer } from './answer.js';
+import { createEndOfTurn } from './end-of-turn.js';
 import { IngestMetrics } from './ingest-metrics.js';
 import type { IngestDeps } from './port.js';
 import type { Posted, Route } from './parse-request.js';
@@ -33,6 +34,7 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
   const receiver = new Receiver(deps, inFlight);
   const accepter = new Accepter(deps, metrics);
   const nextRequestId = requestIds(deps);
+  const endOfTurn = createEndOfTurn();
 
   const answerTo = async (request: IncomingMessage, posted: Posted): Promise<Answer> => {
     try {
@@ -57,6 +59,8 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
     try {
       const answer = await answerTo(request, { route, requestId, traceparent: trace, hold });
       if (answer.code !== null) metrics.refused(answer.code);
+      // Written together: each write by itself wakes its reader, which costs a third of a request's processor time.
+      else await endOfTurn();
       const cors = corsHeaders(request, deps.corsOrigins);
       const cut = send(request, response, answer, { ...cors, 'X-Request-Id': requestId });
       if (cut) await linger(request, response, deps.clock);
