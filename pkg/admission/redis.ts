@@ -59,7 +59,7 @@ class Scripts {
     this.#clock = options.clock;
     this.#store = store;
     this.#fallbacks = options.metrics.counter(
-      'admission_store_fallbacks_total',
+      'fairtally_admission_store_fallbacks_total',
       'Calls answered without the shared store because it could not be reached',
       ['store'],
     );

@@ -17,14 +17,14 @@ describe('what the way in counts', () => {
     await ingest.close();
     const text = await metrics.render();
     for (const line of [
-      'ingest_accepted_total{game="demo",build="1.4.2"} 1',
-      'ingest_accepted_total{game="demo",build="none"} 1',
-      'ingest_duplicate_total{game="demo",build="1.4.2"} 1',
-      'ingest_conflict_total{game="demo",build="1.4.2"} 1',
-      'ingest_rejected_total{game="demo",build="1.4.2",reason="invalid_ts"} 1',
-      'ingest_requests_refused_total{reason="invalid_signature"} 1',
-      'ingest_acknowledged_seconds_count 2',
-      'ingest_in_flight_requests 0',
+      'fairtally_ingest_accepted_total{game="demo",build="1.4.2"} 1',
+      'fairtally_ingest_accepted_total{game="demo",build="none"} 1',
+      'fairtally_ingest_duplicate_total{game="demo",build="1.4.2"} 1',
+      'fairtally_ingest_conflict_total{game="demo",build="1.4.2"} 1',
+      'fairtally_ingest_rejected_total{game="demo",build="1.4.2",reason="invalid_ts"} 1',
+      'fairtally_ingest_requests_refused_total{reason="invalid_signature"} 1',
+      'fairtally_ingest_acknowledged_seconds_count 2',
+      'fairtally_ingest_in_flight_requests 0',
     ]) {
       expect(text).toContain(line);
     }
@@ -38,8 +38,8 @@ describe('what the way in counts', () => {
     ingest.taken('demo', 'x{}"\n', { accepted: 1, duplicates: 0 });
     const lines = (await metrics.render())
       .split('\n')
-      .filter((line) => line.startsWith('ingest_accepted_total'));
+      .filter((line) => line.startsWith('fairtally_ingest_accepted_total'));
     expect(lines).toHaveLength(51);
-    expect(lines.at(-1)).toBe('ingest_accepted_total{game="demo",build="other"} 451');
+    expect(lines.at(-1)).toBe('fairtally_ingest_accepted_total{game="demo",build="other"} 451');
   });
 });

@@ -19,27 +19,33 @@ export class IngestMetrics {
 
   constructor(metrics: Metrics) {
     const byBuild = ['game', 'build'];
-    this.#accepted = metrics.counter('ingest_accepted_total', 'Events published', byBuild);
+    this.#accepted = metrics.counter('fairtally_ingest_accepted_total', 'Events published', byBuild);
     this.#duplicate = metrics.counter(
-      'ingest_duplicate_total',
+      'fairtally_ingest_duplicate_total',
       'Events known to be published before',
       byBuild,
     );
     this.#conflict = metrics.counter(
-      'ingest_conflict_total',
+      'fairtally_ingest_conflict_total',
       'Events with a known id and other content',
       byBuild,
     );
-    this.#rejected = metrics.counter('ingest_rejected_total', 'Events refused', ['game', 'build', 'reason']);
-    this.#refused = metrics.counter('ingest_requests_refused_total', 'Requests refused as a whole', [
+    this.#rejected = metrics.counter('fairtally_ingest_rejected_total', 'Events refused', [
+      'game',
+      'build',
       'reason',
     ]);
+    this.#refused = metrics.counter(
+      'fairtally_ingest_requests_refused_total',
+      'Requests refused as a whole',
+      ['reason'],
+    );
     this.acknowledged = metrics.histogram(
-      'ingest_acknowledged_seconds',
+      'fairtally_ingest_acknowledged_seconds',
       'From headers to 202',
       ACK_BUCKETS_SECONDS,
     );
-    this.inFlight = metrics.gauge('ingest_in_flight_requests', 'Requests in hand');
+    this.inFlight = metrics.gauge('fairtally_ingest_in_flight_requests', 'Requests in hand');
   }
 
   taken(game: string, build: string | undefined, counts: { accepted: number; duplicates: number }): void {
