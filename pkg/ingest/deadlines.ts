@@ -28,7 +28,16 @@ export class Deadlines {
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { dueMs: this.#clock.monotonicMs() + this.#timeoutMs, fail: reject };
       this.#waiting.add(waiting);
-      work.then(resolve, reject).finally(() => this.#waiting.delete(waiting));
+      work.then(
+        () => {
+          this.#waiting.delete(waiting);
+          resolve();
+        },
+        (error: unknown) => {
+          this.#waiting.delete(waiting);
+          reject(error as Error);
+        },
+      );
       if (!this.#isWatching) void this.#watch();
     });
   }

@@ -60,14 +60,14 @@ export function readBody(request: IncomingMessage, caps: BodyCaps, hold: Hold): 
     const chunks: Buffer[] = [];
     let size = 0;
     let hasher: Hash | null = null;
-    const finish = (read: BodyRead): void => {
-      request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
-      resolve(read);
+    const fail = (code: 'body_too_large' | 'overloaded' | 'incomplete_body'): void => {
+      request.off('data', onData).off('end', onEnd);
+      resolve({ ok: false, code });
     };
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size > caps.maxBodyBytes) return finish({ ok: false, code: 'body_too_large' });
-      if (!hold.fits(chunk.length, caps.maxInFlightBytes)) return finish({ ok: false, code: 'overloaded' });
+      if (size > caps.maxBodyBytes) return fail('body_too_large');
+      if (!hold.fits(chunk.length, caps.maxInFlightBytes)) return fail('overloaded');
       hold.add(chunk.length);
       chunks.push(chunk);
       // Most bodies come in one piece, and one piece is hashed in half the time by one call at the end.
@@ -76,9 +76,9 @@ export function readBody(request: IncomingMessage, caps: BodyCaps, hold: Hold): 
     };
     const onEnd = (): void => {
       const bytes = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size);
-      finish({ ok: true, bytes, sha256Hex: hasher?.digest('hex') ?? hash('sha256', bytes, 'hex') });
+      resolve({ ok: true, bytes, sha256Hex: hasher?.digest('hex') ?? hash('sha256', bytes, 'hex') });
     };
-    const onClose = (): void => finish({ ok: false, code: 'incomplete_body' });
+    const onClose = (): void => fail('incomplete_body'); // after the end it changes nothing
     request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
   });
 }

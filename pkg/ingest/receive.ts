@@ -47,7 +47,8 @@ export class Receiver {
   async receive(request: IncomingMessage, hold: Hold): Promise<Received | Refusal> {
     const nowMs = this.#deps.clock.now();
     if (this.#isBusy(request, hold)) return refuse('overloaded', {}, this.#soon());
-    const unpaid = await this.#payAddress(request);
+    const paying = this.#payAddress(request);
+    const unpaid = paying instanceof Promise ? await paying : paying;
     if (unpaid !== null) return unpaid;
     const read = readSignedHeaders(distinctHeaders(request));
     if (!read.ok) return refuse(read.code);

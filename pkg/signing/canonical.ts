@@ -24,16 +24,9 @@ export interface SignedRequest {
 
 /** Eight lines joined by LF, none at the end. */
 export function canonicalString(request: SignedRequest): string {
-  return [
-    'v1',
-    request.method.toUpperCase(),
-    request.target,
-    request.keyId,
-    request.timestamp,
-    request.idempotencyKey ?? '',
-    request.encoding,
-    request.bodySha256Hex,
-  ].join('\n');
+  const { method, target, keyId, timestamp, idempotencyKey, encoding, bodySha256Hex } = request;
+  const lines = `v1\n${method.toUpperCase()}\n${target}\n${keyId}\n${timestamp}\n`;
+  return `${lines}${idempotencyKey ?? ''}\n${encoding}\n${bodySha256Hex}`;
 }
 
 const REQUEST_TARGET = /^\/[\x21\x22\x24-\x7e]{0,2047}$/;
