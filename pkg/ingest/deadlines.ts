@@ -35,7 +35,7 @@ export class Deadlines {
         },
         (error: unknown) => {
           this.#waiting.delete(waiting);
-          reject(error as Error);
+          reject(error);
         },
       );
       if (!this.#isWatching) void this.#watch();
