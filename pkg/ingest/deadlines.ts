@@ -28,16 +28,9 @@ export class Deadlines {
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { dueMs: this.#clock.monotonicMs() + this.#timeoutMs, fail: reject };
       this.#waiting.add(waiting);
-      work.then(
-        () => {
-          this.#waiting.delete(waiting);
-          resolve();
-        },
-        (error: unknown) => {
-          this.#waiting.delete(waiting);
-          reject(error);
-        },
-      );
+      const settled = (): void => void this.#waiting.delete(waiting);
+      work.then(settled, settled);
+      work.then(resolve, reject);
       if (!this.#isWatching) void this.#watch();
     });
   }
