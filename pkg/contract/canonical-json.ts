@@ -17,10 +17,27 @@ export function canonicalJson(value: JsonValue): string {
 
 function objectText(value: { readonly [key: string]: JsonValue }): string {
   let text = '';
-  for (const key of Object.keys(value).sort()) {
+  for (const key of sortedKeys(value)) {
     text += `${text === '' ? '' : ','}${quoted(key)}:${canonicalJson(value[key] as JsonValue)}`;
   }
   return `{${text}}`;
+}
+
+/** Up to here, sorting by insertion is faster than Array.sort. */
+const FEW = 12;
+
+/** Both ways compare UTF-16 code units. */
+function sortedKeys(value: object): string[] {
+  const keys = Object.keys(value);
+  if (keys.length > FEW) return keys.sort();
+  for (let i = 1; i < keys.length; i += 1) {
+    const key = keys[i] as string;
+    let place = i;
+    for (; place > 0 && (keys[place - 1] as string) > key; place -= 1)
+      keys[place] = keys[place - 1] as string;
+    keys[place] = key;
+  }
+  return keys;
 }
 
 function numberText(value: number): string {
