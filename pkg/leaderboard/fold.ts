@@ -169,23 +169,17 @@ function sumOf(a: Score, b: Score): Score {
   const score = a.score + b.score;
   if (!Number.isSafeInteger(score))
     throw new PoisonError('score_overflow', 'the sum leaves the safe integers');
+  const { reachedAtMs, reachedId } = reachedBy(a, b);
   const definitionVersion = Math.max(a.definitionVersion, b.definitionVersion);
-  return { ...reachedBy(a, b), score, definitionVersion };
+  return { score, reachedAtMs, reachedId, definitionVersion };
 }
 
 /** Amounts of 0 reach nothing, unless there is nothing else. */
-function reachedBy(a: Score, b: Score): Pick<Score, 'reachedAtMs' | 'reachedId'> {
-  const latest = laterFirst(a, b) <= 0 ? a : b;
-  const earliest = a.reachedAtMs <= b.reachedAtMs ? a : b;
-  const noAmount = a.reachedId === '' && b.reachedId === '';
-  const { reachedAtMs, reachedId } = noAmount
-    ? earliest
-    : a.reachedId === ''
-      ? b
-      : b.reachedId === ''
-        ? a
-        : latest;
-  return { reachedAtMs, reachedId };
+function reachedBy(a: Score, b: Score): Score {
+  if (a.reachedId === '' && b.reachedId === '') return a.reachedAtMs <= b.reachedAtMs ? a : b;
+  if (a.reachedId === '') return b;
+  if (b.reachedId === '') return a;
+  return laterFirst(a, b) <= 0 ? a : b;
 }
 
 /**
@@ -194,36 +188,37 @@ function reachedBy(a: Score, b: Score): Pick<Score, 'reachedAtMs' | 'reachedId'>
  * @throws PoisonError see contributionsOf and mergeScores
  */
 export function fold(state: LockedScores, events: readonly RoleEvent[]): BoardChanges {
-  const folded = new Map<string, { contribution: Contribution; score: Score }>();
+  const folded = new Map<string, { readonly contribution: Contribution; score: Score }>();
   const cycles = new Map<string, TouchedCycle>();
   for (const roleEvent of events) {
     for (const contribution of contributionsOf(roleEvent)) {
       const { id, cycleId, key, board, cycle, score } = contribution;
-      const before = folded.get(id)?.score ?? state.get(id);
-      folded.set(id, {
-        contribution,
-        score: before === undefined ? score : mergeScores(board.aggregate, before, score),
-      });
+      const earlier = folded.get(id);
+      const before = earlier === undefined ? state.get(id) : earlier.score;
+      const after = before === undefined ? score : mergeScores(board.aggregate, before, score);
+      if (earlier === undefined) folded.set(id, { contribution, score: after });
+      else earlier.score = after;
       if (cycles.has(cycleId)) continue;
       const { subject: _, ...cycleKey } = key;
       const { definitionVersion } = score;
       cycles.set(cycleId, { key: cycleKey, closesAtMs: cycle.endsAtMs, definitionVersion });
     }
   }
-  const scores: ChangedScore[] = [];
+  return { scores: changedScores(state, folded), cycles: [...cycles.values()] };
+}
+
+function changedScores(
+  state: LockedScores,
+  folded: ReadonlyMap<string, { readonly contribution: Contribution; readonly score: Score }>,
+): ChangedScore[] {
+  const changed: ChangedScore[] = [];
   for (const [id, { contribution, score }] of folded) {
     const stored = state.get(id);
     if (stored !== undefined && isSame(stored, score)) continue;
-    const { key, board } = contribution;
-    const revision = (stored?.revision ?? 0) + 1;
-    scores.push({
-      id,
-      key,
-      aggregate: board.aggregate,
-      row: { ...score, revision, place: stored?.place ?? null },
-    });
+    const row = { ...score, revision: (stored?.revision ?? 0) + 1, place: stored?.place ?? null };
+    changed.push({ id, key: contribution.key, aggregate: contribution.board.aggregate, row });
   }
-  return { scores, cycles: [...cycles.values()] };
+  return changed;
 }
 
 /** Whether two rows hold the same. */

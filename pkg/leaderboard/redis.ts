@@ -9,7 +9,7 @@ import type { ApplyOptions, BoardViewStore, Mark, ViewRow } from './view-port.js
 const CHUNK_ROWS = 400;
 /** A build that has not moved for this long is forgotten. */
 const BUILD_LEASE_MS = 30_000;
-const REACHED_DIGITS = 15;
+export const REACHED_DIGITS = 15;
 const SUBJECT_AT = REACHED_DIGITS + 1;
 const ABSENT = -1;
 const NEWER = -2;
@@ -18,13 +18,13 @@ const NEWER = -2;
 const nameOf = (key: BoardKey): string =>
   `lb:{${[key.gameId, key.board, key.partition, key.cycle].map(encodeURIComponent).join(':')}}`;
 
-const keysOf = (key: BoardKey): { rank: string; rows: string; mark: string } => {
+export const keysOf = (key: BoardKey): { rank: string; rows: string; mark: string } => {
   const name = nameOf(key);
   return { rank: name, rows: `${name}:rows`, mark: `${name}:mark` };
 };
 
 /** Scores are kept so that the best is the smallest. */
-const ascending = (order: Board['order'], score: number): number =>
+export const ascending = (order: Board['order'], score: number): number =>
   order === 'asc' || score === 0 ? score : -score;
 const digitsOf = (reachedAtMs: number): string => String(reachedAtMs).padStart(REACHED_DIGITS, '0');
 

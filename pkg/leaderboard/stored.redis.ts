@@ -1,0 +1,26 @@
+import type { Redis } from 'ioredis';
+import { redisScript } from '../redis/client.js';
+import { ascending, keysOf, REACHED_DIGITS } from './redis.js';
+import type { StoredRow, StoredRows } from './view-audit.js';
+
+/** Reads the rows of a view as they are stored, for an audit. */
+export function redisStoredRows(redis: Redis): StoredRows {
+  const rows = redisScript(redis, 'board-rows-3');
+  return async (key, order, epoch, subjects) => {
+    const { rank, rows: hash, mark } = keysOf(key);
+    const reply = await rows([rank, hash, mark], [epoch, ...subjects]);
+    if (!Array.isArray(reply)) return null;
+    const texts = reply.map(String);
+    return subjects.map((_subject, i) => storedRow(order, texts[2 * i] ?? '', texts[2 * i + 1] ?? ''));
+  };
+}
+
+function storedRow(order: 'asc' | 'desc', stored: string, score: string): StoredRow | null {
+  const bar = stored.indexOf('|');
+  if (bar === -1) return null;
+  const revision = Number(stored.slice(0, bar));
+  const member = stored.slice(bar + 1);
+  if (member === '' || score === '') return { revision, place: null };
+  const reachedAtMs = Number(member.slice(0, REACHED_DIGITS));
+  return { revision, place: { score: ascending(order, Number(score)), reachedAtMs } };
+}
