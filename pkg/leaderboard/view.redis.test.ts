@@ -2,9 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import type { Redis } from 'ioredis';
 import type { GameDefinition } from '../games/port.js';
 import { createRedisClient, redisReady } from '../redis/client.js';
+import type { Metrics } from '../runtime/port.js';
 import { roleEvent } from '../testkit/admitted-event.js';
 import { testDatabase, type TestDatabase } from '../testkit/postgres.js';
-import { quietLogger } from '../testkit/quiet.js';
+import { quietLogger, quietMetrics } from '../testkit/quiet.js';
 import { startRedisServer, type RedisServer } from '../testkit/redis-server.js';
 import type { RoleEvent } from '../worker/port.js';
 import { commitBatch, definitionWith, handClock, NOON_MS, testBoard } from './fixtures.js';
@@ -46,13 +47,14 @@ beforeEach(() => {
   view = viewOf(store);
 });
 
-const viewOf = (over: BoardViewStore): BoardView =>
+const viewOf = (over: BoardViewStore, metrics: Metrics = quietMetrics): BoardView =>
   new BoardView({
     truth: postgresBoardTruth(database.db),
     store: over,
     definitions: { version: () => Promise.resolve(definition) },
     clock: handClock(NOON_MS),
     log: quietLogger,
+    metrics,
   });
 
 const event = (id: string, playerId: string, deltaXp: number): RoleEvent =>
@@ -361,4 +363,34 @@ test('a rebuild tells its progress per cycle and takes only its scope', async ()
   expect(built).toBe(1);
   expect(seen).toEqual([{ done: 1, total: 1, key, result: 'built' }]);
   expect(await view.rebuild({ gameId: definition.gameId, board: 'other' })).toBe(0);
+});
+
+test('a check tells how many open cycles have a whole view and how many are behind', async () => {
+  const told = new Map<string, number>();
+  const metrics: Metrics = {
+    ...quietMetrics,
+    gauge: (name) => ({
+      set: (value, labels) => void told.set(`${name} ${labels?.['state'] ?? ''}`, value),
+    }),
+  };
+  const watching = viewOf(store, metrics);
+  await apply(event('1', 'a', 5));
+  await view.idle();
+  await view.check(); // also the cycles that other tests left
+  await watching.check();
+  const whole = told.get('fairtally_view_cycles whole') ?? 0;
+  expect(told.get('fairtally_view_cycles behind')).toBe(0);
+  expect(whole).toBeGreaterThan(0);
+
+  await postgresBoardTruth(database.db).voidCycles([key]);
+  await watching.check();
+  expect(Object.fromEntries(told)).toEqual({
+    'fairtally_view_cycles whole': whole - 1,
+    'fairtally_view_cycles behind': 1,
+  });
+  await watching.check();
+  expect(told.get('fairtally_view_cycles behind')).toBe(0);
+
+  await viewOf({ ...store, isAway: () => true }, metrics).check();
+  expect(told.get('fairtally_view_cycles behind')).toBe(whole);
 });
