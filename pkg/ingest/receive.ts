@@ -10,8 +10,8 @@ import {
   type DistinctHeaders,
   type SignedHeaders,
 } from '../signing/verify.js';
+import { payAddress } from './address-budget.js';
 import { rateHeaders, refuse, retryAfter, type Refusal } from './answer.js';
-import { budgetKey } from './client-address.js';
 import { Credentials, DUMMY_SECRET, type Caller } from './credentials.js';
 import { readMediaType, type MediaType } from './decode-body.js';
 import { publicLimits } from './limits.js';
@@ -109,8 +109,7 @@ export class Receiver {
   #payAddress(request: IncomingMessage): Refusal | null | Promise<Refusal | null> {
     const rule = this.#deps.limits.addressRate;
     if (rule === null) return null;
-    const key = `address:${budgetKey(this.#deps.clientAddress(request))}`;
-    const taken = this.#deps.addressLimiter.take(key, 1, rule);
+    const taken = payAddress(this.#deps.addressLimiter, rule, this.#deps.clientAddress(request));
     return taken instanceof Promise
       ? taken.then((decision) => overBudget(decision, rule))
       : overBudget(taken, rule);
