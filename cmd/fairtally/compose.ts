@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { auditGame } from '../../pkg/audit/audit.js';
 import { auditCommand } from '../../pkg/cli/audit.js';
 import { applyDefinition, listDefinitions, planDefinition } from '../../pkg/cli/definition.js';
 import { createKey, listKeys, retireKey, rotateKey, type KeyCommandDeps } from '../../pkg/cli/keys.js';
 import { day, instant, someOf, wholeNumber } from '../../pkg/cli/program.js';
-import { rebuildViews } from '../../pkg/cli/rebuild.js';
 import { send } from '../../pkg/cli/send.js';
 import { table } from '../../pkg/cli/table.js';
 import { rerun } from '../../pkg/fairness/rerun.js';
@@ -16,12 +16,8 @@ import type { Scheme, Scope } from '../../pkg/games/port.js';
 import { DEFAULT_GAME_ID, describeSeed, ensureGame } from '../../pkg/games/seed.js';
 import { createGameStore } from '../../pkg/games/tenants/postgres.js';
 import { uuid7 } from '../../pkg/kernel/uuid7.js';
-import { redisBoardView } from '../../pkg/leaderboard/redis.js';
-import { postgresBoardTruth } from '../../pkg/leaderboard/truth.postgres.js';
-import { BoardView } from '../../pkg/leaderboard/view.js';
 import { migrate } from '../../pkg/postgres/migrate.js';
 import type { Database } from '../../pkg/postgres/port.js';
-import { createRedisClient, redisReady } from '../../pkg/redis/client.js';
 import { masterKeyText } from '../../pkg/runtime/secret-files.js';
 import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
 import type { Sealer } from '../../pkg/secrets/port.js';
@@ -37,10 +33,11 @@ import {
 import { withAnyDatabase, withDatabase } from '../database.js';
 import { describeReplay } from '../replay/compose.js';
 import { takes } from './takes.js';
+import { describePlayers, rebuild, withViewCheck } from './views.js';
 
 const GAME_OPTION = ['--game <id>', 'the game', DEFAULT_GAME_ID] as const;
+const SAMPLE_DEFINITION = fileURLToPath(new URL('../../sample_events/demo.yaml', import.meta.url));
 const OVERLAP_MAX_HOURS = 24 * 365;
-const REDIS_READY_TIMEOUT_MS = 5_000;
 
 /** The command line `fairtally`, ready to run. */
 export function composeFairtally(): CommandLine {
@@ -52,6 +49,7 @@ export function composeFairtally(): CommandLine {
   describeGames(root.command('games').description('the games of this installation'), line);
   describeKeys(root.command('keys').description('the signing keys of games'), line);
   describeDefinition(root.command('definition').description('the versions of game definitions'), line);
+  describePlayers(root.command('player').description('take a player off the boards, or back'), line);
   describeMaintenance(root, line);
   return line;
 }
@@ -260,9 +258,19 @@ function describeMaintenance(root: Command, line: CommandLine): void {
     .option('--json', 'print the result as JSON')
     .action(
       program.action(({ game, json }: { game: string; json?: true }) =>
-        withDatabase(line, ({ db }) =>
-          auditCommand({ isJson: json === true, out }, (onProgress) =>
-            auditGame(game, { db, definitions: createDefinitionSource(db), clock, takes, rerun, onProgress }),
+        withDatabase(line, ({ db, redisUrl }) =>
+          withViewCheck({ db, redisUrl }, (checkView) =>
+            auditCommand({ isJson: json === true, out }, (onProgress) =>
+              auditGame(game, {
+                db,
+                definitions: createDefinitionSource(db),
+                clock,
+                takes,
+                rerun,
+                onProgress,
+                ...checkView,
+              }),
+            ),
           ),
         ),
       ),
@@ -274,7 +282,7 @@ function describeMaintenance(root: Command, line: CommandLine): void {
     .option('--board <name>', 'of this board (default: of all)')
     .action(
       program.action((scope: { game?: string; board?: string }) =>
-        withDatabase(line, ({ db, redisUrl }) => rebuild(scope, { db, redisUrl, line })),
+        withDatabase(line, (engines) => rebuild(scope, engines, line)),
       ),
     );
 }
@@ -286,8 +294,8 @@ async function migrateAndSeed(db: Database, line: CommandLine): Promise<number> 
   const applied = await migrate(db);
   out.line(applied.length === 0 ? 'The schema is current.' : `Applied ${applied.join(', ')}.`);
   const { hmacSecret } = config.secrets;
-  const { definitionFile } = config.game;
-  if (hmacSecret === null && definitionFile === null) return 0;
+  const definitionFile = config.game.definitionFile ?? (hmacSecret === null ? null : SAMPLE_DEFINITION);
+  if (definitionFile === null) return 0;
   const sealer = sealerOf(line);
   const seeded = await ensureGame({
     games: createGameStore(db, sealer, random),
@@ -299,40 +307,6 @@ async function migrateAndSeed(db: Database, line: CommandLine): Promise<number> 
   });
   for (const text of describeSeed(seeded)) out.line(text);
   return 0;
-}
-
-async function rebuild(
-  { game, board }: { readonly game?: string; readonly board?: string },
-  {
-    db,
-    redisUrl,
-    line,
-  }: { readonly db: Database; readonly redisUrl: string | null; readonly line: CommandLine },
-): Promise<number> {
-  const { clock, out } = line;
-  if (redisUrl === null) {
-    out.line('There is no Redis: boards are read from PostgreSQL, and nothing has to be built.');
-    return 0;
-  }
-  const redis = createRedisClient({ url: redisUrl, connectionName: 'fairtally-command' });
-  try {
-    await redisReady(redis, REDIS_READY_TIMEOUT_MS);
-    const log = line.logger();
-    const view = new BoardView({
-      truth: postgresBoardTruth(db),
-      store: redisBoardView(redis, log),
-      definitions: createDefinitionSource(db),
-      clock,
-      log,
-    });
-    const scope = {
-      ...(game === undefined ? {} : { gameId: game }),
-      ...(board === undefined ? {} : { board }),
-    };
-    return await rebuildViews(scope, { view, out });
-  } finally {
-    redis.disconnect();
-  }
 }
 
 const sealerOf = ({ config, random }: CommandLine): Sealer =>

@@ -29,8 +29,8 @@ export interface AuditResult {
   readonly letters: readonly store.LetterCount[];
 }
 
-/** Compares the truth of some players with the Redis view where revisions are equal; absent when there is no Redis. */
-export type ViewCheck = (gameId: string, players: readonly string[]) => Promise<readonly Difference[]>;
+/** Compares the views that readers may use with the truth of the boards; absent when there is no Redis. */
+export type ViewCheck = (gameId: string) => Promise<readonly Difference[]>;
 
 export interface AuditDeps {
   readonly db: Database;
@@ -135,7 +135,6 @@ async function lookAtPlayers(
       definitions,
       rerun: deps.rerun,
     }),
-    ...((await deps.checkView?.(gameId, players)) ?? []),
   ];
   return { events: rows.events.length, differences };
 }
@@ -155,7 +154,7 @@ async function lookAtWhole(
       ...(await subjectScores(sql, gameId, definitions)),
     ];
   }, SNAPSHOT);
-  return { events: 0, differences };
+  return { events: 0, differences: [...differences, ...((await deps.checkView?.(gameId)) ?? [])] };
 }
 
 async function strangers(sql: Sql, gameId: string, definitions: Definitions): Promise<Difference[]> {

@@ -135,6 +135,25 @@ describe('a newcomer in an empty directory', () => {
     expect(audit.status).toBe(0);
   });
 
+  test('hides a player from every board and restores them exactly', async () => {
+    const before = await board('xp?window=all-time&limit=1000');
+    const [leader] = before.entries;
+    const command = async (verb: string): Promise<void> => {
+      await run('./fairtally', ['player', verb, leader?.playerId ?? ''], {
+        cwd: folder,
+        env: cleanEnvironment(env),
+      });
+    };
+    await command('hide');
+    const without = await board('xp?window=all-time&limit=1000');
+    expect(without.entries.map(({ playerId }) => playerId)).toEqual(
+      before.entries.slice(1).map(({ playerId }) => playerId),
+    );
+    expect(without.total).toBe(before.total - 1);
+    await command('restore');
+    expect((await board('xp?window=all-time&limit=1000')).entries).toEqual(before.entries);
+  }, 30_000);
+
   test('row 51: killed and started again it goes on where it was, and the season is not fed twice', async () => {
     const before = await board('xp?window=all-time&limit=1000');
     process_.kill('SIGKILL');

@@ -1,0 +1,141 @@
+import { userInfo } from 'node:os';
+import type { Command } from 'commander';
+import type { Redis } from 'ioredis';
+import type { ViewCheck } from '../../pkg/audit/audit.js';
+import { rebuildViews } from '../../pkg/cli/rebuild.js';
+import { createDefinitionSource } from '../../pkg/games/definitions/postgres.js';
+import { DEFAULT_GAME_ID } from '../../pkg/games/seed.js';
+import { setHidden } from '../../pkg/leaderboard/hide.js';
+import { postgresPlayerStates } from '../../pkg/leaderboard/hide.postgres.js';
+import { redisBoardView } from '../../pkg/leaderboard/redis.js';
+import { redisStoredRows } from '../../pkg/leaderboard/stored.redis.js';
+import { postgresBoardTruth } from '../../pkg/leaderboard/truth.postgres.js';
+import { auditViews } from '../../pkg/leaderboard/view-audit.js';
+import { BoardView } from '../../pkg/leaderboard/view.js';
+import type { Database } from '../../pkg/postgres/port.js';
+import { createRedisClient, redisReady } from '../../pkg/redis/client.js';
+import type { CommandLine } from '../command-line.js';
+import { withDatabase } from '../database.js';
+
+/** Where a command finds the truth and, where there is one, the view. */
+interface Engines {
+  readonly db: Database;
+  readonly redisUrl: string | null;
+}
+
+const REDIS_READY_TIMEOUT_MS = 5_000;
+
+/** With a connected Redis, or with null where there is none. @throws when the one that is named cannot be reached */
+async function withRedis<T>(redisUrl: string | null, work: (redis: Redis | null) => Promise<T>): Promise<T> {
+  if (redisUrl === null) return work(null);
+  const redis = createRedisClient({ url: redisUrl, connectionName: 'fairtally-command' });
+  try {
+    await redisReady(redis, REDIS_READY_TIMEOUT_MS);
+    return await work(redis);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+const boardView = (db: Database, redis: Redis | null, line: CommandLine): BoardView =>
+  new BoardView({
+    truth: postgresBoardTruth(db),
+    store: redis === null ? null : redisBoardView(redis, line.logger()),
+    definitions: createDefinitionSource(db),
+    clock: line.clock,
+    log: line.logger(),
+  });
+
+/** Builds views anew, with progress. */
+export const rebuild = (
+  { game, board }: { readonly game?: string; readonly board?: string },
+  { db, redisUrl }: Engines,
+  line: CommandLine,
+): Promise<number> =>
+  withRedis(redisUrl, async (redis) => {
+    if (redis === null) {
+      line.out.line('There is no Redis: boards are read from PostgreSQL, and nothing has to be built.');
+      return 0;
+    }
+    const scope = {
+      ...(game === undefined ? {} : { gameId: game }),
+      ...(board === undefined ? {} : { board }),
+    };
+    return rebuildViews(scope, { view: boardView(db, redis, line), out: line.out });
+  });
+
+/** Gives an audit its look at the views, where there is a Redis. */
+export const withViewCheck = (
+  { db, redisUrl }: Engines,
+  audit: (check: { readonly checkView?: ViewCheck }) => Promise<number>,
+): Promise<number> =>
+  withRedis(redisUrl, (redis) => (redis === null ? audit({}) : audit({ checkView: viewCheck(db, redis) })));
+
+function viewCheck(db: Database, redis: Redis): ViewCheck {
+  const definitions = createDefinitionSource(db);
+  const deps = {
+    truth: postgresBoardTruth(db),
+    stored: redisStoredRows(redis),
+    boardOf: async ({
+      key,
+      definitionVersion,
+    }: {
+      key: { gameId: string; board: string };
+      definitionVersion: number;
+    }) => (await definitions.version(key.gameId, definitionVersion)).boards.get(key.board) ?? null,
+  };
+  return async (gameId) =>
+    (await auditViews(deps, gameId)).map(({ key, subject, expected, found }) => ({
+      kind: 'view',
+      role: 'view',
+      subject,
+      what: [key.board, key.cycle, key.partition].filter((part) => part !== '').join(' '),
+      expected,
+      found,
+    }));
+}
+
+/** `player hide` and `player restore`: off every board of every cycle, and back exactly where the scores are. */
+export function describePlayers(players: Command, line: CommandLine): void {
+  for (const [name, hidden, description] of [
+    ['hide', true, 'take a player off every board; scores go on counting'],
+    ['restore', false, 'put a player back on every board, where the scores are now'],
+  ] as const) {
+    players
+      .command(name)
+      .description(description)
+      .argument('<player>', 'id of the player')
+      .option('--game <id>', 'the game', DEFAULT_GAME_ID)
+      .option('--reason <text>', 'why; kept with the change')
+      .action(
+        line.program.action((playerId: string, { game, reason }: { game: string; reason?: string }) =>
+          withDatabase(line, (engines) =>
+            changeHidden(
+              { gameId: game, playerId, hidden, by: userInfo().username, reason: reason ?? null },
+              engines,
+              line,
+            ),
+          ),
+        ),
+      );
+  }
+}
+
+const changeHidden = (
+  request: Parameters<typeof setHidden>[1],
+  { db, redisUrl }: Engines,
+  line: CommandLine,
+): Promise<number> =>
+  withRedis(redisUrl, async (redis) => {
+    const changed = await setHidden(
+      { players: postgresPlayerStates(db), view: boardView(db, redis, line) },
+      request,
+    );
+    const state = request.hidden ? 'hidden' : 'on the boards';
+    line.out.line(
+      changed
+        ? `${request.playerId} is now ${state}.`
+        : `${request.playerId} was ${state} already; nothing changed.`,
+    );
+    return 0;
+  });
