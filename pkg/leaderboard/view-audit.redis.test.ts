@@ -70,13 +70,13 @@ test('a view that equals the truth, hidden players included, has no difference',
 });
 
 test('a changed score, a lost row and a hidden player who shows are found, each by its subject', async () => {
-  const member = (await redis.zrange(NAME, 0, 0))[0] ?? '';
+  const member = (await redis.zrange(NAME, 0, '0'))[0] ?? '';
   await redis.zadd(NAME, -1, member);
   await redis.hdel(`${NAME}:rows`, 'p7');
   const hidden = (await redis.hget(`${NAME}:rows`, 'p5')) ?? '';
   const shown = `${String(NOON_MS + 5).padStart(15, '0')}:p5`;
   await redis.hset(`${NAME}:rows`, 'p5', `${hidden}${shown}`);
-  await redis.zadd(NAME, -6, shown);
+  await redis.zadd(NAME, '-6', shown);
   const found = await audit();
   expect(found.map(({ subject, found: held }) => [subject, held.split(',')[0]]).sort()).toEqual([
     ['p5', `6 at ${String(NOON_MS + 5)}`],
