@@ -197,7 +197,9 @@ class BatchRun {
   private withAttempt(index: number): Delivery {
     const delivery = this.at(index);
     const attempt = this.attemptOf(index);
-    return attempt === delivery.attempt ? delivery : { ...delivery, attempt };
+    if (attempt === delivery.attempt) return delivery;
+    const { gameId, playerId, messageId, body, headers, position } = delivery; // a getter is not spread
+    return { gameId, playerId, messageId, body, headers, position, attempt };
   }
 }
 

@@ -31,6 +31,31 @@ interface Taken {
 
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 
+/** Nobody needs the message id inside one process, so it is read only for who asks. */
+class MemoryDelivery implements Delivery {
+  readonly gameId: string;
+  readonly playerId: string;
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly attempt = 1;
+  readonly #message: BusMessage;
+
+  constructor(
+    message: BusMessage,
+    readonly position: string,
+  ) {
+    this.gameId = message.gameId;
+    this.playerId = message.playerId;
+    this.body = message.body;
+    this.headers = message.headers === undefined ? NO_HEADERS : { ...message.headers };
+    this.#message = message;
+  }
+
+  get messageId(): string {
+    return this.#message.messageId;
+  }
+}
+
 /** One role's copy: a first-in-first-out list per lane. A lane is in the hands of one member at a time. */
 class RoleQueue {
   /** What is not in hand, by lane. */
@@ -103,19 +128,10 @@ export function createMemoryBus(options: MemoryBusOptions): Bus {
   };
 
   const store = (message: BusMessage, publishedAtMs: number): void => {
-    const { gameId, playerId, messageId, body, headers } = message;
-    const lane = laneOf(gameId, playerId);
+    const lane = laneOf(message.gameId, message.playerId);
     const place = (positions[lane] ?? 0) + 1;
     positions[lane] = place;
-    const delivery: Delivery = {
-      gameId,
-      playerId,
-      messageId,
-      body,
-      headers: headers === undefined ? NO_HEADERS : { ...headers },
-      position: `${String(lane)}/${String(place)}`,
-      attempt: 1,
-    };
+    const delivery = new MemoryDelivery(message, `${String(lane)}/${String(place)}`);
     const stored = { delivery, publishedAtMs };
     for (const queue of queues.values()) queue.push(lane, stored);
   };

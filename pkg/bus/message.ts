@@ -4,6 +4,8 @@ import type { BusMessage } from './port.js';
 export const BODY_BYTES_MAX = 64 * 1024;
 
 /**
+ * Of all but the message id, which is dear to make: a driver that sends it looks at it with `checkMessageIds`.
+ *
  * The port's own limits, so that no driver stores what another could not carry and one wrong message cannot fail the
  * messages of others in a shared flush.
  *
@@ -16,14 +18,18 @@ export function checkMessages(messages: readonly BusMessage[]): number {
     const bytes = Buffer.byteLength(message.body);
     total += bytes;
     if (bytes > BODY_BYTES_MAX) throw refused('its body is larger than 64 KiB');
-    if (!isPlain(message.body, bytes) || !areNamesPlain(message))
-      throw refused('it holds U+0000 or a lone surrogate');
+    if (!isPlain(message.body, bytes) || !areNamesPlain(message)) throw refused(NOT_PLAIN);
   }
   return total;
 }
 
-function areNamesPlain({ gameId, playerId, messageId, headers }: BusMessage): boolean {
-  if (!isPlain(gameId) || !isPlain(playerId) || !isPlain(messageId)) return false;
+/** @throws FairtallyError `message_refused` */
+export function checkMessageIds(messages: readonly BusMessage[]): void {
+  for (const { messageId } of messages) if (!isPlain(messageId)) throw refused(NOT_PLAIN);
+}
+
+function areNamesPlain({ gameId, playerId, headers }: BusMessage): boolean {
+  if (!isPlain(gameId) || !isPlain(playerId)) return false;
   return (
     headers === undefined ||
     Object.entries(headers)
@@ -31,6 +37,8 @@ function areNamesPlain({ gameId, playerId, messageId, headers }: BusMessage): bo
       .every((text) => isPlain(text))
   );
 }
+
+const NOT_PLAIN = 'it holds U+0000 or a lone surrogate';
 
 const refused = (why: string): FairtallyError =>
   new FairtallyError('message_refused', `a message cannot be published: ${why}`);

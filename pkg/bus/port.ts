@@ -6,7 +6,7 @@ export interface BusMessage {
   /** The player it belongs to: messages of one (gameId, playerId) share a lane. */
   readonly gameId: string;
   readonly playerId: string;
-  /** hex SHA-256 of (identity, content hash, redrive number): brokers drop repeats of it silently. See messageIdOf. */
+  /** hex SHA-256 of (identity, content hash, redrive number): brokers drop repeats of it silently. See messageIdOf. May be made when it is read. */
   readonly messageId: string;
   /** Well-formed Unicode without U+0000; at most 64 KiB of UTF-8. */
   readonly body: string;

@@ -2,7 +2,7 @@ import type { Clock } from '../kernel/clock.js';
 import { FairtallyError, OutageError } from '../kernel/errors.js';
 import { laneOf } from '../kernel/lanes.js';
 import type { Sql } from '../postgres/port.js';
-import { checkMessages } from './message.js';
+import { checkMessageIds, checkMessages } from './message.js';
 import type { BusMessage } from './port.js';
 
 export interface PublisherOptions {
@@ -51,6 +51,7 @@ export class PostgresPublisher {
   async publish(messages: readonly BusMessage[]): Promise<void> {
     if (this.isClosed) throw new FairtallyError('bus_closed', 'the bus is closed');
     const bytes = checkMessages(messages);
+    checkMessageIds(messages);
     if (messages.length === 0) return;
     const isFull =
       this.queued + messages.length > (this.options.queueMax ?? QUEUE_MAX) ||

@@ -63,7 +63,7 @@ export class Publisher {
       }
       seen?.set(event.identity, event.contentHash);
       fresh.push(event);
-      messages.push(messageOf(event, body));
+      messages.push(new EventMessage(event, body));
       results.push(took(index, 'accepted', event.id));
     }
     if (messages.length > 0) {
@@ -79,12 +79,27 @@ export class Publisher {
   }
 }
 
-const messageOf = ({ gameId, playerId, identity, contentHash }: AdmittedEvent, body: string): BusMessage => ({
-  gameId,
-  playerId,
-  messageId: messageIdOf(identity, contentHash, 0),
-  body,
-});
+/** Its message id is a hash of its own: made for the buses that read it. */
+class EventMessage implements BusMessage {
+  readonly gameId: string;
+  readonly playerId: string;
+  readonly #identity: string;
+  readonly #contentHash: string;
+
+  constructor(
+    event: AdmittedEvent,
+    readonly body: string,
+  ) {
+    this.gameId = event.gameId;
+    this.playerId = event.playerId;
+    this.#identity = event.identity;
+    this.#contentHash = event.contentHash;
+  }
+
+  get messageId(): string {
+    return messageIdOf(this.#identity, this.#contentHash, 0);
+  }
+}
 
 const took = (index: number, status: 'accepted' | 'duplicate', eventId: string): EventResult => ({
   index,
