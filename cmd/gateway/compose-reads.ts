@@ -16,6 +16,7 @@ import { verifyReceipt } from '../../pkg/progression/receipts.js';
 import { createAccess } from '../../pkg/query/access.js';
 import { createApp } from '../../pkg/query/app.js';
 import { createBoardQueries } from '../../pkg/query/boards.js';
+import { boundedReader } from '../../pkg/query/bounded-reader.js';
 import { documentRoutes } from '../../pkg/query/document-routes.js';
 import { ingestPlaces } from '../../pkg/query/ingest-places.js';
 import { leaderboardRoutes } from '../../pkg/query/leaderboard-routes.js';
@@ -75,7 +76,7 @@ export function readRoutes(parts: Parts, { keyRing, limits }: Front): readonly R
   const reads = createProgressionReads(db, definitions);
   const boards = createBoardQueries({
     definitions,
-    reader: postgresBoardReader(db),
+    reader: boundedReader(postgresBoardReader(db)),
     view: redis === null ? null : redisBoardView(redis, logger),
     clock,
   });

@@ -691,7 +691,7 @@ export interface components {
         Window: "daily" | "weekly" | "seasonal" | "all-time";
         /** @description A past or present cycle: `2026-11-20`, `2026-W47`, a season id; the present one when absent */
         Cycle: string;
-        /** @description Which part, where the board is split (a boss, a track) */
+        /** @description Which part; needed where the board is split (a boss, a track), and only there */
         Partition: string;
         /** @description 100 when absent, 11 with `around` */
         BoardLimit: number;
@@ -973,7 +973,7 @@ export interface operations {
                 window?: components["parameters"]["Window"];
                 /** @description A past or present cycle: `2026-11-20`, `2026-W47`, a season id; the present one when absent */
                 cycle?: components["parameters"]["Cycle"];
-                /** @description Which part, where the board is split (a boss, a track) */
+                /** @description Which part; needed where the board is split (a boss, a track), and only there */
                 partition?: components["parameters"]["Partition"];
                 /** @description 100 when absent, 11 with `around` */
                 limit?: components["parameters"]["BoardLimit"];
@@ -1033,7 +1033,7 @@ export interface operations {
                 window?: components["parameters"]["Window"];
                 /** @description A past or present cycle: `2026-11-20`, `2026-W47`, a season id; the present one when absent */
                 cycle?: components["parameters"]["Cycle"];
-                /** @description Which part, where the board is split (a boss, a track) */
+                /** @description Which part; needed where the board is split (a boss, a track), and only there */
                 partition?: components["parameters"]["Partition"];
                 /** @description 100 when absent, 11 with `around` */
                 limit?: components["parameters"]["BoardLimit"];
@@ -1118,7 +1118,7 @@ export interface operations {
                 window?: components["parameters"]["Window"];
                 /** @description A past or present cycle: `2026-11-20`, `2026-W47`, a season id; the present one when absent */
                 cycle?: components["parameters"]["Cycle"];
-                /** @description Which part, where the board is split (a boss, a track) */
+                /** @description Which part; needed where the board is split (a boss, a track), and only there */
                 partition?: components["parameters"]["Partition"];
             };
             header?: never;

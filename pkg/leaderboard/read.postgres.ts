@@ -28,6 +28,8 @@ interface Statements {
   readonly before: string;
   /** The rows of the subjects $6. */
   readonly subjects: string;
+  /** The same with their ranks, in one pass over the cycle. */
+  readonly ranked: string;
 }
 
 function statements(rows: BoardRows, order: Board['order']): Statements {
@@ -41,7 +43,6 @@ function statements(rows: BoardRows, order: Board['order']): Statements {
   const best = order === 'desc' ? 'score DESC' : 'score';
   const worst = order === 'desc' ? 'score' : 'score DESC';
   const [better, worse] = order === 'desc' ? ['>', '<'] : ['<', '>'];
-  // The first condition alone is implied by the second; it is what an index can seek by.
   const isAfter = `score ${worse}= $6::bigint AND (score ${worse} $6 OR (reached_at, subject) > ($7::bigint, $8::text))`;
   const isBefore = `score ${better}= $6::bigint AND (score ${better} $6 OR (reached_at, subject) < ($7::bigint, $8::text))`;
   return {
@@ -51,6 +52,10 @@ function statements(rows: BoardRows, order: Board['order']): Statements {
     after: `${select} AND ${isAfter} ORDER BY ${best}, reached_at, subject LIMIT $9`,
     before: `${select} AND ${isBefore} ORDER BY ${worst}, reached_at DESC, subject DESC LIMIT $9`,
     subjects: `${select} AND subject = ANY($6::text[])`,
+    ranked: `SELECT subject, score, reached_at, rank FROM (
+        SELECT subject, score, reached_at, row_number() OVER (ORDER BY ${best}, reached_at, subject) AS rank
+          FROM ${table} s WHERE ${shown}) r
+      WHERE subject = ANY($6::text[]) ORDER BY rank`,
   };
 }
 
@@ -156,11 +161,9 @@ async function entriesAround(
 }
 
 async function entriesOf(reading: Reading, subjects: readonly string[]): Promise<readonly Entry[]> {
-  const entries: Entry[] = [];
-  for (const place of await placesOf(reading, reading.statements.subjects, [subjects])) {
-    entries.push(...ranked([place], await ranksBefore(reading, place)));
-  }
-  return entries.sort((a, b) => a.rank - b.rank);
+  const { sql, statements: text, board } = reading;
+  const rows = await sql.query<PlaceRow & { readonly rank: number }>(text.ranked, [...board, subjects]);
+  return rows.map(({ rank, ...row }) => ({ rank, ...placeOf(row) }));
 }
 
 async function countOf(
@@ -181,8 +184,14 @@ async function placesOf(
   values: readonly unknown[],
 ): Promise<Place[]> {
   const rows = await sql.query<PlaceRow>(statement, [...board, ...values]);
-  return rows.map((row) => ({ subject: row.subject, score: row.score, reachedAtMs: row.reached_at }));
+  return rows.map(placeOf);
 }
+
+const placeOf = ({ subject, score, reached_at: reachedAtMs }: PlaceRow): Place => ({
+  subject,
+  score,
+  reachedAtMs,
+});
 
 const placeValues = (place: Place): readonly unknown[] => [place.score, place.reachedAtMs, place.subject];
 

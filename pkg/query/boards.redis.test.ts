@@ -151,7 +151,10 @@ test('each partition is a board of its own', async () => {
       [2, 'a', 5],
     ]);
     expect(scores(await boards.top({ gameId, board: 'laps', partition: 'z' }))).toEqual([[1, 'a', 9]]);
-    expect(await boards.top({ gameId, board: 'laps' })).toMatchObject({ total: 0 });
+    await expect(boards.top({ gameId, board: 'laps' })).rejects.toMatchObject({ code: 'invalid_parameter' });
+    await expect(boards.top({ gameId, board: 'xp', partition: 'z' })).rejects.toMatchObject({
+      code: 'invalid_parameter',
+    });
   }
 });
 

@@ -173,6 +173,12 @@ function targetOf(request: BoardRequest, definition: GameDefinition, nowMs: numb
   const window = board.windows.find(({ kind }) => request.window === undefined || kind === request.window);
   if (window === undefined) throw new FairtallyError('not_found', 'the board has no such window');
   const partition = request.partition ?? '';
+  if ((board.partitionField === null) !== (partition === '')) {
+    throw new FairtallyError(
+      'invalid_parameter',
+      'partition is for boards that are split, and they need one',
+    );
+  }
   if (partition.length > PARTITION_MAX_LENGTH || UNFIT.test(partition)) {
     throw new FairtallyError('invalid_parameter', 'the partition cannot be one');
   }

@@ -46,8 +46,11 @@ export const serviceRoutes =
       isPublic: true,
       GET: async (request, response) => {
         const parameters = new Parameters(request, ['game']);
-        const { gameId } = deps.access.anybody(request, null, parameters);
-        response.json(await configOf(gameId, deps));
+        const { gameId, caller } = deps.access.anybody(request, null, parameters);
+        const config = await configOf(gameId, deps);
+        // A stranger reads public boards alone, and learns of no others.
+        const boards = config.boards.filter((board) => board.public || caller !== null);
+        response.json({ ...config, boards });
       },
     });
   };
