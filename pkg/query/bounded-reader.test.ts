@@ -24,7 +24,7 @@ test('a crowd of readers is served a few at a time, and those beyond the queue a
       .read(key, testBoard(), 'live', question)
       .then(
         () => 'served',
-        (error: { code: string }) => error.code,
+        (error: unknown) => (error as { code: string }).code,
       )
       .finally(() => (settled += 1)),
   );
