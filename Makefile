@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run install build unit test check types lint format openapi generated circular bench clean
 
-SOURCES := $(shell find api cmd pkg sample_events bench -type f 2>/dev/null | grep -v ' ')
+SOURCES := $(shell find api cmd pkg sample_events bench -type f 2>/dev/null | grep -v -e ' ' -e 'replay-checkpoint')
 INSTALLED := node_modules/.package-lock.json
 BUILT := dist/.built
 ENV_FILE := $(if $(wildcard .env),--env-file=.env)

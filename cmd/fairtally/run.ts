@@ -11,26 +11,19 @@ import { DEFAULT_GAME_ID, DEFAULT_KEY_ID, describeSeed, ensureGame } from '../..
 import { createGameStore } from '../../pkg/games/tenants/postgres.js';
 import { FairtallyError } from '../../pkg/kernel/errors.js';
 import { createDatabase } from '../../pkg/postgres/database.js';
-import { startEmbeddedPostgres } from '../../pkg/postgres/embedded.js';
 import { migrate } from '../../pkg/postgres/migrate.js';
-import { startEmbeddedRedis } from '../../pkg/redis/embedded.js';
 import { inheritedEnvironment, readConfig } from '../../pkg/runtime/config.js';
-import { lockDataDir } from '../../pkg/runtime/data-dir.js';
 import { removeRunning, writeRunning } from '../../pkg/runtime/running-file.js';
 import { demoSecret, masterKeyText } from '../../pkg/runtime/secret-files.js';
 import { createTerminalLog } from '../../pkg/runtime/terminal-log.js';
 import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
 import { createProcess, type Process } from '../platform.js';
+import { openEngines, type Engines } from './engines.js';
 import { supervise, type ChildPlan } from './supervisor.js';
 
 const SAMPLE = new URL('../../sample_events/', import.meta.url);
 const sampleFile = (name: string): string => fileURLToPath(new URL(name, SAMPLE));
 const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-
-interface Engines {
-  readonly databaseUrl: string;
-  readonly redisUrl: string | null;
-}
 
 /**
  * The all-in-one: brings its own PostgreSQL and Redis where none is named, prepares the database, runs gateway and worker
@@ -58,27 +51,10 @@ export async function runAllInOne(): Promise<void> {
     lifecycle.onStop('gateway and worker', () => supervisor.stop());
     supervisor.failed.catch((error: unknown) => lifecycle.fail('a part could not be kept running', error));
     await Promise.race([supervisor.ready, supervisor.failed]);
-    if (config.game.sampleEvents) await feedSample(process, { url, secret, out, engines });
+    const isOurs = config.storage.databaseUrl === null;
+    if (config.game.sampleEvents ?? isOurs) await feedSample(process, { url, secret, out, engines });
     tellWhereToLook(out, process, url);
   });
-}
-
-async function openEngines(process: Process): Promise<Engines> {
-  const { config, lifecycle, clock, random, logger } = process;
-  const { dataDir, databaseUrl, redisUrl } = config.storage;
-  const folder = lockDataDir(dataDir);
-  lifecycle.onStop('data directory', () => folder.release());
-  const fail = (error: Error): void => lifecycle.fail('an embedded server has ended', error);
-  const parts = { dataDir, path: config.path, clock, random, logger };
-
-  const postgres =
-    databaseUrl === null ? await startEmbeddedPostgres({ ...parts, onUnexpectedExit: fail }) : null;
-  if (postgres !== null) lifecycle.onStop('embedded PostgreSQL', () => postgres.stop());
-  const redis = redisUrl === null ? await startEmbeddedRedis({ ...parts, onUnexpectedExit: fail }) : null;
-  if (redis !== null) lifecycle.onStop('embedded Redis', () => redis.stop());
-  if (redis === null && redisUrl === null)
-    logger.info({}, 'no redis-server on the PATH: boards are read from PostgreSQL');
-  return { databaseUrl: databaseUrl ?? postgres?.url ?? '', redisUrl: redisUrl ?? redis?.url ?? null };
 }
 
 /** Schema, the game, its definition and its first key. Answers the key's secret. */
@@ -91,6 +67,8 @@ async function prepare(process: Process, engines: Engines): Promise<string> {
     if (applied.length > 0) logger.info({ migrations: applied }, 'the database is prepared');
     const sealer = createSealer(parseMasterKeys(masterKeyText(config, random)), random);
     const secret = demoSecret(config, random);
+    // Somebody else's database gets the demo game only when it is asked for by its secret.
+    if (!isEmbedded && config.secrets.hmacSecret === null) return secret;
     const seeded = await ensureGame({
       games: createGameStore(db, sealer, random),
       definitions: createDefinitionStore(db),

@@ -38,6 +38,7 @@ export function supervise(
   { clock, logger, writeLog }: SupervisorDeps,
 ): Supervisor {
   const children = new Map<string, ChildProcess>();
+  const wasReady = new Set<string>();
   let isStopping = false;
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<never>((_resolve, reject) => (fail = reject));
@@ -54,13 +55,16 @@ export function supervise(
     const startedAt = clock.monotonicMs();
     children.set(plan.name, child);
     child.on('message', (message) => {
-      if (message === 'ready') onReady();
+      if (message !== 'ready') return;
+      wasReady.add(plan.name);
+      onReady();
     });
     child.once('exit', (code, signal) => {
       children.delete(plan.name);
       if (isStopping) return;
       const count = clock.monotonicMs() - startedAt > STABLE_AFTER_MS ? 0 : restarts + 1;
-      if (code === EXIT_CONFIG || count > RESTARTS_MAX) {
+      // What never became ready (a port that is taken, say) would not the next time either.
+      if (code === EXIT_CONFIG || count > RESTARTS_MAX || !wasReady.has(plan.name)) {
         fail(
           new FairtallyError(
             'child_ended',

@@ -137,6 +137,11 @@ export function idempotencyContract(driver: string, make: () => Promise<UnderTes
       expect((await store.claim('game', 'key', 'f')).kind).toBe('claimed');
     });
 
+    test('a scope and a key that share a border are not another scope and key', async () => {
+      expect((await store.claim('player:g:p', 'save:1', 'f')).kind).toBe('claimed');
+      expect((await store.claim('player:g:p:save', '1', 'f')).kind).toBe('claimed');
+    });
+
     test('scopes do not see each other', async () => {
       await claimed();
       expect((await store.claim('other game', 'key', 'f')).kind).toBe('claimed');

@@ -67,7 +67,7 @@ for (const protocol of [2, 3] as const) {
   idempotencyContract(`redis, RESP${String(protocol)}`, async () => {
     const prefix = randomUUID();
     const deps = await options();
-    const advance = (ms: number): Promise<void> => passTime(deps.redis, `idempotency:{${prefix}*`, ms);
+    const advance = (ms: number): Promise<void> => passTime(deps.redis, `idempotency:{*:${prefix}*`, ms);
     return { store: storeUnder(new RedisIdempotencyStore(deps), prefix), advance };
   });
 }

@@ -145,5 +145,6 @@ function claimResult(reply: readonly string[], token: string): ClaimResult {
   return { kind: 'in-progress', retryAfterSeconds: Math.max(0, Number(first)) / 1000 };
 }
 
-/** The braces make scope and key one Cluster slot. */
-const nameOf = (scope: string, key: string): string => `idempotency:{${scope}:${key}}`;
+/** The braces make scope and key one Cluster slot; the length keeps apart a scope and a key that share a border. */
+const nameOf = (scope: string, key: string): string =>
+  `idempotency:{${String(scope.length)}:${scope}:${key}}`;

@@ -124,7 +124,10 @@ describe('grants', () => {
         drop('c', { dropId: 'd-2', itemId: 'sword' }),
       ],
     ]);
-    expect(granted(ran)).toEqual(['demo\np-1\ndrop:d-1 = 3 potion', 'demo\np-1\ndrop:d-2 = 1 sword']);
+    expect(granted(ran)).toEqual([
+      'demo\u0000p-1\u0000drop:d-1 = 3 potion',
+      'demo\u0000p-1\u0000drop:d-2 = 1 sword',
+    ]);
   });
 
   test.each([

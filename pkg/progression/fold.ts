@@ -46,8 +46,9 @@ export interface ProgressionChanges {
   readonly grants: readonly Grant[];
 }
 
-export const playerRef = ({ gameId, playerId }: Player): string => `${gameId}\n${playerId}`;
-export const grantRef = (player: Player, grantKey: string): string => `${playerRef(player)}\n${grantKey}`;
+/** U+0000 cannot stand in any text of an event, so it separates. */
+export const playerRef = ({ gameId, playerId }: Player): string => `${gameId}\u0000${playerId}`;
+export const grantRef = (player: Player, grantKey: string): string => `${playerRef(player)}\u0000${grantKey}`;
 
 export const newcomer = ({ gameId, playerId }: Player): PlayerProgress => ({
   gameId,

@@ -94,7 +94,7 @@ async function withDefinitions(
   return players;
 }
 
-const versionRef = (gameId: string, version: number): string => `${gameId}\n${String(version)}`;
+const versionRef = (gameId: string, version: number): string => `${gameId}\u0000${String(version)}`;
 
 async function standingGrants(sql: Sql, possible: readonly Grant[]): Promise<ReadonlySet<string>> {
   if (possible.length === 0) return new Set();

@@ -32,7 +32,7 @@ test('with nothing set everything has a default', () => {
     environment: 'development',
   });
   expect(config.roles).toEqual(['archive', 'progression', 'leaderboard', 'fairness']);
-  expect(config.game).toEqual({ definitionFile: null, sampleEvents: true });
+  expect(config.game).toEqual({ definitionFile: null, sampleEvents: null });
 });
 
 test('an empty variable is an unset one', () => {

@@ -64,7 +64,8 @@ const OPTIONS = {
     env: 'METRICS_PORT',
     fallback: '9464',
     expected: 'a port number, 0 to 65535 (0: any free one), other than PORT',
-    sentence: 'Port of /metrics, apart from the API so that it need not be public.',
+    sentence:
+      'Port of /metrics, apart from the API so that it need not be public; in the all-in-one the worker has the next one.',
     parse: port,
   },
   trustProxy: {
@@ -164,10 +165,11 @@ const OPTIONS = {
   },
   sampleEvents: {
     env: 'SAMPLE_EVENTS',
-    fallback: 'on',
+    fallback: '',
     expected: 'on or off',
-    sentence: 'Whether the all-in-one feeds the sample season once, through its own HTTP door.',
-    parse: onOff,
+    sentence:
+      'Whether the all-in-one feeds the sample season once, through its own HTTP door; unset: on with the embedded PostgreSQL, off with DATABASE_URL.',
+    parse: optional(onOff),
   },
   logLevel: {
     env: 'LOG_LEVEL',
@@ -218,7 +220,8 @@ export interface Config {
   };
   readonly game: {
     readonly definitionFile: string | null;
-    readonly sampleEvents: boolean;
+    /** null: with the embedded database only. */
+    readonly sampleEvents: boolean | null;
   };
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent' };
   /** Folders in which programs are looked for, as the PATH has them. */

@@ -79,7 +79,7 @@ class ProcessLifecycle implements Lifecycle {
     if (this.#state !== 'new') throw new FairtallyError('lifecycle_used', 'a lifecycle runs once');
     this.#state = 'running';
     const { process } = this.#options;
-    for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => this.#onSignal(signal));
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => this.#onSignal(signal));
     for (const event of ['uncaughtException', 'unhandledRejection']) {
       process.on(event, (error) => this.fail(`${event} in this process`, error));
     }

@@ -1,0 +1,77 @@
+import { startEmbeddedPostgres } from '../../pkg/postgres/embedded.js';
+import { startEmbeddedRedis } from '../../pkg/redis/embedded.js';
+import { lockDataDir } from '../../pkg/runtime/data-dir.js';
+import type { Process } from '../platform.js';
+
+/** Where the database and, where there is one, Redis are. */
+export interface Engines {
+  readonly databaseUrl: string;
+  readonly redisUrl: string | null;
+}
+
+interface Server {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+const RESTARTS_MAX = 20;
+const RESTART_DELAY_MS = 250;
+
+/** Locks the data directory and starts what is not named by a URL; each embedded server that dies is started again. */
+export async function openEngines(process: Process): Promise<Engines> {
+  const { config, lifecycle, clock, random, logger } = process;
+  const { dataDir, databaseUrl, redisUrl } = config.storage;
+  const folder = lockDataDir(dataDir);
+  lifecycle.onStop('data directory', () => folder.release());
+  const parts = { dataDir, path: config.path, clock, random, logger };
+  const postgres =
+    databaseUrl === null
+      ? await keepAlive('embedded PostgreSQL', process, (onUnexpectedExit) =>
+          startEmbeddedPostgres({ ...parts, onUnexpectedExit }),
+        )
+      : null;
+  const redis =
+    redisUrl === null
+      ? await keepAlive('embedded Redis', process, (onUnexpectedExit) =>
+          startEmbeddedRedis({ ...parts, onUnexpectedExit }),
+        )
+      : null;
+  if (redis === null && redisUrl === null)
+    logger.info({}, 'no redis-server on the PATH: boards are read from PostgreSQL');
+  return { databaseUrl: databaseUrl ?? postgres?.url ?? '', redisUrl: redisUrl ?? redis?.url ?? null };
+}
+
+/**
+ * Starts a server and, when it dies unasked, starts it again at the same place, so that its clients find it by themselves.
+ * null where the machine has none.
+ */
+async function keepAlive<S extends Server>(
+  name: string,
+  { lifecycle, clock, logger }: Process,
+  start: (onUnexpectedExit: (error: Error) => void) => Promise<S | null>,
+): Promise<S | null> {
+  let restarts = 0;
+  let current: Promise<S | null> = Promise.resolve(null);
+  const startAgain = async (error: Error): Promise<S | null> => {
+    restarts += 1;
+    logger.warn({ err: error, restarts }, `${name} ended; starting it again`);
+    await clock.sleep(RESTART_DELAY_MS, lifecycle.stopping);
+    if (lifecycle.stopping.aborted) return null;
+    return start(onExit);
+  };
+  const onExit = (error: Error): void => {
+    if (lifecycle.stopping.aborted) return;
+    if (restarts >= RESTARTS_MAX) return lifecycle.fail(`${name} could not be kept running`, error);
+    current = startAgain(error);
+    current.catch((failure: unknown) => lifecycle.fail(`${name} could not be started again`, failure));
+  };
+  current = start(onExit);
+  const first = await current;
+  if (first !== null) {
+    lifecycle.onStop(name, async () => {
+      const server = await current.catch(() => null); // a failed start has been told and left nothing running
+      await server?.stop();
+    });
+  }
+  return first;
+}
