@@ -81,11 +81,19 @@ describe('the committed season', () => {
     expect(has(({ ts }) => typeof ts === 'number' && ts < 1e11 && !Number.isInteger(ts))).toBe(true);
     expect(has(({ ts }) => typeof ts === 'string' && ts.endsWith('Z'))).toBe(true);
     expect(has(({ ts }) => typeof ts === 'string' && ts.endsWith('+02:00'))).toBe(true);
-    expect(has(({ id }) => id.startsWith('evt-'))).toBe(true);
+    expect(has(({ id }) => id.length === 26) && has(({ id }) => id.length === 36)).toBe(true);
     expect(
       has(({ playerId }) => playerId === 'Jos\u00e9') && has(({ playerId }) => playerId === 'Jose\u0301'),
     ).toBe(true);
     expect(has(({ payload }) => 'clientFps' in payload)).toBe(true);
+  });
+
+  test('has no id without its day: moved in time, every event stays the same event', () => {
+    for (const { id, ts } of sample.lines) {
+      const tsMs = parseTimestamp(ts) ?? Number.NaN;
+      expect(dedupeDayOf(id, 0)).toBe(dedupeDayOf(id, tsMs));
+      expect(dedupeDayOf(id, 0)).toBe(new Date(tsMs).toISOString().slice(0, 10));
+    }
   });
 
   test('labels cheaters of every kind, each with the events that cheat', () => {

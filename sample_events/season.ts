@@ -192,12 +192,23 @@ function conflictOf(recorded: readonly Recorded[], dice: Dice): Recorded[] {
   ];
 }
 
-/** UUIDv7 (RFC 9562) for most, an id of the game's own for some. */
+/** UUIDv7 (RFC 9562) for most, a ULID for some. Both carry their day, so that a moved season stays the same events. */
 function idOf(tsMs: number, dice: Dice): string {
-  if (dice.chance(0.1)) return `evt-${dice.hex(10)}`;
+  if (dice.chance(0.1)) return ulid(tsMs, dice);
   const time = tsMs.toString(16).padStart(12, '0');
   const variant = dice.pick(['8', '9', 'a', 'b']);
   return `${time.slice(0, 8)}-${time.slice(8)}-7${dice.hex(3)}-${variant}${dice.hex(3)}-${dice.hex(12)}`;
+}
+
+const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+/** 48 bits of milliseconds and 80 random bits, in 26 digits of five bits. */
+function ulid(tsMs: number, dice: Dice): string {
+  let bits = BigInt(tsMs);
+  for (let byte = 0; byte < 10; byte += 1) bits = (bits << 8n) | BigInt(dice.int(0, 255));
+  let text = '';
+  for (; text.length < 26; bits >>= 5n) text = CROCKFORD.charAt(Number(bits & 31n)) + text;
+  return text;
 }
 
 /** Seconds with a fraction, milliseconds or RFC 3339 (UTC or with an offset): all three are allowed. */
