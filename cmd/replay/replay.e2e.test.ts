@@ -21,7 +21,7 @@ beforeEach(async () => {
   door = await openDoor({ answer: (request, index) => options.answer(request, index) });
   const lines = Array.from({ length: EVENTS }, (_, n) =>
     JSON.stringify({
-      id: `e-${String(n)}`,
+      id: `01a1f000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`,
       type: 't',
       playerId: `p-${String(n % 91)}`,
       ts: 1_700_000_000 + n,

@@ -26,11 +26,12 @@ afterEach(async () => {
 
 const checkpoint = (): string => join(folder, 'checkpoint.json');
 const kept = () => JSON.parse(readFileSync(checkpoint(), 'utf8')) as { line: number; rebaseDays: number };
-const record = (events: number): string => {
+const uuid7Of = (n: number): string => `01a1f000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`;
+const record = (events: number, idOf = uuid7Of): string => {
   const path = join(folder, 'a.ndjson');
   const lines = Array.from({ length: events }, (_, n) =>
     JSON.stringify({
-      id: `e-${String(n)}`,
+      id: idOf(n),
       type: 'progression',
       playerId: `p-${String(n % 7)}`,
       ts: FIRST_TS + n,
@@ -93,6 +94,34 @@ test('row 77: another offset for the same recording is refused, with what to do'
   await run({ rebase: 3 });
   await expect(run({ rebase: 4 })).rejects.toMatchObject({ code: 'rebase_changed' });
   expect(door.taken).toHaveLength(5);
+});
+
+test('row 77: moved in time, ids that carry no day would be other events each time: refused before anything is sent', async () => {
+  record(5, (n) => (n < 3 ? `evt-${String(n)}` : uuid7Of(n)));
+  await expect(run({ rebase: 'auto' }, 3)).rejects.toMatchObject({
+    code: 'ids_without_day',
+    message: expect.stringMatching(/^3 of 5 events .* Replay this recording unmoved/),
+  });
+  expect(door.requests).toHaveLength(0);
+  expect((await run()).code).toBe(0);
+  expect(door.taken).toHaveLength(5);
+});
+
+test('a recording that is mostly known with other times fails and says why', async () => {
+  record(5);
+  const conflict = { status: 'rejected', code: 'event_id_conflict', retryable: false };
+  options.answer = ({ body }) => ({
+    status: 202,
+    body: { results: body.split('\n').map((_line, index) => ({ index, ...conflict })) },
+  });
+  const { code, text } = await run({ rebase: 1 });
+  expect(code).toBe(1);
+  expect(text).toMatch(/Moved by 1 day:/);
+  expect(text).toMatch(/replayed before with another --rebase/);
+});
+
+test('a file that is not there is named', async () => {
+  await expect(run()).rejects.toThrow(/^there is no file .*a\.ndjson$/);
 });
 
 test('a stop ends with 130 and a checkpoint, from which --resume goes on', async () => {

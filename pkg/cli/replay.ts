@@ -15,6 +15,8 @@ import {
 import { MS_PER_DAY, rebaseDaysFor, surveyRecording, type RecordingSummary } from '../replay/recording.js';
 import { replay, type ReplayProgress } from '../replay/replay.js';
 import type { Output } from './output.js';
+import { EXIT_FAILED, EXIT_INTERRUPTED } from './program.js';
+import { refuseAbsent } from './files.js';
 import { table } from './table.js';
 
 export interface ReplayCommand {
@@ -40,21 +42,25 @@ export interface ReplayDeps {
 }
 
 const CHECKPOINT_EVERY_MS = 500;
-const EXIT_INTERRUPTED = 130;
 
 /**
  * Feeds a recording through the gateway; answers the exit code. The offset of the first run stays in the checkpoint, so
  * whatever is run again, killed or not, with --resume or without, sends the same events and counts nothing twice.
  *
- * @throws FairtallyError of the checkpoint (checkpoint.ts) or of the replay (replay.ts), `rebase_changed`
+ * 1 when most of it was refused as known with another time or content.
+ *
+ * @throws FairtallyError of the checkpoint (checkpoint.ts) or of the replay (replay.ts), `rebase_changed`,
+ *   `ids_without_day` for a recording that cannot be moved, `no_file`
  */
 export async function replayCommand(command: ReplayCommand, deps: ReplayDeps): Promise<number> {
   const { out, clock, signal } = deps;
   const { checkpointPath } = command;
+  refuseAbsent(command.files);
   const recording = recordingName(command.files, command.url);
   const kept = checkpointPath === null ? null : readCheckpoint(checkpointPath, recording);
   const summary = await surveyRecording(command.files);
   const rebaseDays = rebaseOf(command, kept, summary, clock.now());
+  if (rebaseDays !== 0) refuseIdsWithoutDay(summary);
   const start = command.isResume && kept !== null ? kept : { line: 0, tally: EMPTY_TALLY };
   describe(out, summary, rebaseDays);
   if (start.line > 0) out.line(`Going on after line ${String(start.line)}.`);
@@ -92,9 +98,31 @@ export async function replayCommand(command: ReplayCommand, deps: ReplayDeps): P
     save();
   }
   report(out, latest.tally, start.tally, clock.monotonicMs() - beganAt);
-  if (signal?.aborted !== true) return 0;
-  out.line(`Stopped after line ${String(latest.line)}. Go on with the same command and --resume.`);
-  return EXIT_INTERRUPTED;
+  if (signal?.aborted === true) {
+    out.line(`Stopped after line ${String(latest.line)}. Go on with the same command and --resume.`);
+    return EXIT_INTERRUPTED;
+  }
+  if (!isMostlyConflicts(latest.tally)) return 0;
+  out.line(
+    'Most of it is known under the same ids with another time or content, and the first counts. Was this recording ' +
+      'replayed before with another --rebase, or by `make run`, which moves the sample season?',
+  );
+  return EXIT_FAILED;
+}
+
+function isMostlyConflicts(tally: Tally): boolean {
+  const conflicts = tally.rejected['event_id_conflict'] ?? 0;
+  return conflicts * 2 > tally.accepted + tally.duplicates + rejectedCount(tally);
+}
+
+/** Moved, such an event is filed under another day: each offset would count it once more. */
+function refuseIdsWithoutDay({ idsWithoutDay, lines }: RecordingSummary): void {
+  if (idsWithoutDay === 0) return;
+  throw new FairtallyError(
+    'ids_without_day',
+    `${String(idsWithoutDay)} of ${String(lines)} events have ids that carry no day (neither UUIDv7 nor ULID): moved in ` +
+      `time they would be other events each time. Replay this recording unmoved, without --rebase`,
+  );
 }
 
 function rebaseOf(
@@ -107,7 +135,7 @@ function rebaseOf(
   if (typeof rebase === 'number' && rebase !== kept.rebaseDays) {
     throw new FairtallyError(
       'rebase_changed',
-      `this recording was sent moved by ${String(kept.rebaseDays)} days; moved by ${String(rebase)} its events would be ` +
+      `this recording was sent moved by ${daysText(kept.rebaseDays)}; moved by ${String(rebase)} its events would be ` +
         `others. To send them all the same, remove ${checkpointPath ?? 'the checkpoint'}`,
     );
   }
@@ -122,9 +150,10 @@ function describe(out: Output, summary: RecordingSummary, rebaseDays: number): v
   if (byType.size > 0) out.line(table(['type', 'events'], [...byType]));
   if (rebaseDays === 0) return;
   const moved = (ms: number | null): string => day(ms === null ? null : ms + rebaseDays * MS_PER_DAY);
-  out.line(`Moved by ${String(rebaseDays)} days: ${moved(firstMs)} to ${moved(lastMs)}`);
+  out.line(`Moved by ${daysText(rebaseDays)}: ${moved(firstMs)} to ${moved(lastMs)}`);
 }
 
+const daysText = (days: number): string => `${String(days)} ${Math.abs(days) === 1 ? 'day' : 'days'}`;
 const day = (ms: number | null): string => (ms === null ? '-' : new Date(ms).toISOString().slice(0, 10));
 
 function progressBar(out: Output, total: number, start: number): SingleBar {

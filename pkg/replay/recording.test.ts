@@ -2,7 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { readRecording, rebaseDaysFor, shiftTs, surveyRecording, type RecordedLine } from './recording.js';
+import {
+  readLine,
+  readRecording,
+  rebaseDaysFor,
+  shiftTs,
+  surveyRecording,
+  type RecordedLine,
+} from './recording.js';
 
 let folder: string;
 beforeEach(() => {
@@ -82,6 +89,7 @@ test('the survey tells how much there is, of what, and when', async () => {
   expect(summary).toEqual({
     lines: 4,
     unreadable: 1,
+    idsWithoutDay: 3,
     byType: new Map([
       ['t', 2],
       ['u', 1],
@@ -97,4 +105,14 @@ test('auto moves by whole days, to end within the last day and never into the pa
   expect(rebaseDaysFor({ lastMs: 19.5 * day }, 20 * day)).toBe(0);
   expect(rebaseDaysFor({ lastMs: 30 * day }, 20 * day)).toBe(0);
   expect(rebaseDaysFor({ lastMs: null }, 20 * day)).toBe(0);
+});
+
+test.each([
+  ['01a1584b-e5a1-7265-bc8f-b9e094ab0983', true],
+  ['01M5C4XRF1KS716ZA5DBBKSQGJ', true],
+  ['evt-941746d3d1', false],
+  ['5b7e9f60-2c1f-4d0e-9a0b-0a7c9f3d2e11', false],
+])('whether the id %s carries its day: %s', (id, hasDayInId) => {
+  const line = readLine(Buffer.from(JSON.stringify({ id, playerId: 'p', ts: 1 })), 1, 0);
+  expect(line).toMatchObject({ hasDayInId });
 });

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
+import { dedupeDayOf } from '../contract/identity.js';
 import { parseTimestamp } from '../contract/timestamp.js';
 
 /** One line of a recording: the event as it is posted, or why it cannot be. */
@@ -10,6 +11,8 @@ export type RecordedLine =
       readonly playerId: string;
       readonly tsMs: number | null;
       readonly type: string;
+      /** Whether the id holds the event's day itself: then moving the event in time leaves it the same event. */
+      readonly hasDayInId: boolean;
       readonly body: string;
     }
   | { readonly line: number; readonly ok: false; readonly reason: 'malformed_line' | 'line_too_long' };
@@ -49,9 +52,13 @@ export function readLine(bytes: Buffer | null, line: number, rebaseDays: number)
     playerId,
     tsMs: parseTimestamp(moved['ts']),
     type: typeof event['type'] === 'string' ? event['type'] : '',
+    hasDayInId: typeof event['id'] === 'string' && hasDay(event['id']),
     body: rebaseDays === 0 ? text : JSON.stringify(moved),
   };
 }
+
+/** An id that carries no day is filed under whatever day its event has. */
+const hasDay = (id: string): boolean => dedupeDayOf(id, 0) === dedupeDayOf(id, MS_PER_DAY);
 
 function objectOf(text: string): Readonly<Record<string, unknown>> | null {
   try {
@@ -106,6 +113,8 @@ async function* linesOf(file: string): AsyncGenerator<Buffer | null> {
 export interface RecordingSummary {
   readonly lines: number;
   readonly unreadable: number;
+  /** Events that would be other events on another day. */
+  readonly idsWithoutDay: number;
   readonly byType: ReadonlyMap<string, number>;
   readonly firstMs: number | null;
   readonly lastMs: number | null;
@@ -115,6 +124,7 @@ export interface RecordingSummary {
 export async function surveyRecording(files: readonly string[]): Promise<RecordingSummary> {
   let lines = 0;
   let unreadable = 0;
+  let idsWithoutDay = 0;
   let firstMs: number | null = null;
   let lastMs: number | null = null;
   const byType = new Map<string, number>();
@@ -124,12 +134,13 @@ export async function surveyRecording(files: readonly string[]): Promise<Recordi
       unreadable += 1;
       continue;
     }
+    if (!recorded.hasDayInId) idsWithoutDay += 1;
     byType.set(recorded.type, (byType.get(recorded.type) ?? 0) + 1);
     if (recorded.tsMs === null) continue;
     firstMs = Math.min(firstMs ?? Infinity, recorded.tsMs);
     lastMs = Math.max(lastMs ?? -Infinity, recorded.tsMs);
   }
-  return { lines, unreadable, byType, firstMs, lastMs };
+  return { lines, unreadable, idsWithoutDay, byType, firstMs, lastMs };
 }
 
 /** Whole days that bring the end of a recording to the last full day before `nowMs`; 0 when it already ends there or later. */
