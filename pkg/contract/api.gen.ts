@@ -395,6 +395,8 @@ export interface components {
             eventId?: components["schemas"]["EventId"];
             /** @description Why it was rejected: stable */
             code?: string;
+            /** @description What the place wants, where the payload schema says it */
+            detail?: string;
             /** @description JSON Pointer (RFC 6901) into the event */
             pointer?: string;
             retryable?: boolean;

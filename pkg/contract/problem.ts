@@ -120,6 +120,8 @@ export const isProblemCode = (code: string): code is ProblemCode => Object.hasOw
 export interface ProblemExtras {
   /** JSON Pointer (RFC 6901). */
   readonly pointer?: string;
+  /** More exact than the detail of the code; never holds what was sent. */
+  readonly detail?: string;
   /** Unix seconds. */
   readonly serverTime?: number;
   readonly limits?: Readonly<Record<string, number>>;
@@ -132,7 +134,6 @@ export interface Problem extends ProblemExtras {
   readonly title: string;
   readonly status: number;
   readonly code: ProblemCode;
-  readonly detail?: string;
   readonly requestId: string;
   readonly retryable: boolean;
 }

@@ -102,7 +102,7 @@ export class Accepter {
     this.#metrics.taken(gameId, build, counts);
     const only = results[0];
     if (!admission.isBatch && only?.status === 'rejected') {
-      const refusal = sizeRefusal(only.code, this.#deps.limits, only.pointer);
+      const refusal = sizeRefusal(only.code, this.#deps.limits, only.pointer, only.detail);
       return problemAnswer({ ...refusal, headers }, requestId);
     }
     return { status: 202, body: encodeAnswer(counts, results), headers, code: null };

@@ -159,6 +159,18 @@ describe('what an event must be', () => {
     );
   });
 
+  test('a payload that breaks its schema is told what the place wants, alone and in a batch, and never what was sent', async () => {
+    const broken = [
+      { activity: 'x' },
+      { deltaXp: -1, activity: 'x' },
+      { deltaXp: 'secret-7', activity: 'x' },
+    ];
+    const reply = await batch(broken.map((payload) => ingestEvent({ payload })));
+    const { results } = reply.json as { results: { detail?: string }[] };
+    expect(results.map(({ detail }) => detail)).toEqual(['is required', 'must be >= 0', 'must be integer']);
+    expect(JSON.stringify(results)).not.toContain('secret-7');
+  });
+
   test('types for servers only are refused from client keys and sessions', async () => {
     const gift = { type: 'gift', payload: { amount: 1 } };
     expect((await one(gift)).status).toBe(202);

@@ -70,6 +70,8 @@ export interface Rejection {
   readonly code: ProblemCode;
   readonly pointer?: string;
   readonly eventId?: string;
+  /** What the place wants, never what was sent. */
+  readonly detail?: string;
 }
 
 export interface Admitted {
@@ -189,7 +191,8 @@ const NUMBER_WANTED = /\b(?:number|integer)\b/;
 /** A text where the schema wants a number is told as such: SDKs that quote numbers are common. */
 function payloadRejection(sent: Readonly<Record<string, JsonValue>>, fault: PayloadFault): Rejection {
   const isQuoted = NUMBER_WANTED.test(fault.message) && typeof valueAt(sent, fault.pointer) === 'string';
-  return reject(isQuoted ? 'invalid_number' : 'invalid_payload', fault.pointer);
+  const { pointer, message } = fault;
+  return { ok: false, code: isQuoted ? 'invalid_number' : 'invalid_payload', pointer, detail: message };
 }
 
 function valueAt(value: unknown, pointer: string): unknown {

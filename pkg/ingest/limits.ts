@@ -67,7 +67,15 @@ const ABOUT_SIZE: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
 ]);
 
 /** A refusal by its code; whoever met a limit is told all of them. */
-export function sizeRefusal(code: ProblemCode, limits: IngestLimits, pointer?: string): Refusal {
-  const place = pointer === undefined || pointer === '' ? {} : { pointer };
+export function sizeRefusal(
+  code: ProblemCode,
+  limits: IngestLimits,
+  pointer?: string,
+  detail?: string,
+): Refusal {
+  const place = {
+    ...(pointer === undefined || pointer === '' ? {} : { pointer }),
+    ...(detail === undefined ? {} : { detail }),
+  };
   return refuse(code, ABOUT_SIZE.has(code) ? { ...place, limits: publicLimits(limits) } : place);
 }

@@ -18,6 +18,7 @@ export type EventResult =
       readonly eventId?: string;
       readonly code: ProblemCode;
       readonly pointer?: string;
+      readonly detail?: string;
       readonly retryable: boolean;
     };
 
@@ -110,13 +111,14 @@ const took = (index: number, status: 'accepted' | 'duplicate', eventId: string):
 const conflict = (index: number, eventId: string): EventResult =>
   rejected(index, { ok: false, code: 'event_id_conflict', pointer: '/id', eventId });
 
-function rejected(index: number, { code, pointer, eventId }: Rejection): EventResult {
+function rejected(index: number, { code, pointer, eventId, detail }: Rejection): EventResult {
   return {
     index,
     status: 'rejected',
     ...(eventId === undefined ? {} : { eventId }),
     code,
     ...(pointer === undefined || pointer === '' ? {} : { pointer }),
+    ...(detail === undefined ? {} : { detail }),
     retryable: problemKind(code).retryable ?? false,
   };
 }
