@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createRedisClient, redisReady } from '../redis/client.js';
 import { freePort } from './postgres-server.js';
+import { eventually } from './stack.js';
 import { built, cleanEnvironment, startProcess, type TestProcess } from './processes.js';
 
 const run = promisify(execFile);
@@ -153,6 +155,28 @@ describe('a newcomer in an empty directory', () => {
     await command('restore');
     expect((await board('xp?window=all-time&limit=1000')).entries).toEqual(before.entries);
   }, 30_000);
+
+  test('rows 37, 41: its PostgreSQL and its Redis, killed, are started again, and it goes on', async () => {
+    const running = JSON.parse(readFileSync(join(folder, 'data', 'secrets', 'running.json'), 'utf8')) as {
+      redisUrl: string;
+    };
+    const redis = createRedisClient({ url: running.redisUrl });
+    await redisReady(redis, 5_000);
+    const redisPid = Number(/process_id:(\d+)/.exec(await redis.info('server'))?.[1]);
+    redis.disconnect();
+    const postgresPid = Number(
+      readFileSync(join(folder, 'data', 'pg', 'postmaster.pid'), 'utf8').split('\n')[0],
+    );
+    for (const pid of [redisPid, postgresPid]) process.kill(pid, 'SIGKILL');
+    const sent = async (): Promise<boolean> =>
+      run('sh', ['-c', block('sh', './fairtally send')], { cwd: folder, env: cleanEnvironment(env) }).then(
+        ({ stdout }) => /visible on the board/i.test(stdout),
+        () => false, // 503 while it recovers
+      );
+    await eventually(sent, 40_000, 'an event on the board');
+    const audit = await run('./fairtally', ['audit'], { cwd: folder, env: cleanEnvironment(env) });
+    expect(audit.stdout).toContain('Exact');
+  }, 60_000);
 
   test('row 51: killed and started again it goes on where it was, and the season is not fed twice', async () => {
     const before = await board('xp?window=all-time&limit=1000');
