@@ -1,10 +1,15 @@
-import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { auditGame } from '../../pkg/audit/audit.js';
 import { auditCommand } from '../../pkg/cli/audit.js';
-import { applyDefinition, listDefinitions, planDefinition } from '../../pkg/cli/definition.js';
+import {
+  applyDefinition,
+  listDefinitions,
+  planDefinition,
+  type DefinitionCommand,
+} from '../../pkg/cli/definition.js';
+import { readNamedFile } from '../../pkg/cli/files.js';
 import { createKey, listKeys, retireKey, rotateKey, type KeyCommandDeps } from '../../pkg/cli/keys.js';
 import { day, instant, someOf, wholeNumber } from '../../pkg/cli/program.js';
 import { send } from '../../pkg/cli/send.js';
@@ -197,20 +202,27 @@ function trust(word: string): string[] {
 function describeDefinition(definition: Command, line: CommandLine): void {
   const { program, out, clock } = line;
   const FILE = ['<file>', 'the definition (YAML)'] as const;
-  const read = (file: string, gameId: string): { gameId: string; source: string; fileName: string } => ({
-    gameId,
-    source: readFileSync(file, 'utf8'),
+  const FROM = ['--from <instant>', 'from when on it is in force (default: now)', instant] as const;
+  interface Options {
+    readonly game: string;
+    readonly from?: number;
+  }
+  const read = (file: string, { game, from }: Options): DefinitionCommand => ({
+    gameId: game,
+    source: readNamedFile(file),
     fileName: file,
+    effectiveFromMs: from ?? null,
   });
   definition
     .command('plan')
     .description('show what applying a definition would change')
     .argument(...FILE)
     .option(...GAME_OPTION)
+    .option(...FROM)
     .action(
-      program.action((file: string, { game }: { game: string }) =>
+      program.action((file: string, options: Options) =>
         withDatabase(line, ({ db }) =>
-          planDefinition(read(file, game), { definitions: createDefinitionStore(db), out }),
+          planDefinition(read(file, options), { definitions: createDefinitionStore(db), clock, out }),
         ),
       ),
     );
@@ -219,16 +231,12 @@ function describeDefinition(definition: Command, line: CommandLine): void {
     .description('make the next version; what runs takes it without a restart')
     .argument(...FILE)
     .option(...GAME_OPTION)
-    .option('--from <instant>', 'from when on it is in force (default: now)', instant)
+    .option(...FROM)
     .action(
-      program.action((file: string, { game, from }: { game: string; from?: number }) =>
+      program.action((file: string, options: Options) =>
         withDatabase(line, ({ db }) => {
-          const version = {
-            ...read(file, game),
-            effectiveFromMs: from ?? clock.now(),
-            by: userInfo().username,
-          };
-          return applyDefinition(version, { definitions: createDefinitionStore(db), out });
+          const version = { ...read(file, options), by: userInfo().username };
+          return applyDefinition(version, { definitions: createDefinitionStore(db), clock, out });
         }),
       ),
     );

@@ -58,7 +58,9 @@ test('a stack and its cause are shown when asked for, and only then', async () =
   expect((await run(['work'], failing(error), true)).told).toMatch(
     /at .*\n[^]*caused by: Error: connect ECONNREFUSED/,
   );
-  expect((await run(['work'], failing(error))).told).toBe('fairtally: PostgreSQL cannot be reached\n');
+  expect((await run(['work'], failing(error))).told).toBe(
+    'fairtally: PostgreSQL cannot be used at the moment\n',
+  );
 });
 
 test('a fault of ours is told as one', async () => {

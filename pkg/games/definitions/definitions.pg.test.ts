@@ -59,7 +59,7 @@ describe('the store of definitions', () => {
 
   test('plans without applying', async () => {
     const store = createDefinitionStore(server.db);
-    expect((await store.plan({ gameId, source: sample })).changes.length).toBeGreaterThan(5);
+    expect((await store.plan(applied(sample))).changes.length).toBeGreaterThan(5);
     expect(await store.list(gameId)).toEqual([]);
   });
 
@@ -70,6 +70,36 @@ describe('the store of definitions', () => {
       code: 'definition_unchanged',
     });
     expect((await store.apply(applied(sample, NOON))).version).toBe(2);
+  });
+
+  test('compares with the version in force at the instant, not with one that is still to come', async () => {
+    const store = createDefinitionStore(server.db);
+    await store.apply(applied(sample));
+    await store.apply(applied(graced('2h'), NOON + 2 * HOUR_MS));
+    const graceChanges = [{ change: 'changed', what: 'game', keys: ['grace'] }];
+    const toCome = { version: 2, effectiveFromMs: NOON + 2 * HOUR_MS };
+
+    // What is to come anyway is a change when it is to hold earlier ...
+    expect(await store.plan(applied(graced('2h'), NOON + HOUR_MS))).toMatchObject({
+      changes: graceChanges,
+      against: { version: 1, effectiveFromMs: NOON },
+      overruled: [toCome],
+    });
+    // ... none from its own instant on, and what holds now is one from then on.
+    await expect(store.apply(applied(graced('2h'), NOON + 3 * HOUR_MS))).rejects.toMatchObject({
+      code: 'definition_unchanged',
+    });
+    expect(await store.plan(applied(sample, NOON + 3 * HOUR_MS))).toMatchObject({
+      changes: graceChanges,
+      against: toCome,
+      overruled: [],
+    });
+
+    // The document in force, again: nothing changes now, but what was to come is called off.
+    const calledOff = await store.apply(applied(sample, NOON + HOUR_MS));
+    expect(calledOff).toMatchObject({ version: 3, plan: { changes: [], overruled: [toCome] } });
+    const last = await store.plan(applied(sample, NOON + HOUR_MS));
+    expect(last).toMatchObject({ against: { version: 3 }, overruled: [] });
   });
 
   test('refuses a board that would mix scores, a wrong document and an unknown game', async () => {

@@ -15,7 +15,7 @@ const before = parse(sample);
 
 describe('the plan of a definition', () => {
   test('adds everything to a game that has none', () => {
-    const { changes, refusals } = planDefinition([], before);
+    const { changes, refusals } = planDefinition([], before, null);
     expect(refusals).toEqual([]);
     expect(changes.map(({ change, what }) => `${change} ${what}`)).toEqual([
       'added game',
@@ -34,7 +34,7 @@ describe('the plan of a definition', () => {
   });
 
   test('is empty when only words of comment differ', () => {
-    expect(planDefinition([before], parse(`# another comment\n${sample}`))).toEqual({
+    expect(planDefinition([before], parse(`# another comment\n${sample}`), before)).toEqual({
       changes: [],
       refusals: [],
     });
@@ -50,15 +50,23 @@ describe('the plan of a definition', () => {
     ['otherwise: 1', 'otherwise: 2', 'reward {itemId} for drop', ['amount']],
     ['maxZ: 7', 'maxZ: 4', 'metric xp-gain', ['maxZ']],
   ])('shows that %j became %j', (from, to, what, keys) => {
-    expect(planDefinition([before], edited(from, to))).toEqual({
+    expect(planDefinition([before], edited(from, to), before)).toEqual({
       changes: [{ change: 'changed', what, keys }],
       refusals: [],
     });
   });
 
+  test('shows changes against the version in force, not against a newer one that is still to come', () => {
+    const toCome = edited('grace: 24h', 'grace: 12h');
+    expect(planDefinition([toCome, before], toCome, before).changes).toEqual([
+      { change: 'changed', what: 'game', keys: ['grace'] },
+    ]);
+    expect(planDefinition([toCome, before], before, before).changes).toEqual([]);
+  });
+
   test('shows what is removed', () => {
     const without = edited(/ {2}boss-time:[^#]*/, '\n');
-    expect(planDefinition([before], without).changes).toEqual([
+    expect(planDefinition([before], without, before).changes).toEqual([
       { change: 'removed', what: 'board boss-time', keys: [] },
     ]);
   });
@@ -78,7 +86,7 @@ describe('the plan of a definition', () => {
     ],
     ['transform: log # gains', 'transform: none # gains', 'metric xp-gain: transform cannot change'],
   ])('refuses what would mix stored scores or samples under one name: %j to %j', (from, to, refusal) => {
-    const { refusals } = planDefinition([before], edited(from, to));
+    const { refusals } = planDefinition([before], edited(from, to), before);
     expect(refusals).toHaveLength(1);
     expect(refusals[0]).toContain(refusal);
     expect(refusals[0]).toContain('give what you want a new name');
@@ -87,7 +95,7 @@ describe('the plan of a definition', () => {
   test('remembers a board that was removed for a while', () => {
     const removed = edited(/ {2}boss-time:[^#]*/, '\n');
     const back = edited('aggregate: min', 'aggregate: best');
-    expect(planDefinition([removed, before], back).refusals[0]).toContain(
+    expect(planDefinition([removed, before], back, removed).refusals[0]).toContain(
       'board boss-time: aggregate, order cannot change',
     );
   });

@@ -23,13 +23,18 @@ interface Part {
 }
 
 /**
- * Compares a definition with the versions before it, newest first. Changes are those against the newest. Boards and
- * metrics hold what they have counted, so their meaning is compared with the newest version that had the name.
+ * Compares a definition with the versions before it, newest first. Changes are those against the version that is in force
+ * when the new one begins to hold (null: none is), which need not be the newest. Boards and metrics hold what they have
+ * counted, so their meaning is compared with the newest version that had the name.
  */
-export function planDefinition(history: readonly ReadDefinition[], next: ReadDefinition): DefinitionPlan {
+export function planDefinition(
+  history: readonly ReadDefinition[],
+  next: ReadDefinition,
+  inForce: ReadDefinition | null,
+): DefinitionPlan {
   const after = partsOf(next);
   const earlier = history.map(partsOf);
-  const before = earlier[0] ?? new Map<string, Part>();
+  const before = inForce === null ? new Map<string, Part>() : partsOf(inForce);
   const refusals: string[] = [];
   for (const [what, part] of after) {
     const last = part.kept.size === 0 ? undefined : earlier.find((parts) => parts.has(what))?.get(what);

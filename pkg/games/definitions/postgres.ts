@@ -14,8 +14,12 @@ export interface NewDefinition {
   readonly fileName?: string;
 }
 
-export interface Application extends NewDefinition {
+export interface PlannedDefinition extends NewDefinition {
+  /** From when on it is to hold. */
   readonly effectiveFromMs: number;
+}
+
+export interface Application extends PlannedDefinition {
   /** Who applies it. */
   readonly by: string;
 }
@@ -29,6 +33,19 @@ export interface DefinitionVersion {
   readonly appliedAtMs: number;
 }
 
+/** A version and from when on it is in force. */
+export interface VersionInstant {
+  readonly version: number;
+  readonly effectiveFromMs: number;
+}
+
+export interface VersionPlan extends DefinitionPlan {
+  /** The version that changes are shown against: in force at the instant from which the new one holds; null: none is. */
+  readonly against: VersionInstant | null;
+  /** Versions still to come after that instant, soonest first: the new one overrules them, so they never hold. */
+  readonly overruled: readonly VersionInstant[];
+}
+
 /** The versions of each game's definition. A version never changes; the newest one whose instant has come is in force. */
 export interface DefinitionStore {
   /**
@@ -36,15 +53,15 @@ export interface DefinitionStore {
    *
    * @throws DefinitionError for a wrong document
    */
-  plan(next: NewDefinition): Promise<DefinitionPlan>;
+  plan(next: PlannedDefinition): Promise<VersionPlan>;
   /**
    * Gives the next version, in force from its instant on (and whatever was to come later is not).
    *
    * @throws DefinitionError for a wrong document
-   * @throws FairtallyError `game_unknown`; `definition_unchanged` when the newest version is the same and no later;
-   * `definition_incompatible` when a board or metric would mix what is stored under its name
+   * @throws FairtallyError `game_unknown`; `definition_unchanged` when the version in force at that instant is the same and
+   * none to come would be overruled; `definition_incompatible` when a board or metric would mix what is stored under its name
    */
-  apply(next: Application): Promise<{ readonly version: number; readonly plan: DefinitionPlan }>;
+  apply(next: Application): Promise<{ readonly version: number; readonly plan: VersionPlan }>;
   /** Newest first, at most 200. */
   list(gameId: string): Promise<readonly DefinitionVersion[]>;
   /** The YAML of a version as applied; null when there is none. */
@@ -96,32 +113,53 @@ const historyOf = (sql: Sql, gameId: string): Promise<StoredVersion[]> =>
     [gameId, MAX_HISTORY],
   );
 
-function planWith(
-  stored: readonly StoredVersion[],
-  { gameId, source, fileName }: NewDefinition,
-): DefinitionPlan {
+function planWith(stored: readonly StoredVersion[], next: PlannedDefinition): VersionPlan {
+  const { gameId, source, fileName, effectiveFromMs } = next;
   const version = (stored[0]?.version ?? 0) + 1;
-  const next = parseDefinition(source, { gameId, version, ...(fileName === undefined ? {} : { fileName }) });
+  const read = parseDefinition(source, { gameId, version, ...(fileName === undefined ? {} : { fileName }) });
   const history = stored.map((row): ReadDefinition =>
     parseDefinition(row.source, { gameId, version: row.version, fileName: storedName(gameId, row.version) }),
   );
-  return planDefinition(history, next);
+  const against = inForceAt(stored, effectiveFromMs);
+  const inForce = against === undefined ? null : (history[stored.indexOf(against)] ?? null);
+  return {
+    ...planDefinition(history, read, inForce),
+    against: against === undefined ? null : instantOf(against),
+    overruled: overruledBy(stored, effectiveFromMs),
+  };
 }
 
-async function apply(sql: Sql, next: Application): Promise<{ version: number; plan: DefinitionPlan }> {
+/** Of versions newest first: in force is the newest one whose instant has come. */
+const inForceAt = (stored: readonly StoredVersion[], atMs: number): StoredVersion | undefined =>
+  stored.find((row) => row.effective_from.getTime() <= atMs);
+
+/** Versions that would come into force after an instant, soonest first; those overruled already are none of them. */
+const overruledBy = (stored: readonly StoredVersion[], fromMs: number): VersionInstant[] =>
+  stored
+    .filter((row) => row.effective_from.getTime() > fromMs)
+    .filter((row) => inForceAt(stored, row.effective_from.getTime()) === row)
+    .map(instantOf)
+    .sort((a, b) => a.effectiveFromMs - b.effectiveFromMs);
+
+const instantOf = (row: StoredVersion): VersionInstant => ({
+  version: row.version,
+  effectiveFromMs: row.effective_from.getTime(),
+});
+
+async function apply(sql: Sql, next: Application): Promise<{ version: number; plan: VersionPlan }> {
   // The lock puts versions of a game in commit order: a reader that knows version n has missed none below it.
   const games = await sql.query('SELECT 1 FROM games WHERE game_id = $1 FOR UPDATE', [next.gameId]);
   if (games.length === 0)
     throw new FairtallyError('game_unknown', `there is no game "${next.gameId}"; create it first`);
   const stored = await historyOf(sql, next.gameId);
   const plan = planWith(stored, next);
-  const newest = stored[0];
-  if (newest?.source === next.source && newest.effective_from.getTime() <= next.effectiveFromMs) {
-    const message = `version ${String(newest.version)} of ${next.gameId} is the same document; nothing to apply`;
+  const holding = inForceAt(stored, next.effectiveFromMs);
+  if (holding?.source === next.source && plan.overruled.length === 0) {
+    const message = `version ${String(holding.version)} of ${next.gameId} is the same document; nothing to apply`;
     throw new FairtallyError('definition_unchanged', message);
   }
   if (plan.refusals.length > 0) throw new FairtallyError('definition_incompatible', plan.refusals.join('\n'));
-  const version = (newest?.version ?? 0) + 1;
+  const version = (stored[0]?.version ?? 0) + 1;
   await sql.query(
     `INSERT INTO game_definitions (game_id, version, effective_from, source, source_sha256, applied_by)
      VALUES ($1, $2, $3, $4, $5, $6)`,
@@ -145,11 +183,6 @@ async function sourceOf(sql: Sql, gameId: string, version: number): Promise<stri
   return rows[0]?.source;
 }
 
-interface Head {
-  readonly version: number;
-  readonly effectiveFromMs: number;
-}
-
 export interface RefreshingDefinitions extends DefinitionSource {
   /** Learns of new versions: one small query. Run it every second or so (refresh-loop.ts). */
   refresh(): Promise<void>;
@@ -160,7 +193,7 @@ const HEADS_PAGE = 1000;
 
 /** Versions never change, so only what is new is ever read. */
 export function createDefinitionSource(database: Database): RefreshingDefinitions {
-  const headsOf = new Map<string, Head[]>();
+  const headsOf = new Map<string, VersionInstant[]>();
   const cached = new Map<string, Promise<GameDefinition>>();
   let first: Promise<void> | null = null;
 
