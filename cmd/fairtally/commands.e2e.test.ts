@@ -66,7 +66,7 @@ test('an operator prepares a database, its definition and its keys, and audits',
     '--trust',
     'client',
   ]);
-  expect(created.out).toMatch(/key {5}reader\nsecret {2}\S{43}\nThe secret is not shown again.\n/);
+  expect(created.out).toMatch(/key {5}reader\nsecret {2}\S{43}\nThe secret is not shown again\. Gateways know it within two seconds\.\n/);
   const rotated = await fairtally(['keys', 'rotate', 'reader', '--overlap-hours', '1']);
   expect(rotated.out).toMatch(/Key reader is valid until/);
   await fairtally(['keys', 'retire', 'demo']);
@@ -116,6 +116,6 @@ test('a database that cannot be reached is told in one line', async () => {
   const url = server.url.replace(/\/\/[^/]*/, '//127.0.0.1:1').replace(/host=[^&]*/, 'host=/nowhere');
   expect(await fairtally(['keys', 'list'], { DATABASE_URL: url })).toMatchObject({
     code: 1,
-    told: 'fairtally: PostgreSQL cannot be reached\n',
+    told: 'fairtally: PostgreSQL cannot be used at the moment\n',
   });
 });

@@ -10,6 +10,7 @@ export interface KeyCommandDeps {
 }
 
 const HOUR_MS = 3_600_000;
+const GATEWAYS_KNOW = 'Gateways know it within two seconds.';
 const instantText = (ms: number | null): string => (ms === null ? '-' : new Date(ms).toISOString());
 
 /** Makes a key and shows its secret, this once. */
@@ -30,14 +31,15 @@ export async function rotateKey(
   return 0;
 }
 
-/** Ends a key, now or at an instant. Gateways know within a few seconds. */
+/** Ends a key, now or at an instant; one that ends earlier anyway keeps its end. */
 export async function retireKey(
   { keyId, atMs }: { readonly keyId: string; readonly atMs: number | null },
   { keys, clock, out }: KeyCommandDeps,
 ): Promise<number> {
-  const endsAtMs = atMs ?? clock.now();
-  await keys.retire(keyId, endsAtMs);
-  out.line(`Key ${keyId} is valid until ${instantText(endsAtMs)}. Gateways know within a few seconds.`);
+  const wantedMs = atMs ?? clock.now();
+  const { retiresAtMs } = await keys.retire(keyId, wantedMs);
+  const isEarlier = retiresAtMs < wantedMs ? ', as before: retiring never lengthens' : '';
+  out.line(`Key ${keyId} is valid until ${instantText(retiresAtMs)}${isEarlier}. ${GATEWAYS_KNOW}`);
   return 0;
 }
 
@@ -73,5 +75,5 @@ function showSecret(
 ): void {
   out.line(`key     ${keyId}`);
   out.line(`secret  ${secret}`);
-  out.line('The secret is not shown again.');
+  out.line(`The secret is not shown again. ${GATEWAYS_KNOW}`);
 }

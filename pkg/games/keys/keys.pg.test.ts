@@ -148,6 +148,36 @@ describe('signing keys', () => {
   });
 });
 
+describe('retiring a key', () => {
+  test('only ever shortens its life', async () => {
+    const store = keyStore();
+    const end = time.nowMs + 2 * HOUR_MS;
+    const { keyId } = await store.create({ gameId, scopes: ['read'], notAfterMs: end });
+    const storedEnd = async () => (await store.list(gameId))[0]?.notAfterMs;
+    expect(await store.retire(keyId, end + HOUR_MS)).toEqual({ retiresAtMs: end });
+    expect(await storedEnd()).toBe(end);
+    expect(await store.retire(keyId, end - HOUR_MS)).toEqual({ retiresAtMs: end - HOUR_MS });
+    expect(await store.retire(keyId, end)).toEqual({ retiresAtMs: end - HOUR_MS });
+    expect(await storedEnd()).toBe(end - HOUR_MS);
+  });
+
+  test('brings back neither a retired nor a revoked one', async () => {
+    const store = keyStore();
+    const retired = await store.create({ gameId, scopes: ['read'] });
+    const revoked = await store.create({ gameId, scopes: ['read'] });
+    await store.retire(retired.keyId, time.nowMs);
+    await store.revoke(revoked.keyId);
+    for (const { keyId } of [retired, revoked]) {
+      await expect(store.retire(keyId, time.nowMs + HOUR_MS)).rejects.toMatchObject({
+        code: 'key_not_valid',
+        message: expect.stringContaining('has ended already'),
+      });
+    }
+    const ends = (await store.list(gameId)).map(({ notAfterMs }) => notAfterMs);
+    expect(ends.toSorted()).toEqual([null, time.nowMs].toSorted());
+  });
+});
+
 describe('the key ring', () => {
   test('knows how old it is on the clock that never steps', async () => {
     const ring = keyRing();
@@ -187,5 +217,49 @@ describe('the key ring', () => {
     expect(await store.list(gameId)).toHaveLength(2);
     expect(await store.dropExpired(time.nowMs)).toBe(1);
     expect(await store.dropExpired(time.nowMs + 26 * HOUR_MS)).toBe(2);
+  });
+
+  test('row 63: a game with too many revoked sessions costs itself its sessions, and nobody anything else', async () => {
+    const other = 'other-game';
+    await createGameStore(server.db, sealer, systemRandom).create({
+      gameId: other,
+      dedupeFloor: '1970-01-01',
+    });
+    const store = createSessionRevocationStore(server.db);
+    const ring = createKeyRing({
+      database: server.db,
+      sealer,
+      clock,
+      revocationLimits: { perGame: 3, total: 5 },
+    });
+    for (const sid of ['a', 'b', 'c', 'd']) await store.revoke(other, { sid }, time.nowMs);
+    await store.revoke(gameId, { sid: 'mine' }, time.nowMs);
+    const added = await keyStore().create({ gameId, scopes: ['read'] });
+    time.monotonicMs = 9000;
+    await expect(ring.refresh()).rejects.toMatchObject({ code: 'key_ring_full' });
+    expect(ring.key(added.keyId)?.secret).toBe(added.secret);
+    expect(ring.ageMs()).toBe(0);
+    expect([ring.revocationsAreKnown(gameId), ring.revocationsAreKnown(other)]).toEqual([true, false]);
+    expect(ring.revocations(gameId).map(({ sid }) => sid)).toEqual(['mine']);
+    expect(ring.revocations(other)).toEqual([]);
+    // Within its own limit, but not within that of all together: the game with the most goes first.
+    await store.revoke(gameId, { sid: 'mine-2' }, time.nowMs);
+    await server.db.query("DELETE FROM session_revocations WHERE sid = 'd'");
+    await ring.refresh();
+    expect(ring.revocationsAreKnown(other)).toBe(true);
+    await store.revoke(gameId, { sid: 'mine-3' }, time.nowMs);
+    await expect(ring.refresh()).rejects.toMatchObject({ code: 'key_ring_full' });
+    await server.db.query('DELETE FROM session_revocations');
+  });
+
+  test('keys and games are learned while revocations cannot be read', async () => {
+    const ring = keyRing();
+    await server.db.query('ALTER TABLE session_revocations RENAME TO hidden_revocations');
+    const added = await keyStore().create({ gameId, scopes: ['read'] });
+    await expect(ring.refresh()).rejects.toThrow();
+    expect(ring.key(added.keyId)?.secret).toBe(added.secret);
+    // Sessions are not: what ended since is not known.
+    expect(ring.ageMs()).toBe(Infinity);
+    await server.db.query('ALTER TABLE hidden_revocations RENAME TO session_revocations');
   });
 });

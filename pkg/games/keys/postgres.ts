@@ -44,8 +44,12 @@ export interface KeyStore {
    * @throws FairtallyError `key_unknown`; `key_not_valid` when the old key is revoked or retired already
    */
   rotate(keyId: string, overlapMs: number): Promise<IssuedKey & { readonly retiresAtMs: number }>;
-  /** The key is valid until then and no longer. @throws FairtallyError `key_unknown` */
-  retire(keyId: string, atMs: number): Promise<void>;
+  /**
+   * The key is valid until then and no longer; never longer than it was to be. Answers its end.
+   *
+   * @throws FairtallyError `key_unknown`; `key_not_valid` when the key has ended already: nothing brings it back
+   */
+  retire(keyId: string, atMs: number): Promise<{ readonly retiresAtMs: number }>;
   /** The key is invalid at once and for good. @throws FairtallyError `key_unknown` */
   revoke(keyId: string): Promise<void>;
   /** Whether a key has this secret. @throws FairtallyError `key_unknown`, `secret_unreadable` */
@@ -92,20 +96,17 @@ export function createKeyStore({ database, sealer, random, clock }: KeyStorePart
       database.transaction(async (sql) => {
         const nowMs = clock.now();
         const old = await lockValidKey(sql, keyId, nowMs);
-        const retiresAtMs = Math.min(nowMs + overlapMs, old.notAfterMs ?? Infinity);
         const { gameId, scopes, schemes, trust, debug } = old;
         const next = newKey({ gameId, scopes, schemes, trust, debug });
         await insertKey(sql, sealer, next);
-        await sql.query('UPDATE signing_keys SET not_after = $2 WHERE key_id = $1', [
-          keyId,
-          new Date(retiresAtMs),
-        ]);
+        const retiresAtMs = await endBy(sql, old, nowMs + overlapMs);
         return { keyId: next.keyId, secret: next.secret, retiresAtMs };
       }),
-    async retire(keyId, atMs) {
-      const text = 'UPDATE signing_keys SET not_after = $2 WHERE key_id = $1 RETURNING key_id';
-      if ((await database.query(text, [keyId, new Date(atMs)])).length === 0) throw keyUnknown(keyId);
-    },
+    retire: (keyId, atMs) =>
+      database.transaction(async (sql) => {
+        const old = await lockValidKey(sql, keyId, clock.now());
+        return { retiresAtMs: await endBy(sql, old, atMs) };
+      }),
     async revoke(keyId) {
       const text =
         'UPDATE signing_keys SET revoked_at = coalesce(revoked_at, $2) WHERE key_id = $1 RETURNING key_id';
@@ -214,9 +215,19 @@ async function lockValidKey(sql: Sql, keyId: string, nowMs: number): Promise<Key
   const key = rows[0] === undefined ? undefined : describe(rows[0]);
   if (key === undefined) throw keyUnknown(keyId);
   if (key.revokedAtMs !== null || (key.notAfterMs !== null && key.notAfterMs <= nowMs)) {
-    throw new FairtallyError('key_not_valid', `key "${keyId}" is revoked or retired; create a new one`);
+    throw new FairtallyError(
+      'key_not_valid',
+      `key "${keyId}" has ended already (revoked or retired), for good; create a new one`,
+    );
   }
   return key;
+}
+
+/** Only ever shortens the life of a locked key. Answers its end. */
+async function endBy(sql: Sql, { keyId, notAfterMs }: KeyDescription, atMs: number): Promise<number> {
+  const endsAtMs = Math.min(atMs, notAfterMs ?? Infinity);
+  await sql.query('UPDATE signing_keys SET not_after = $2 WHERE key_id = $1', [keyId, new Date(endsAtMs)]);
+  return endsAtMs;
 }
 
 interface KeyRow {
