@@ -5,9 +5,9 @@ import { createProgram, type Program } from '../pkg/cli/program.js';
 import { createSignedClient, type SignedClient } from '../pkg/client/signed-client.js';
 import { DEFAULT_KEY_ID } from '../pkg/games/seed.js';
 import { systemClock, type Clock } from '../pkg/kernel/clock.js';
-import { FairtallyError } from '../pkg/kernel/errors.js';
+import { FairtallyError, OutageError } from '../pkg/kernel/errors.js';
 import { systemRandom, type Random } from '../pkg/kernel/random.js';
-import { readConfig, type Config } from '../pkg/runtime/config.js';
+import { isChosen, readConfig, type Config } from '../pkg/runtime/config.js';
 import { createLogger } from '../pkg/runtime/log.js';
 import type { Logger } from '../pkg/runtime/port.js';
 import { readRunning } from '../pkg/runtime/running-file.js';
@@ -62,7 +62,7 @@ export interface GatewayOptions {
 
 export const URL_OPTION = [
   '--url <url>',
-  'base URL of the gateway (default: HOST and PORT of the environment)',
+  'base URL of the gateway (default: HOST and PORT if set, else what runs with this DATA_DIR)',
 ] as const;
 export const KEY_OPTION = ['--key <id>', 'id of the signing key', DEFAULT_KEY_ID] as const;
 export const SECRET_OPTION = [
@@ -70,7 +70,7 @@ export const SECRET_OPTION = [
   `secret of the key (default for ${DEFAULT_KEY_ID}: HMAC_SECRET, or what was made in DATA_DIR)`,
 ] as const;
 
-/** Lends a signed client for the time of a command. */
+/** Lends a signed client for the time of a command. @throws FairtallyError `no_gateway` when it stays away, and those of `work` */
 export async function withGateway(
   options: GatewayOptions,
   { config, clock, random }: CommandLine,
@@ -82,15 +82,20 @@ export async function withGateway(
   const client = createSignedClient({ url, keyId: options.key, secret, clock, connections });
   try {
     return await work(client, url);
+  } catch (error) {
+    if (!(error instanceof OutageError)) throw error;
+    const message = `nothing answers at ${url}: is \`make run\` running? If the gateway is elsewhere, give --url`;
+    throw new FairtallyError('no_gateway', message, true, { cause: error });
   } finally {
     client.close();
   }
 }
 
 function defaultUrl({ http, storage }: Config): string {
+  const isAddressChosen = http.port !== 0 && (isChosen('host') || isChosen('port'));
+  const running = isAddressChosen ? null : readRunning(storage.dataDir);
+  if (running !== null) return running.url;
   if (http.port === 0) {
-    const running = readRunning(storage.dataDir);
-    if (running !== null) return running.url;
     throw new FairtallyError('no_url', 'PORT is 0, so nobody knows the port: give --url');
   }
   const isEverywhere = http.host === '0.0.0.0' || http.host === '::';

@@ -51,8 +51,10 @@ export function describeReplay(command: Command, line: CommandLine): Command {
           options.dryRun === true ? { secret: NOTHING_IS_SIGNED, ...options } : options,
           line,
           options.concurrency,
-          (client, url) =>
-            replayCommand(
+          async (client, url) => {
+            // A replay outlasts minutes without a gateway; one that never was there is told at once.
+            if (options.dryRun !== true) await client.send('GET', '/healthz');
+            return replayCommand(
               {
                 files,
                 url,
@@ -64,7 +66,8 @@ export function describeReplay(command: Command, line: CommandLine): Command {
                 checkpointPath: options.checkpoint ?? defaultCheckpoint(files, line),
               },
               { client, clock: line.clock, random: line.random, out: line.out, signal: interruption() },
-            ),
+            );
+          },
         ),
       ),
     );

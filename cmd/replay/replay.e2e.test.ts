@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,25 +40,13 @@ interface Run {
   readonly ended: Promise<{ code: number | null; output: string }>;
 }
 
-function replay(...words: string[]): Run {
-  const child = spawn(
-    process.execPath,
-    [
-      '--import',
-      'tsx',
-      MAIN,
-      join(folder, 'season.ndjson'),
-      '--url',
-      door.url,
-      '--concurrency',
-      '2',
-      ...words,
-    ],
-    {
-      env: { PATH: process.env['PATH'], HMAC_SECRET: SECRET, DATA_DIR: folder },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+const replay = (...words: string[]): Run => start('--url', door.url, '--concurrency', '2', ...words);
+
+function start(...words: string[]): Run {
+  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, join(folder, 'season.ndjson'), ...words], {
+    env: { PATH: process.env['PATH'], HMAC_SECRET: SECRET, DATA_DIR: folder },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   running.push(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
@@ -111,6 +99,22 @@ test('SIGINT ends it with 130 and a checkpoint behind what is answered', async (
   expect((await replay('--resume').ended).code).toBe(0);
   expect(door.taken).toHaveLength(EVENTS);
   expect(door.repeats()).toBe(0);
+});
+
+test('without --url it goes to what runs with this data directory', async () => {
+  mkdirSync(join(folder, 'secrets'));
+  const running = { databaseUrl: 'postgres://nobody@nowhere/none', redisUrl: null, url: door.url };
+  writeFileSync(join(folder, 'secrets', 'running.json'), JSON.stringify(running));
+  expect((await start().ended).code).toBe(0);
+  expect(door.taken).toHaveLength(EVENTS);
+});
+
+test('where nothing answers it says so at once, with what to do', async () => {
+  const { code, output } = await start('--url', 'http://127.0.0.1:1').ended;
+  expect(code).toBe(1);
+  expect(output).toBe(
+    'fairtally: nothing answers at http://127.0.0.1:1: is `make run` running? If the gateway is elsewhere, give --url\n',
+  );
 });
 
 test('without a secret it says what to do, and makes none', async () => {

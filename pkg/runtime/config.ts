@@ -330,6 +330,10 @@ export function readConfig(): Config {
   return result.config;
 }
 
+/** Whether somebody chose a value, rather than leaving an option at its default. */
+export const isChosen = (option: keyof typeof OPTIONS): boolean =>
+  (process.env[OPTIONS[option].env] ?? '') !== '';
+
 /** The environment of a child process: ours with some variables changed. */
 export const inheritedEnvironment = (
   changes: Readonly<Record<string, string>>,
