@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Board } from '../games/port.js';
 import { redisScript } from '../redis/client.js';
+import { forgetsWhenFull, serverLife, type ServerInfo, type ServerLife } from '../redis/server-life.js';
 import type { Logger } from '../runtime/port.js';
 import type { BoardKey, BoardQuestion, BoardSlice, Entry } from './port.js';
 import type { ApplyOptions, BoardViewStore, Mark, ViewRow } from './view-port.js';
@@ -18,10 +19,18 @@ const NEWER = -2;
 const nameOf = (key: BoardKey): string =>
   `lb:{${[key.gameId, key.board, key.partition, key.cycle].map(encodeURIComponent).join(':')}}`;
 
-export const keysOf = (key: BoardKey): { rank: string; rows: string; mark: string } => {
-  const name = nameOf(key);
-  return { rank: name, rows: `${name}:rows`, mark: `${name}:mark` };
-};
+type BoardScript = (key: BoardKey, args: readonly (string | number)[]) => Promise<unknown>;
+
+/** A script of the view of a cycle. It is told the life of the server, without which no mark is trusted. */
+export function boardScript(redis: Redis, life: ServerLife, name: string): BoardScript {
+  const script = redisScript(redis, name);
+  return async (key, args) => {
+    const current = await life();
+    if (current === null) throw new Error('Redis is away or does not tell its run_id (INFO)');
+    const rank = nameOf(key);
+    return script([rank, `${rank}:rows`, `${rank}:mark`], [current, ...args]);
+  };
+}
 
 /** Scores are kept so that the best is the smallest. */
 export const ascending = (order: Board['order'], score: number): number =>
@@ -30,10 +39,12 @@ const digitsOf = (reachedAtMs: number): string => String(reachedAtMs).padStart(R
 
 /** The view in Redis, through the scripts of pkg/redis. */
 export function redisBoardView(redis: Redis, log: Logger): BoardViewStore {
-  const begin = redisScript(redis, 'board-begin-3');
-  const apply = redisScript(redis, 'board-apply-3');
-  const complete = redisScript(redis, 'board-complete-3');
-  const ask = questions(redis);
+  const life = serverLife(redis, forgettingTold(log));
+  const begin = boardScript(redis, life, 'board-begin-3');
+  const apply = boardScript(redis, life, 'board-apply-3');
+  const complete = boardScript(redis, life, 'board-complete-3');
+  const mark = boardScript(redis, life, 'board-mark-3');
+  const ask = questions(redis, life);
 
   const applyChunk = async (
     key: BoardKey,
@@ -41,7 +52,6 @@ export function redisBoardView(redis: Redis, log: Logger): BoardViewStore {
     rows: readonly ViewRow[],
     options: ApplyOptions,
   ) => {
-    const { rank, rows: hash, mark } = keysOf(key);
     const args: (string | number)[] = [
       options.epoch,
       options.isBuilder ? BUILD_LEASE_MS : 0,
@@ -51,15 +61,12 @@ export function redisBoardView(redis: Redis, log: Logger): BoardViewStore {
       const score = row.hidden ? '' : ascending(order, row.score);
       args.push(row.subject, row.revision, score, digitsOf(row.reachedAtMs));
     }
-    return Number(await apply([rank, hash, mark], args));
+    return Number(await apply(key, args));
   };
 
   return {
     isAway: () => redis.status !== 'ready',
-    async begin(key, epoch) {
-      const { rank, rows, mark } = keysOf(key);
-      return (await begin([rank, rows, mark], [epoch, BUILD_LEASE_MS])) === 1;
-    },
+    begin: async (key, epoch) => (await begin(key, [epoch, BUILD_LEASE_MS])) === 1,
     async apply(key, order, rows, options) {
       const calls: Promise<number>[] = [];
       for (let at = 0; at === 0 || at < rows.length; at += CHUNK_ROWS) {
@@ -68,11 +75,8 @@ export function redisBoardView(redis: Redis, log: Logger): BoardViewStore {
       const results = await Promise.all(calls);
       return results.includes(ABSENT) ? 'absent' : results.includes(NEWER) ? 'newer' : 'applied';
     },
-    async complete(key, epoch, expireAtMs) {
-      const { rank, rows, mark } = keysOf(key);
-      return (await complete([rank, rows, mark], [epoch, expireAtMs ?? 0])) === 1;
-    },
-    marks: (keys) => Promise.all(keys.map(async (key) => markOf(await redis.get(keysOf(key).mark)))),
+    complete: async (key, epoch, expireAtMs) => (await complete(key, [epoch, expireAtMs ?? 0])) === 1,
+    marks: (keys) => Promise.all(keys.map(async (key) => markOf(await mark(key, [])))),
     async read(key, board, epoch, question) {
       if (redis.status !== 'ready') return 'away';
       try {
@@ -88,8 +92,19 @@ export function redisBoardView(redis: Redis, log: Logger): BoardViewStore {
   };
 }
 
-function markOf(text: string | null): Mark | null {
-  const [epoch, state] = text?.split('|') ?? [];
+/** Tells once that the server may forget keys: each one costs the build of a view. */
+function forgettingTold(log: Logger): (info: ServerInfo) => void {
+  let isTold = false;
+  return (info) => {
+    if (isTold || !forgetsWhenFull(info)) return;
+    isTold = true;
+    const policy = info.get('maxmemory_policy');
+    log.warn({ policy }, 'Redis forgets keys when its memory is full: set maxmemory-policy noeviction');
+  };
+}
+
+function markOf(reply: unknown): Mark | null {
+  const [epoch, state] = typeof reply === 'string' ? reply.split('|') : [];
   if (epoch === undefined || (state !== 'building' && state !== 'complete')) return null;
   return { epoch: Number(epoch), state };
 }
@@ -101,13 +116,12 @@ type Ask = (
   question: BoardQuestion,
 ) => Promise<BoardSlice | null>;
 
-function questions(redis: Redis): Ask {
-  const top = redisScript(redis, 'board-top-2');
-  const around = redisScript(redis, 'board-around-3');
-  const subjects = redisScript(redis, 'board-subjects-3');
+function questions(redis: Redis, life: ServerLife): Ask {
+  const top = boardScript(redis, life, 'board-top-3');
+  const around = boardScript(redis, life, 'board-around-3');
+  const subjects = boardScript(redis, life, 'board-subjects-3');
 
   return async (key, { order }, epoch, question) => {
-    const { rank, rows, mark } = keysOf(key);
     switch (question.kind) {
       case 'top': {
         const { after, limit } = question;
@@ -115,12 +129,12 @@ function questions(redis: Redis): Ask {
           after === null
             ? ['', '']
             : [ascending(order, after.score), `${digitsOf(after.reachedAtMs)}:${after.subject}`];
-        return pageOf(order, await top([rank, mark], [epoch, limit, ...place]));
+        return pageOf(order, await top(key, [epoch, limit, ...place]));
       }
       case 'around':
-        return pageOf(order, await around([rank, rows, mark], [epoch, question.subject, question.limit]));
+        return pageOf(order, await around(key, [epoch, question.subject, question.limit]));
       case 'subjects':
-        return placesOf(order, await subjects([rank, rows, mark], [epoch, ...new Set(question.subjects)]));
+        return placesOf(order, await subjects(key, [epoch, ...new Set(question.subjects)]));
     }
   };
 }

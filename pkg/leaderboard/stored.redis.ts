@@ -1,14 +1,13 @@
 import type { Redis } from 'ioredis';
-import { redisScript } from '../redis/client.js';
-import { ascending, keysOf, REACHED_DIGITS } from './redis.js';
+import { serverLife } from '../redis/server-life.js';
+import { ascending, boardScript, REACHED_DIGITS } from './redis.js';
 import type { StoredRow, StoredRows } from './view-audit.js';
 
 /** Reads the rows of a view as they are stored, for an audit. */
 export function redisStoredRows(redis: Redis): StoredRows {
-  const rows = redisScript(redis, 'board-rows-3');
+  const rows = boardScript(redis, serverLife(redis), 'board-rows-3');
   return async (key, order, epoch, subjects) => {
-    const { rank, rows: hash, mark } = keysOf(key);
-    const reply = await rows([rank, hash, mark], [epoch, ...subjects]);
+    const reply = await rows(key, [epoch, ...subjects]);
     if (!Array.isArray(reply)) return null;
     const texts = reply.map(String);
     return subjects.map((_subject, i) => storedRow(order, texts[2 * i] ?? '', texts[2 * i + 1] ?? ''));

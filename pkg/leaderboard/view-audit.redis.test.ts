@@ -77,6 +77,7 @@ test('a changed score, a lost row and a hidden player who shows are found, each 
   const shown = `${String(NOON_MS + 5).padStart(15, '0')}:p5`;
   await redis.hset(`${NAME}:rows`, 'p5', `${hidden}${shown}`);
   await redis.zadd(NAME, '-6', shown);
+  await redis.hincrby(`${NAME}:rows`, '\0visible', 1);
   const found = await audit();
   expect(found.map(({ subject, found: held }) => [subject, held.split(',')[0]]).sort()).toEqual([
     ['p5', `6 at ${String(NOON_MS + 5)}`],

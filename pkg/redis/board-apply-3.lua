@@ -1,25 +1,23 @@
 -- Sets rows of one cycle to their truth, each only where its revision is newer. Running it again changes nothing.
--- KEYS[1] rank   KEYS[2] rows   KEYS[3] mark (see board-begin-3.lua)
--- ARGV[1] epoch that the truth had when the rows were read
--- ARGV[2] milliseconds to renew the mark of a build by; 0 when the caller is not the builder
--- ARGV[3] UTC milliseconds at which the cycle is forgotten; 0 never
+-- KEYS    see board.lua
+-- ARGV[1] life   ARGV[2] epoch that the truth had when the rows were read
+-- ARGV[3] milliseconds to renew the mark of a build by; 0 when the caller is not the builder
+-- ARGV[4] UTC milliseconds at which the cycle is forgotten; 0 never
 -- then per row four, no subject twice: subject, revision, score in ascending order or '' when hidden, time reached in 15 digits
 -- Output  rows changed | -1 the view is absent or older than the epoch | -2 the view is newer than the epoch
-local epoch, leaseMs, expireAtMs = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-if not epoch or not leaseMs or not expireAtMs or (#ARGV - 3) % 4 ~= 0 then
+local epoch, leaseMs, expireAtMs = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+if not epoch or not leaseMs or not expireAtMs or (#ARGV - 4) % 4 ~= 0 then
   return redis.error_reply('ERR epoch, lease, expiry and rows of four are wanted')
 end
-local mark = redis.call('GET', KEYS[3])
-if not mark then return -1 end
-local standing = tonumber(string.match(mark, '^(%d+)|'))
-if standing < epoch then return -1 end
-if standing > epoch then return -2 end
+local marked, state = standing()
+if not marked or marked < epoch then return -1 end
+if marked > epoch then return -2 end
 
 local subjects, known = {}, {}
-for i = 4, #ARGV, 4 do
+for i = 5, #ARGV, 4 do
   local hidden = ARGV[i + 2] == ''
-  local isWhole = string.match(ARGV[i + 1], '^%d+$') and (hidden or string.match(ARGV[i + 2], '^-?%d+$'))
-  if not isWhole or not string.match(ARGV[i + 3], '^%d+$') or #ARGV[i + 3] ~= 15 then
+  local isNumeric = string.match(ARGV[i + 1], '^%d+$') and (hidden or string.match(ARGV[i + 2], '^-?%d+$'))
+  if not isNumeric or not string.match(ARGV[i + 3], '^%d+$') or #ARGV[i + 3] ~= 15 then
     return redis.error_reply('ERR revision and score are whole numbers, the time has 15 digits')
   end
   subjects[#subjects + 1] = ARGV[i]
@@ -28,7 +26,7 @@ if #subjects > 0 then known = redis.call('HMGET', KEYS[2], unpack(subjects)) end
 
 local changed, gone, ranked, rows = 0, {}, {}, {}
 for i, subject in ipairs(subjects) do
-  local at = i * 4
+  local at = i * 4 + 1
   local revision = tonumber(ARGV[at + 1])
   local stored = known[i]
   local bar = stored and string.find(stored, '|', 1, true)
@@ -49,8 +47,8 @@ end
 
 if #gone > 0 then redis.call('ZREM', KEYS[1], unpack(gone)) end
 if #ranked > 0 then redis.call('ZADD', KEYS[1], unpack(ranked)) end
-if #rows > 0 then redis.call('HSET', KEYS[2], unpack(rows)) end
-local building = string.sub(mark, -8) == 'building'
+if #rows > 0 then redis.call('HSET', KEYS[2], VISIBLE, redis.call('ZCARD', KEYS[1]), unpack(rows)) end
+local building = state == 'building'
 if building and leaseMs > 0 then redis.call('PEXPIRE', KEYS[3], leaseMs) end
 if expireAtMs > 0 then
   redis.call('PEXPIREAT', KEYS[1], expireAtMs)

@@ -1,11 +1,11 @@
 -- The entries around a subject of one cycle; no entries when it has none or is hidden.
--- KEYS[1] rank   KEYS[2] rows   KEYS[3] mark (see board-begin-3.lua)
--- ARGV[1] epoch   ARGV[2] subject   ARGV[3] entries at most
+-- KEYS    see board.lua
+-- ARGV[1] life   ARGV[2] epoch   ARGV[3] subject   ARGV[4] entries at most
 -- Output  nil the view is not whole at this epoch | {total, rank of the first from 0, {member, score, ...}}
-if redis.call('GET', KEYS[3]) ~= ARGV[1] .. '|complete' then return nil end
-local limit = tonumber(ARGV[3])
+if not isWhole(ARGV[2]) then return nil end
+local limit = tonumber(ARGV[4])
 local total = redis.call('ZCARD', KEYS[1])
-local stored = redis.call('HGET', KEYS[2], ARGV[2])
+local stored = redis.call('HGET', KEYS[2], ARGV[3])
 local member = stored and string.sub(stored, string.find(stored, '|', 1, true) + 1) or ''
 if member == '' then return { total, 0, {} } end
 local rank = redis.call('ZRANK', KEYS[1], member)

@@ -1,10 +1,10 @@
 -- The places of named subjects of one cycle, those that have one.
--- KEYS[1] rank   KEYS[2] rows   KEYS[3] mark (see board-begin-3.lua)
--- ARGV[1] epoch   ARGV[2..] subjects
+-- KEYS    see board.lua
+-- ARGV[1] life   ARGV[2] epoch   ARGV[3..] subjects
 -- Output  nil the view is not whole at this epoch | {total, {rank from 0, member, score, ...}}
-if redis.call('GET', KEYS[3]) ~= ARGV[1] .. '|complete' then return nil end
+if not isWhole(ARGV[2]) then return nil end
 local found = {}
-for i = 2, #ARGV do
+for i = 3, #ARGV do
   local stored = redis.call('HGET', KEYS[2], ARGV[i])
   local member = stored and string.sub(stored, string.find(stored, '|', 1, true) + 1) or ''
   if member ~= '' then

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import { startRedisServer, type RedisServer } from '../testkit/redis-server.js';
 import { createRedisClient, redisReady, redisScript, type RedisClientOptions } from './client.js';
+import { serverLife } from './server-life.js';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -37,9 +38,9 @@ test('a script is called with as many keys as its name says, also on a server th
   const redis = connect({ url: server.url });
   await redisReady(redis, 5_000);
   const begin = redisScript(redis, 'board-begin-3');
-  expect(await begin(['{k}a', '{k}b', '{k}c'], [2, 1_000])).toBe(1);
+  expect(await begin(['{k}a', '{k}b', '{k}c'], ['life', 2, 1_000])).toBe(1);
   await redis.script('FLUSH');
-  expect(await begin(['{k}a', '{k}b', '{k}c'], [2, 1_000])).toBe(0);
+  expect(await begin(['{k}a', '{k}b', '{k}c'], ['life', 2, 1_000])).toBe(0);
   expect(() => begin(['{k}a'], [2, 1_000])).toThrow('takes 3 keys');
 });
 
@@ -48,4 +49,20 @@ test('waiting for a server that does not come ends with an error, and each attem
   const redis = connect({ url: 'redis://127.0.0.1:1', onError: (error) => errors.push(error) });
   await expect(redisReady(redis, 100)).rejects.toThrow('not ready');
   expect(errors.length).toBeGreaterThan(0);
+});
+
+test('the life of a server is another one after it started again, and unknown while it is away', async () => {
+  const redis = connect({ url: server.url });
+  await redisReady(redis, 5_000);
+  const life = serverLife(redis);
+  const first = await life();
+  expect(first).toMatch(/^[0-9a-f]{40}$/);
+  expect(await life()).toBe(first);
+  await server.kill();
+  await new Promise((resolve) => (redis.status === 'ready' ? redis.once('close', resolve) : resolve(null)));
+  expect(await life()).toBeNull();
+  await server.start();
+  await redisReady(redis, 10_000);
+  expect(await life()).toMatch(/^[0-9a-f]{40}$/);
+  expect(await life()).not.toBe(first);
 });

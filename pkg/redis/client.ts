@@ -57,19 +57,22 @@ export function redisReady(redis: Redis, timeoutMs: number): Promise<void> {
 /** A Lua script of this folder, called with its keys and arguments. */
 export type RedisScript = (keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
 
-const SCRIPT_NAME = /^[a-z-]+-(\d)$/;
+const SCRIPT_NAME = /^([a-z]+)-[a-z-]+-(\d)$/;
 
-/** Registers `<name>.lua` of this folder on a client. The number of keys is the last part of the name. */
+const textOf = (name: string): string => readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
+
+/**
+ * Registers `<name>.lua` of this folder on a client. The number of keys is the last part of the name; the first part names
+ * the file that stands before every script of its kind.
+ */
 export function redisScript(redis: Redis, name: string): RedisScript {
-  const numberOfKeys = Number(SCRIPT_NAME.exec(name)?.[1]);
-  if (Number.isNaN(numberOfKeys)) throw new Error(`a script's name ends in its number of keys: ${name}`);
-  redis.defineCommand(name, {
-    numberOfKeys,
-    lua: readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8'),
-  });
+  const [, kind, keys] = SCRIPT_NAME.exec(name) ?? [];
+  if (kind === undefined) throw new Error(`a script's name ends in its number of keys: ${name}`);
+  const numberOfKeys = Number(keys);
+  redis.defineCommand(name, { numberOfKeys, lua: textOf(kind) + textOf(name) });
   const command = Reflect.get(redis, name) as (...values: (string | number)[]) => Promise<unknown>;
-  return (keys, args) => {
-    if (keys.length !== numberOfKeys) throw new Error(`${name} takes ${String(numberOfKeys)} keys`);
-    return command.call(redis, ...keys, ...args);
+  return (keyNames, args) => {
+    if (keyNames.length !== numberOfKeys) throw new Error(`${name} takes ${String(numberOfKeys)} keys`);
+    return command.call(redis, ...keyNames, ...args);
   };
 }

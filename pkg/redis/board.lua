@@ -1,0 +1,22 @@
+-- Stands before every script of a board's view. Its keys, one Cluster slot:
+-- KEYS[1] rank: sorted set of members, best first in ascending order
+-- KEYS[2] rows: hash of subject -> 'revision|member'; the member is empty where the subject is hidden. One field that no
+--         subject can have tells how many members rank has.
+-- KEYS[3] mark: 'epoch|building|life' or 'epoch|complete|life', where life is the run_id of the server that was told so.
+-- ARGV[1] life of the server as the caller learned it when it connected.
+local VISIBLE = '\0visible'
+
+-- The epoch and state of the view. nil when there is none: no mark, a mark of another life (it came back with old rows from
+-- a disk or by a failover), or a lost key of the three.
+local function standing()
+  local epoch, state, life = string.match(redis.call('GET', KEYS[3]) or '', '^(%d+)|(%a+)|(.*)$')
+  if not epoch or life ~= ARGV[1] then return nil end
+  if redis.call('HGET', KEYS[2], VISIBLE) ~= tostring(redis.call('ZCARD', KEYS[1])) then return nil end
+  return tonumber(epoch), state
+end
+
+-- Whether readers may use the view: whole, and of the epoch that the truth has.
+local function isWhole(wanted)
+  local epoch, state = standing()
+  return state == 'complete' and epoch == tonumber(wanted)
+end
