@@ -180,7 +180,10 @@ test('view, truth, snapshot and model give the same answers to every question', 
         expect(await reader.read(key, board, 'live', question)).toEqual(wanted);
         expect(await view.read(key, board, cycle.epoch, question)).toEqual(wanted);
       }
-      await postgresSnapshots(database.db).close(key, NOON_MS);
+      await postgresSnapshots(database.db).close(
+        { key, closesAtMs: cycle.closesAtMs ?? 0, definitionVersion: 1 },
+        NOON_MS,
+      );
       for (const question of questions) {
         expect(await reader.read(key, board, 'snapshot', question)).toEqual(
           modelAnswer(ranked, board, question),

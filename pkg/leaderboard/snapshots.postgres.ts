@@ -11,7 +11,15 @@ ORDER BY closes_at, game_id, board, cycle, partition LIMIT $7`;
 const LOCK = `
 SELECT 1 FROM board_cycles
 WHERE game_id = $1 AND board = $2 AND cycle = $3 AND partition = $4 AND final_at IS NULL
+  AND date_trunc('milliseconds', closes_at) = to_timestamp($5::double precision / 1000)
 FOR UPDATE`;
+
+const MOVE_END = `
+UPDATE board_cycles SET closes_at = to_timestamp($6::double precision / 1000)
+WHERE game_id = $1 AND board = $2 AND cycle = $3 AND partition = $4 AND final_at IS NULL
+  AND date_trunc('milliseconds', closes_at) = to_timestamp($5::double precision / 1000)`;
+
+const NOW = 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now';
 
 const COPY = `
 INSERT INTO leaderboard_snapshots (game_id, board, cycle, partition, subject, score, reached_at)
@@ -38,6 +46,11 @@ const dueCycle = (row: DueRow): DueCycle => ({
 });
 
 export const postgresSnapshots = (db: Database): SnapshotStore => ({
+  async now() {
+    const [row] = await db.query<{ now: number }>(NOW);
+    if (row === undefined) throw new Error('the database told no time');
+    return row.now;
+  },
   async due(nowMs, after, limit) {
     const { gameId, board, cycle, partition } = after?.key ?? {
       gameId: '',
@@ -48,10 +61,13 @@ export const postgresSnapshots = (db: Database): SnapshotStore => ({
     const from = [after?.closesAtMs ?? 0, gameId, board, cycle, partition];
     return (await db.query<DueRow>(DUE, [nowMs, ...from, limit])).map(dueCycle);
   },
-  close: ({ gameId, board, cycle, partition }, nowMs) =>
+  async moveEnd({ key, closesAtMs }, newClosesAtMs) {
+    await db.query(MOVE_END, [key.gameId, key.board, key.cycle, key.partition, closesAtMs, newClosesAtMs]);
+  },
+  close: ({ key: { gameId, board, cycle, partition }, closesAtMs }, nowMs) =>
     db.transaction(async (sql) => {
       const key = [gameId, board, cycle, partition];
-      if ((await sql.query(LOCK, key)).length === 0) return false;
+      if ((await sql.query(LOCK, [...key, closesAtMs])).length === 0) return false;
       await sql.query(COPY, key);
       await sql.query(MARK_FINAL, [...key, nowMs]);
       return true;

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import type { Lag } from '../bus/port.js';
-import type { GameDefinition } from '../games/port.js';
+import { createCycles, type Season } from '../games/cycles.js';
+import type { BoardWindow, GameDefinition } from '../games/port.js';
 import { createBoardQueries, type BoardAnswer, type BoardQueries } from '../query/boards.js';
 import { createRedisClient, redisReady } from '../redis/client.js';
 import { roleEvent } from '../testkit/admitted-event.js';
@@ -73,8 +74,8 @@ async function apply(...events: RoleEvent[]): Promise<void> {
 
 const close = (lag: Lag = settled): Promise<number> =>
   closeCycles({
-    store: postgresSnapshots(database.db),
-    definitions: { version: () => Promise.resolve(definition) },
+    store: { ...postgresSnapshots(database.db), now: () => Promise.resolve(clock.now()) },
+    definitions: { version: () => Promise.resolve(definition), inForce: () => Promise.resolve(definition) },
     roles: ['archive', 'leaderboard'],
     lag: (role) => Promise.resolve(role === 'leaderboard' ? lag : settled),
     clock,
@@ -185,6 +186,108 @@ test('a batch that comes while its cycle closes is not in the snapshot and marks
   await batch;
   expect(scores(await readAt(GRACE_ENDS_MS + 20_000))).toEqual([['a', 5]]);
   expect(await readAt(GRACE_ENDS_MS + 30_000, { revised: true })).toMatchObject({ state: 'revised' });
+});
+
+const cycleRow = async (): Promise<{ closes_at: Date | null; final_at: Date | null } | undefined> =>
+  (
+    await database.db.query<{ closes_at: Date | null; final_at: Date | null }>(
+      'SELECT closes_at, final_at FROM board_cycles WHERE game_id = $1',
+      [definition.gameId],
+    )
+  )[0];
+
+describe('the definition in force when a cycle is due', () => {
+  const season = (endsAtMs: number, ...more: Season[]): Partial<GameDefinition> => ({
+    ...createCycles([{ name: 's1', startsAtMs: NOON_MS - DAY_MS, endsAtMs }, ...more]),
+    graceMs: 1_000,
+  });
+  const window: BoardWindow = { kind: 'seasonal', timeZone: 'UTC', resetHour: 0 };
+  const inForce = (version: number, over: Partial<GameDefinition>): void => {
+    definition = { ...definitionWith(definition.gameId, testBoard({ windows: [window] })), version, ...over };
+  };
+
+  test('prolongs a season: it is closed at its new end, with what counted until then', async () => {
+    inForce(1, season(MIDNIGHT_MS));
+    await apply(event('1', 'a', 100));
+    inForce(2, season(MIDNIGHT_MS + DAY_MS));
+    clock.set(MIDNIGHT_MS + 10_000);
+    expect(await close()).toBe(0);
+    expect((await cycleRow())?.closes_at?.getTime()).toBe(MIDNIGHT_MS + DAY_MS);
+    await apply(event('2', 'b', 5_000, MIDNIGHT_MS + 20_000));
+    clock.set(MIDNIGHT_MS + DAY_MS + 1_001);
+    expect(await close()).toBe(1);
+    const final = await boards.top({ gameId: definition.gameId, board: 'xp', cycle: 's1' });
+    expect([final.state, scores(final)]).toEqual([
+      'final',
+      [
+        ['b', 5_000],
+        ['a', 100],
+      ],
+    ]);
+  });
+
+  test('moves a season behind its old end: it is not closed before', async () => {
+    inForce(1, season(MIDNIGHT_MS));
+    await apply(event('1', 'a', 100));
+    inForce(
+      2,
+      createCycles([{ name: 's1', startsAtMs: MIDNIGHT_MS + DAY_MS, endsAtMs: MIDNIGHT_MS + 2 * DAY_MS }]),
+    );
+    clock.set(MIDNIGHT_MS + DAY_MS + 1);
+    expect(await close()).toBe(0);
+    expect((await cycleRow())?.closes_at?.getTime()).toBe(MIDNIGHT_MS + 2 * DAY_MS);
+  });
+
+  test('shortens a season, or has it no more: it is closed when it was to end', async () => {
+    inForce(1, season(MIDNIGHT_MS));
+    await apply(event('1', 'a', 100));
+    inForce(2, season(NOON_MS + 1));
+    clock.set(NOON_MS + 5_000);
+    expect(await close()).toBe(0);
+    clock.set(MIDNIGHT_MS + 1_001);
+    expect(await close()).toBe(1);
+  });
+
+  test('gives the grace', async () => {
+    await apply(event('1', 'a', 5));
+    definition = { ...definition, version: 2, graceMs: 2 * DAY_MS };
+    clock.set(GRACE_ENDS_MS + 1);
+    expect(await close()).toBe(0);
+    clock.set(GRACE_ENDS_MS + DAY_MS + 1);
+    expect(await close()).toBe(1);
+  });
+
+  test('is overtaken by another worker that knows a newer one: what that one moved is not closed', async () => {
+    await apply(event('1', 'a', 5));
+    const store = postgresSnapshots(database.db);
+    const due = (await store.due(GRACE_ENDS_MS, null, 500)).find(
+      ({ key }) => key.gameId === definition.gameId,
+    );
+    if (due === undefined) throw new Error('the cycle is due');
+    await store.moveEnd(due, GRACE_ENDS_MS + DAY_MS);
+    expect(await store.close(due, GRACE_ENDS_MS + 1)).toBe(false);
+    expect((await cycleRow())?.final_at).toBeNull();
+  });
+});
+
+test('row 16: a worker whose clock is a day ahead closes nothing early; the database has the one clock of closing', async () => {
+  const store = postgresSnapshots(database.db);
+  const nowMs = await store.now();
+  const [row] = await database.db.query<{ now: Date }>('SELECT now() AS now');
+  expect(Math.abs((row?.now.getTime() ?? 0) - nowMs)).toBeLessThan(60_000);
+  await apply(event('1', 'a', 5, nowMs));
+  clock.set(nowMs + 2 * DAY_MS + 1);
+  const closing = (): Promise<number> =>
+    closeCycles({
+      store,
+      definitions: { version: () => Promise.resolve(definition), inForce: () => Promise.resolve(definition) },
+      roles: ['leaderboard'],
+      lag: () => Promise.resolve(settled),
+      clock,
+      log: quietLogger,
+    });
+  await closing();
+  expect((await cycleRow())?.final_at).toBeNull();
 });
 
 /** Resolves when some transaction of this database waits for a lock. */
