@@ -66,7 +66,9 @@ test('an operator prepares a database, its definition and its keys, and audits',
     '--trust',
     'client',
   ]);
-  expect(created.out).toMatch(/key {5}reader\nsecret {2}\S{43}\nThe secret is not shown again\. Gateways know it within two seconds\.\n/);
+  expect(created.out).toMatch(
+    /key {5}reader\nsecret {2}\S{43}\nThe secret is not shown again\. Gateways know it within two seconds\.\n/,
+  );
   const rotated = await fairtally(['keys', 'rotate', 'reader', '--overlap-hours', '1']);
   expect(rotated.out).toMatch(/Key reader is valid until/);
   await fairtally(['keys', 'retire', 'demo']);
@@ -82,6 +84,13 @@ test('an operator prepares a database, its definition and its keys, and audits',
   const broken = await fairtally(['audit']);
   expect(broken.code).toBe(1);
   expect(broken.out).toMatch(/stranger .* progression .* ghost/);
+
+  expect(await fairtally(['findings'])).toMatchObject({ code: 0, out: 'No findings.\n' });
+  const absent = await fairtally(['definition', 'plan', join(folder, 'absent.yaml')]);
+  expect(absent).toMatchObject({
+    code: 1,
+    told: `fairtally: there is no file ${join(folder, 'absent.yaml')}\n`,
+  });
 
   const unneeded = await fairtally(['rebuild']);
   expect(unneeded).toMatchObject({ code: 0 });

@@ -91,3 +91,55 @@ test('row 14: a conflict is no difference, and the audit names its letters', asy
   expect(result.differences).toEqual([]);
   expect(result.letters).toEqual([{ role: 'progression', reason: 'event_id_conflict', letters: 1 }]);
 });
+
+describe('every role enters every event:', () => {
+  const entered = async (db = server.db, eventId: string) =>
+    (
+      await db.query<{ role: string }>(
+        `SELECT i.role FROM inbox i JOIN events e USING (dedupe_day, identity, content_hash)
+          WHERE e.event_id = $1 ORDER BY i.role`,
+        [eventId],
+      )
+    ).map(({ role }) => role);
+  const everyRole = ['archive', 'fairness', 'leaderboard', 'progression'];
+
+  test('row 14: a type without work, then a gain under its id, are one event and a conflict in all roles', async () => {
+    const of = { id: 'same-1', playerId: 'p-1', tsMs: Date.UTC(2026, 10, 21) };
+    const silent = admittedEvent({ ...of, type: 'chat', payload: { deltaXp: 100, guild: 'red' } });
+    const gain = admittedEvent({ ...of, payload: { deltaXp: 100, guild: 'red' } });
+    await undone(server.db, async (db) => {
+      const truth = (): Promise<object[]> =>
+        db.query('SELECT * FROM board_scores ORDER BY board, cycle, partition, subject');
+      const before = await truth();
+      const outcomes = await applyToRoles(db, [silent, gain]);
+      expect(outcomes.map(([first, then]) => [first, then])).toEqual(
+        everyRole.map(() => ['ok', 'event_id_conflict']),
+      );
+      expect(await entered(db, 'same-1')).toEqual(everyRole);
+      expect(await truth()).toEqual(before);
+      expect(await audit(db)).toMatchObject({ differences: [], events: 86 });
+    });
+  });
+
+  test('an event of an unknown type, sent again under a version that ranks it, stays what it was', async () => {
+    const sent = {
+      id: 'quest-1',
+      playerId: 'p-1',
+      type: 'unheard_of',
+      tsMs: Date.UTC(2026, 10, 21),
+      payload: {},
+    };
+    const before = admittedEvent({ ...sent, mapped: false });
+    const again = admittedEvent({ ...sent, definitionVersion: 2 });
+    const next = admittedEvent({ ...sent, id: 'quest-2', definitionVersion: 2 });
+    await undone(server.db, async (db) => {
+      await applyToRoles(db, [before]);
+      const outcomes = await applyToRoles(db, [again, next]);
+      expect(outcomes).toEqual(everyRole.map(() => ['ok', 'ok']));
+      expect(await entered(db, 'quest-1')).toEqual(everyRole);
+      const scores = await db.query("SELECT subject, score FROM board_scores WHERE board = 'unheard'");
+      expect(scores).toEqual([{ subject: 'p-1', score: 1 }]);
+      expect(await audit(db)).toMatchObject({ differences: [], events: 87 });
+    });
+  });
+});

@@ -12,6 +12,7 @@ import {
   groupBy,
   settledIn,
   type Definitions,
+  type Rules,
   type Takes,
 } from './check-players.js';
 import { settled, type Difference, type Looked } from './difference.js';
@@ -109,6 +110,7 @@ async function lookAtPlayers(
     const found = await store.rowsOfPlayers(sql, gameId, players);
     return { rows: found, definitions: await learnVersions(sql, gameId, known, deps) };
   }, SNAPSHOT);
+  const rules: Rules = { definitions, takes: deps.takes };
   const of = {
     events: groupBy(rows.events, (row) => row.player_id),
     progress: groupBy(rows.progress, (row) => row.player_id),
@@ -116,10 +118,10 @@ async function lookAtPlayers(
     receipts: groupBy(rows.receipts, (row) => row.player_id),
   };
   const differences = [
-    ...checkEvents(rows.events, definitions, deps.takes),
+    ...checkEvents(rows.events),
     ...rows.profiles.flatMap((profile) => checkProfile(profile, of.events.get(profile.player_id) ?? [])),
     ...players.flatMap((playerId) => {
-      const taken = settledIn('progression', of.events.get(playerId) ?? [], definitions);
+      const taken = settledIn('progression', of.events.get(playerId) ?? [], rules);
       return checkProgress(gameId, playerId, taken, {
         progress: of.progress.get(playerId) ?? [],
         ledger: of.ledger.get(playerId) ?? [],
@@ -127,11 +129,11 @@ async function lookAtPlayers(
       });
     }),
     ...checkPlayerScores(
-      settledIn('leaderboard', rows.events, definitions),
+      settledIn('leaderboard', rows.events, rules),
       rows.scores,
       boardsWhere(definitions, false),
     ),
-    ...checkFairness(rows, settledIn('fairness', rows.events, definitions), {
+    ...checkFairness(rows, settledIn('fairness', rows.events, rules), {
       definitions,
       rerun: deps.rerun,
     }),
@@ -151,7 +153,7 @@ async function lookAtWhole(
       ...(await strangers(sql, gameId, definitions)),
       ...(await cycles(sql, gameId)),
       ...(await counters(sql)),
-      ...(await subjectScores(sql, gameId, definitions)),
+      ...(await subjectScores(sql, gameId, { definitions, takes: deps.takes })),
     ];
   }, SNAPSHOT);
   return { events: 0, differences: [...differences, ...((await deps.checkView?.(gameId)) ?? [])] };
@@ -235,8 +237,8 @@ async function counters(sql: Sql): Promise<Difference[]> {
 }
 
 /** Boards that rank a payload field gather many players, so they are recounted over the whole archive, in one snapshot. */
-async function subjectScores(sql: Sql, gameId: string, definitions: Definitions): Promise<Difference[]> {
-  const names = boardsWhere(definitions, false);
+async function subjectScores(sql: Sql, gameId: string, rules: Rules): Promise<Difference[]> {
+  const names = boardsWhere(rules.definitions, false);
   if (names.size === 0) return [];
   const recount = new ScoreRecount((board) => board.subjectField !== null);
   let after = '';
@@ -244,7 +246,7 @@ async function subjectScores(sql: Sql, gameId: string, definitions: Definitions)
     const page = await store.playersPage(sql, gameId, { after, ...PAGE });
     const last = page.at(-1);
     if (last === undefined) break;
-    for (const event of settledIn('leaderboard', await store.eventsOf(sql, gameId, page), definitions))
+    for (const event of settledIn('leaderboard', await store.eventsOf(sql, gameId, page), rules))
       recount.add(event);
     after = last;
   }

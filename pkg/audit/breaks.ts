@@ -48,10 +48,10 @@ export const BREAKS: readonly (readonly [string, string, string, string, string?
   ],
   [
     'an effect in a role that has no work for the type',
-    `INSERT INTO inbox (role, dedupe_day, identity, game_id, lane, content_hash, definition_version)
-     SELECT 'fairness', dedupe_day, identity, game_id, 0, content_hash, 1 FROM events WHERE type = 'chat' AND player_id = 'p-1' LIMIT 1`,
-    'stranger',
-    'fairness',
+    `UPDATE progress_events SET identity = (SELECT identity FROM events WHERE type = 'chat' AND player_id = 'p-1' LIMIT 1)
+      WHERE ${first('progress_events')}`,
+    'ledger',
+    'progression',
     'p-1',
   ],
   [

@@ -34,26 +34,35 @@ export const groupBy = <T>(items: readonly T[], keyOf: (item: T) => string): Map
   return groups;
 };
 
-/** The events that took effect in a role. */
+export interface Rules {
+  readonly definitions: Definitions;
+  readonly takes: Takes;
+}
+
+/** The events that took effect in a role: those of its inbox that it has work for, under the version they entered with. */
 export const settledIn = (
   role: RoleName,
   rows: readonly EventRow[],
-  definitions: Definitions,
+  { definitions, takes }: Rules,
 ): ArchivedEvent[] =>
-  rows
-    .filter((row) => row.settled.includes(role))
-    .map((row) => ({
+  rows.flatMap((row) => {
+    const version = row.settled[role];
+    if (version === undefined) return [];
+    const definition = definitionOf(definitions, version);
+    if (!takes(role, definition, row.type)) return [];
+    return {
       playerId: row.player_id,
       eventId: row.event_id,
       identity: row.identity,
       type: row.type,
       tsMs: row.ts_ms,
       payload: row.payload,
-      definition: definitionOf(definitions, row.definition_version),
-    }));
+      definition,
+    };
+  });
 
-/** The law of identities: what the archive has stands, for each role that takes it, in the inbox or in a letter, not in both. */
-export function checkEvents(rows: readonly EventRow[], definitions: Definitions, takes: Takes): Difference[] {
+/** The law of identities: what the archive has stands, for every role, in the inbox or in a letter, not in both. */
+export function checkEvents(rows: readonly EventRow[]): Difference[] {
   const differences: Difference[] = [];
   const seen = new Set<string>();
   for (const row of rows) {
@@ -63,15 +72,12 @@ export function checkEvents(rows: readonly EventRow[], definitions: Definitions,
     };
     if (seen.has(row.identity)) differs('event', 'archive', 'archived once', 'archived twice');
     seen.add(row.identity);
-    const definition = definitionOf(definitions, row.definition_version);
     for (const role of ROLES) {
-      const isSettled = row.settled.includes(role);
+      const isSettled = row.settled[role] !== undefined;
       const isLetter = row.letters.includes(role);
       if (row.conflicting.includes(role))
         differs('event', role, 'this content', 'other content with the same identity took effect');
-      else if (!takes(role, definition, row.type)) {
-        if (isSettled) differs('stranger', role, 'a role without work for this type', 'in the inbox');
-      } else if (isSettled && isLetter)
+      else if (isSettled && isLetter)
         differs('event', role, 'the inbox or an open dead letter', 'both of them');
       else if (!isSettled && !isLetter && !row.closed_letters.includes(role))
         differs('event', role, 'the inbox or an open dead letter', 'neither of them');

@@ -2,7 +2,7 @@ import type { Clock } from '../kernel/clock.js';
 import type { RoleName } from '../kernel/roles.js';
 
 export type DifferenceKind =
-  | 'event' // the law of identities: inbox or open dead letter, in every role that takes it, once
+  | 'event' // the law of identities: inbox or open dead letter, in every role, once
   | 'stranger' // an effect without an archived event
   | 'profile'
   | 'progress'

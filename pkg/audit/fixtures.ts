@@ -51,8 +51,18 @@ fairness:
   kill-interval: { event: boss_kill, secondsSincePrevious: true, side: low, minSamples: 5, maxZ: 3 }
 `;
 
+/** The second version knows a type that the first does not, and ranks it. */
+const SECOND_SOURCE = SOURCE.replace(
+  '  chat:\n',
+  '  unheard_of:\n    from: any\n    payload: {}\n  chat:\n',
+).replace('boards:\n', 'boards:\n  unheard: { event: unheard_of, aggregate: sum, windows: [all-time] }\n');
+
 export const definition = parseDefinition(SOURCE, { gameId: 'demo', version: 1 });
-export const definitions = { inForce: async () => definition, version: async () => definition };
+const second = parseDefinition(SECOND_SOURCE, { gameId: 'demo', version: 2 });
+export const definitions = {
+  inForce: async () => definition,
+  version: async (_: string, version: number) => (version === 2 ? second : definition),
+};
 
 const { privateKey } = generateKeyPairSync('ed25519');
 const signer = createReceiptSigner({
@@ -106,15 +116,19 @@ export function playedEvents(): AdmittedEvent[] {
   return events;
 }
 
-/** Runs the real roles over events, as workers do. */
-export async function applyToRoles(db: Database, events: readonly AdmittedEvent[]): Promise<void> {
+/** Runs the real roles over events, as workers do. @returns what each role said of each event: `ok` or the reason */
+export async function applyToRoles(db: Database, events: readonly AdmittedEvent[]): Promise<string[][]> {
+  const said: string[][] = [];
   for (const handle of [
     handlerOf(db, archiveRole),
     handlerOf(db, progression),
     handlerOf(db, leaderboard),
     handlerOf(db, fairnessRole),
-  ])
-    await handle(events.map(deliveryOf));
+  ]) {
+    const outcomes = await handle(events.map(deliveryOf));
+    said.push(outcomes.map((outcome) => (outcome.kind === 'dead' ? outcome.reason : outcome.kind)));
+  }
+  return said;
 }
 
 export const applyToArchive = async (db: Database, events: readonly AdmittedEvent[]): Promise<void> => {
@@ -143,15 +157,15 @@ const deliveryOf = (event: AdmittedEvent, index: number): Delivery => ({
   attempt: 1,
 });
 
-/** The game and the version that the events were admitted under. */
+/** The game and its versions; `playedEvents` were admitted under the first. */
 export async function prepareGame(db: Database): Promise<void> {
   await db.query(
     "INSERT INTO games (game_id, dedupe_floor, session_master_id, session_master) VALUES ('demo', '2026-01-01', 'm1', '')",
   );
   await db.query(
     `INSERT INTO game_definitions (game_id, version, effective_from, source, source_sha256, applied_by)
-     VALUES ('demo', 1, 'epoch', $1, '', 'test')`,
-    [SOURCE],
+     VALUES ('demo', 1, 'epoch', $1, '', 'test'), ('demo', 2, '2100-01-01', $2, '', 'test')`,
+    [SOURCE, SECOND_SOURCE],
   );
 }
 

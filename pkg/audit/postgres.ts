@@ -10,10 +10,9 @@ export interface EventRow {
   readonly type: string;
   readonly ts_ms: number;
   readonly payload: JsonObject;
-  readonly definition_version: number;
-  /** Roles in which this content took effect. */
-  readonly settled: readonly RoleName[];
-  /** Roles in which other content with the same identity did. */
+  /** Roles in whose inbox this content stands, each with the definition version it entered with. */
+  readonly settled: Readonly<Partial<Record<RoleName, number>>>;
+  /** Roles in whose inbox other content with the same identity stands. */
   readonly conflicting: readonly RoleName[];
   readonly letters: readonly RoleName[];
   /** Roles whose letter an operator has dropped or sent again. */
@@ -138,13 +137,17 @@ export async function versionsOf(sql: Sql, gameId: string): Promise<number[]> {
 /** Named one by one, so that the primary key, which begins with the role, finds the row. */
 const EVERY_ROLE = ROLES.map((role) => `'${role}'`).join(', ');
 
-const rolesWith = (table: string, condition: string): string =>
-  `coalesce((SELECT array_agg(DISTINCT o.role) FROM ${table} o
-    WHERE o.role IN (${EVERY_ROLE}) AND o.dedupe_day = e.dedupe_day AND o.identity = e.identity AND ${condition}), '{}')`;
+const rolesWith = (
+  table: string,
+  condition: string,
+  [gathered, none] = ['array_agg(DISTINCT o.role)', '{}'],
+): string =>
+  `coalesce((SELECT ${gathered} FROM ${table} o
+    WHERE o.role IN (${EVERY_ROLE}) AND o.dedupe_day = e.dedupe_day AND o.identity = e.identity AND ${condition}), '${none}')`;
 
 const EVENTS = `
-  SELECT e.player_id, e.event_id, e.identity, e.type, e.ts_ms, e.payload, e.definition_version,
-         ${rolesWith('inbox', 'o.content_hash = e.content_hash')} AS settled,
+  SELECT e.player_id, e.event_id, e.identity, e.type, e.ts_ms, e.payload,
+         ${rolesWith('inbox', 'o.content_hash = e.content_hash', ['jsonb_object_agg(o.role, o.definition_version)', '{}'])} AS settled,
          ${rolesWith('inbox', 'o.content_hash <> e.content_hash')} AS conflicting,
          ${rolesWith('dead_letters', "o.content_hash = e.content_hash AND o.state = 'open'")} AS letters,
          ${rolesWith('dead_letters', "o.content_hash = e.content_hash AND o.state IN ('redriven', 'dropped')")} AS closed_letters

@@ -14,11 +14,11 @@ export class FairtallyError extends Error {
   }
 }
 
-/** A dependency (database, Redis, broker) cannot be reached. Work pauses and waits; it never burns an attempt. */
+/** A dependency (database, Redis, broker) is away or not fit for use. Work pauses and waits; it never burns an attempt. */
 export class OutageError extends FairtallyError {
   override readonly name = 'OutageError';
   constructor(dependency: string, cause?: unknown) {
-    super('dependency_unavailable', `${dependency} cannot be reached`, true, { cause });
+    super('dependency_unavailable', `${dependency} cannot be used at the moment`, true, { cause });
   }
 }
 

@@ -9,7 +9,10 @@ export interface DatabaseOptions {
   readonly poolSize?: number;
   /** Shown in pg_stat_activity. */
   readonly applicationName?: string;
+  /** When the server ends a statement. */
   readonly statementTimeoutMs?: number;
+  /** When we give a silent connection up; longer than the statement timeout, so that a server which lives answers first. */
+  readonly queryTimeoutMs?: number;
   readonly lockTimeoutMs?: number;
   /** An idle connection that breaks is no failure of any call; it is only told here. */
   readonly onIdleError?: (error: Error) => void;
@@ -17,38 +20,55 @@ export interface DatabaseOptions {
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000;
+const STATEMENT_TIMEOUT_MS = 30_000;
+const QUERY_GRACE_MS = 5_000;
+const KEEP_ALIVE_AFTER_MS = 10_000;
 
-const OUTAGE_STATES = /^(08|57P0[1-5]|53|58|25006|57014)/;
-const OUTAGE_CODES = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ENOENT',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-]);
-const OUTAGE_MESSAGES =
-  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end|client was closed|not queryable/i;
+/**
+ * How the server learns that our host is gone without a word: it lets the locks of such a session go within half a minute.
+ * Sessions on a Unix socket ignore these settings.
+ */
+export const SERVER_KEEPS_ALIVE =
+  '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30000';
+
+/** The client heard nothing in time (the message is that of `pg`): the connection is not usable, whatever became of the query. */
+const isReadTimeout = (error: unknown): boolean =>
+  error instanceof OutageError
+    ? isReadTimeout(error.cause)
+    : error instanceof Error && error.message === 'Query read timeout';
+
+/** All that values can cause: data exceptions, constraints, limits (SQLSTATE classes 22, 23 and 54). */
+const STATES_OF_VALUES = /^(22|23|54)...$/;
 const TRANSIENT_STATES = new Set(['40001', '40P01', '55P03']);
+const QUERY_CANCELED = '57014';
+/** What `pg` says without a code. */
+const OUTAGE_MESSAGES =
+  /Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|connection error|Cannot use a pool after calling end|client was closed|not queryable|server does not support SSL|establishing an SSL connection|SASL/i;
 
 /** Whether the same transaction can succeed when run again: serialization failure, deadlock, lock timeout. */
-export const isTransient = (error: unknown): boolean => TRANSIENT_STATES.has(sqlStateOf(error));
+export const isTransient = (error: unknown): boolean => TRANSIENT_STATES.has(codeOf(error));
 
-const sqlStateOf = (error: unknown): string =>
+/** Whether a statement ran longer than it may, by its values or by a slow server: an OutageError that a smaller batch may avoid. */
+export const isStatementTimeout = (error: unknown): boolean =>
+  error instanceof OutageError && codeOf(error.cause) === QUERY_CANCELED;
+
+const codeOf = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
     ? error.code
     : '';
 
+/**
+ * An error of `pg` as callers see it. What the values of a statement cause stays as it is, and what is transient; all else
+ * (the network, TLS, a password, a missing table, a full disk) is the server's, and lasts until somebody mends it.
+ */
 function toKernelError(error: unknown): unknown {
-  if (error instanceof FairtallyError) return error;
-  const state = sqlStateOf(error);
+  if (error instanceof FairtallyError || isTransient(error)) return error;
+  const code = codeOf(error);
   const message = error instanceof Error ? error.message : '';
-  const isOutage =
-    OUTAGE_CODES.has(state) ||
-    (state.length === 5 && OUTAGE_STATES.test(state)) ||
-    OUTAGE_MESSAGES.test(message);
+  if (STATES_OF_VALUES.test(code)) return error;
+  if (error instanceof pg.DatabaseError) return new OutageError(`PostgreSQL (${code}: ${message})`, error);
+  const isMistake = error instanceof TypeError || error instanceof RangeError; // Node gives these a code too
+  const isOutage = (code !== '' && !isMistake) || OUTAGE_MESSAGES.test(message);
   return isOutage ? new OutageError('PostgreSQL', error) : error;
 }
 
@@ -103,36 +123,59 @@ const BEGIN: Record<string, string> = {
   'repeatable read': 'BEGIN ISOLATION LEVEL REPEATABLE READ',
 };
 
-/** A pool of connections to a PostgreSQL 14 or newer. Connects on first use. */
-export function createDatabase(options: DatabaseOptions): Database {
+function openPool(options: DatabaseOptions): pg.Pool {
+  const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.poolSize ?? 10,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-    statement_timeout: options.statementTimeoutMs ?? 30_000,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: options.queryTimeoutMs ?? statementTimeoutMs + QUERY_GRACE_MS,
     lock_timeout: options.lockTimeoutMs ?? 10_000,
     application_name: options.applicationName ?? 'fairtally',
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
+    options: SERVER_KEEPS_ALIVE,
   });
   // Without this listener an idle connection that breaks would end the process.
   pool.on('error', (error) => options.onIdleError?.(error));
+  return pool;
+}
 
-  const connect = async (): Promise<pg.PoolClient> => {
+/** A pool of connections to a PostgreSQL 14 or newer. Connects on first use. */
+export function createDatabase(options: DatabaseOptions): Database {
+  let pool = openPool(options);
+  let closing: Promise<void> | null = null;
+
+  /** When one connection went silent its idle neighbours most likely did: each would cost a query timeout of its own. */
+  const withPool = async <T>(work: (pool: pg.Pool) => Promise<T>): Promise<T> => {
+    const used = pool;
     try {
-      return await pool.connect();
+      return await work(used);
     } catch (error) {
-      throw toKernelError(error);
+      if (isReadTimeout(error) && used === pool && closing === null) {
+        pool = openPool(options);
+        used.end().catch((endError: unknown) => options.onIdleError?.(endError as Error));
+      }
+      throw error;
     }
   };
 
-  let closing: Promise<void> | null = null;
   return {
-    query: (text, values = []) => run(pool, text, values),
-    transaction: async (work, transactionOptions = {}) =>
-      inTransaction(await connect(), work, transactionOptions),
+    query: (text, values = []) => withPool((current) => run(current, text, values)),
+    transaction: (work, transactionOptions = {}) =>
+      withPool(async (current) => inTransaction(await connect(current), work, transactionOptions)),
     close: () => (closing ??= pool.end()),
   };
+}
+
+async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
+  try {
+    return await pool.connect();
+  } catch (error) {
+    throw toKernelError(error);
+  }
 }
 
 async function inTransaction<T>(
@@ -152,14 +195,23 @@ async function inTransaction<T>(
     await client.query('COMMIT');
     return value;
   } catch (error) {
-    try {
-      await client.query('ROLLBACK');
-    } catch (rollbackError) {
-      broken = rollbackError instanceof Error ? rollbackError : new Error('rollback failed');
-    }
-    throw toKernelError(error);
+    broken = isReadTimeout(error) ? (error as Error) : await rollback(client);
+    const thrown = toKernelError(error);
+    // What stands in the connection (a plan of a table that changed, a server that turned read-only) must not stay.
+    if (thrown instanceof OutageError) broken ??= thrown;
+    throw thrown;
   } finally {
     client.off('error', ignore);
     client.release(broken);
+  }
+}
+
+/** What a connection that cannot even roll back is broken by. */
+async function rollback(client: pg.PoolClient): Promise<Error | undefined> {
+  try {
+    await client.query('ROLLBACK');
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error('rollback failed');
   }
 }

@@ -4,7 +4,7 @@ export interface Sql {
    * Runs one statement, prepared on first use. bigint columns come as number (throws beyond 2^53), date as `YYYY-MM-DD`,
    * timestamptz as Date, bytea as Buffer, uuid as text with dashes.
    *
-   * @throws OutageError when the server cannot be reached or is shutting down
+   * @throws OutageError for all that neither values nor a conflict with another transaction cause
    */
   query<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
 }

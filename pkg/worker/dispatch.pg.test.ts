@@ -59,11 +59,26 @@ describe('a batch', () => {
     expect(of('fairtally_effect_duplicates_suppressed_total')).toBe(120);
   });
 
-  test('what the role does not take leaves no trace and is acknowledged', async () => {
+  test('what the role does not take enters its inbox, has no effect and is acknowledged', async () => {
+    const refreshed: string[] = [];
+    const refresh = async (events: readonly { event: AdmittedEvent }[]): Promise<void> => {
+      refreshed.push(...events.map(({ event }) => event.id));
+    };
     const other = admittedEvent({ id: 'b', type: 'boss_kill', payload: {} });
-    expect(said(await worker(db)(batchOf([other])))).toEqual(['ok']);
-    expect(await db.query('SELECT 1 FROM inbox')).toEqual([]);
-    expect(await countersOf(db)).toMatchObject({ delivered: 0 });
+    expect(said(await worker(db, { refresh })(batchOf([other, other])))).toEqual(['ok', 'ok']);
+    expect(await db.query('SELECT 1 FROM inbox')).toHaveLength(1);
+    expect(await countersOf(db)).toMatchObject({ delivered: 2, applied: 1, duplicate: 1 });
+    expect([await readSums(db), refreshed]).toEqual(['', []]);
+  });
+
+  test('row 14: content of a type the role does not take holds its identity against content that it would', async () => {
+    const silent = admittedEvent({ id: 'same', type: 'chat', payload: { deltaXp: 100 } });
+    const gain = xp('same', 'p-1', 100);
+    expect(gain.identity).toBe(silent.identity);
+    await drive(db, worker(db), [silent, gain]);
+    expect(await readSums(db)).toBe('');
+    expect(await lettersOf(db)).toMatchObject([{ reason: 'event_id_conflict', event: 'same' }]);
+    expect(await countersOf(db)).toEqual({ delivered: 2, applied: 1, duplicate: 0, conflict: 1, dead: 0 });
   });
 
   test('row 14: the first content wins; other content under the same identity is a letter, not an effect', async () => {

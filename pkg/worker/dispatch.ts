@@ -8,7 +8,14 @@ import { dead, ok, retry, type Outcome } from '../kernel/outcome.js';
 import type { Random } from '../kernel/random.js';
 import type { Database } from '../postgres/port.js';
 import type { Logger, Metrics } from '../runtime/port.js';
-import { countSettled, ensureMonth, enterInbox, retryTransient, type LaneCount } from './inbox/postgres.js';
+import {
+  countSettled,
+  ensureMonth,
+  enterInbox,
+  isStatementTimeout,
+  retryTransient,
+  type LaneCount,
+} from './inbox/postgres.js';
 import { createDispatchMetrics, type DispatchMetrics } from './dispatch-metrics.js';
 import { DedupeFloors } from './dedupe-floors/postgres.js';
 import type { DeadLetters, Role, RoleEvent } from './port.js';
@@ -25,11 +32,21 @@ export interface DispatchOptions<State, Changes> {
   readonly logger: Logger;
 }
 
-/** A delivery that the role takes, with its place in the batch. */
-interface Taken {
+/** A delivery that enters the inbox, with its place in the batch. */
+interface Entry {
   readonly index: number;
   readonly roleEvent: RoleEvent;
   readonly lane: number;
+  /** Whether the role has work for it. */
+  readonly isTaken: boolean;
+}
+
+/** What became of a batch so far. */
+interface Progress {
+  readonly outcomes: Outcome[];
+  readonly settled: Entry[];
+  /** Players of whom an event is out of time even alone: the error by player. */
+  readonly stuck: Map<string, OutageError>;
 }
 
 type Verdict = 'applied' | 'duplicate' | 'conflict';
@@ -39,7 +56,8 @@ type Verdict = 'applied' | 'duplicate' | 'conflict';
  * view, then the outcomes. An event that fails is bisected out, so that its neighbours take effect.
  *
  * The handler rejects with OutageError while a dependency is away. A commit of unknown outcome is one: the inbox knows
- * when the batch comes again.
+ * when the batch comes again. So is a statement out of time for a single event, after its neighbours took effect: nobody
+ * can tell it from a slow server, and that must never lead to a dead letter.
  */
 export function createDispatch<State, Changes>(options: DispatchOptions<State, Changes>): BatchHandler {
   const dispatch = new Dispatch(options);
@@ -47,6 +65,8 @@ export function createDispatch<State, Changes>(options: DispatchOptions<State, C
 }
 
 const MONTHS_MAX = 1_200;
+/** When so many players of a batch are stuck the server is slow for all: it is not asked event by event. */
+const STUCK_MAX = 3;
 
 class Dispatch<State, Changes> {
   private readonly metrics: DispatchMetrics;
@@ -61,16 +81,17 @@ class Dispatch<State, Changes> {
   async handle(batch: readonly Delivery[]): Promise<readonly Outcome[]> {
     this.metrics.batch(batch.length);
     const outcomes = new Array<Outcome>(batch.length).fill(ok);
-    const taken = await this.makeMonths(await this.sort(batch, outcomes), outcomes);
-    const settled: Taken[] = [];
-    await this.settle(taken, outcomes, settled);
-    await this.refresh(settled);
+    const entries = await this.makeMonths(await this.sort(batch, outcomes), outcomes);
+    const progress: Progress = { outcomes, settled: [], stuck: new Map() };
+    await this.settle(entries, progress);
+    await this.refresh(progress.settled);
+    for (const error of progress.stuck.values()) throw error;
     return outcomes;
   }
 
-  /** Reads every delivery. What the role does not take is `ok`; what can never be applied is dead. */
-  private async sort(batch: readonly Delivery[], outcomes: Outcome[]): Promise<Taken[]> {
-    const taken: Taken[] = [];
+  /** Reads every delivery; what can never be applied is dead. */
+  private async sort(batch: readonly Delivery[], outcomes: Outcome[]): Promise<Entry[]> {
+    const entries: Entry[] = [];
     const definitions = new Map<string, GameDefinition | Outcome>();
     const floors = new Map<string, string | null>();
     for (const [index, delivery] of batch.entries()) {
@@ -86,21 +107,25 @@ class Dispatch<State, Changes> {
         outcomes[index] = definition;
         continue;
       }
-      if (!this.options.role.takes(definition, event.type, event.mapped)) continue;
       let floor = floors.get(event.gameId);
-      if (floor === undefined) floors.set(event.gameId, (floor = await this.floors.of(event.gameId)));
+      if (floor === undefined)
+        floors.set(event.gameId, (floor = await this.retried(() => this.floors.of(event.gameId))));
       const refusal = refusalOf(event, floor);
-      if (refusal === null)
-        taken.push({ index, roleEvent: { event, definition }, lane: laneOf(event.gameId, event.playerId) });
-      else outcomes[index] = refusal;
+      if (refusal === null) {
+        const isTaken = this.options.role.takes(definition, event.type, event.mapped);
+        const lane = laneOf(event.gameId, event.playerId);
+        entries.push({ index, roleEvent: { event, definition }, lane, isTaken });
+      } else outcomes[index] = refusal;
     }
-    return taken;
+    return entries;
   }
 
   /** A version that cannot be read may be a moment away (a replica, a restart in between): it is tried again. */
   private async definitionOf(event: AdmittedEvent): Promise<GameDefinition | Outcome> {
     try {
-      return await this.options.definitions.version(event.gameId, event.definitionVersion);
+      return await this.retried(() =>
+        this.options.definitions.version(event.gameId, event.definitionVersion),
+      );
     } catch (error) {
       if (error instanceof OutageError) throw error;
       return retry(error);
@@ -108,9 +133,9 @@ class Dispatch<State, Changes> {
   }
 
   /** The partitions of months this process has not met, made before the transaction that needs them. */
-  private async makeMonths(taken: readonly Taken[], outcomes: Outcome[]): Promise<readonly Taken[]> {
+  private async makeMonths(entries: readonly Entry[], outcomes: Outcome[]): Promise<readonly Entry[]> {
     const failed = new Map<string, Outcome>();
-    for (const { roleEvent } of taken) {
+    for (const { roleEvent } of entries) {
       const month = monthOf(roleEvent.event);
       if (this.months.has(month) || failed.has(month)) continue;
       try {
@@ -122,8 +147,8 @@ class Dispatch<State, Changes> {
         failed.set(month, retry(error));
       }
     }
-    if (failed.size === 0) return taken;
-    return taken.filter(({ index, roleEvent }) => {
+    if (failed.size === 0) return entries;
+    return entries.filter(({ index, roleEvent }) => {
       const failure = failed.get(monthOf(roleEvent.event));
       if (failure !== undefined) outcomes[index] = failure;
       return failure === undefined;
@@ -131,60 +156,67 @@ class Dispatch<State, Changes> {
   }
 
   /** One transaction; when it fails for a reason in the events, two halves in their order, down to the one at fault. */
-  private async settle(taken: readonly Taken[], outcomes: Outcome[], settled: Taken[]): Promise<void> {
-    const [first] = taken;
+  private async settle(given: readonly Entry[], progress: Progress): Promise<void> {
+    const { outcomes, settled, stuck } = progress;
+    const entries = stuck.size === 0 ? given : given.filter((entry) => !stuck.has(playerOf(entry)));
+    const [first] = entries;
     if (first === undefined) return;
     try {
-      const { verdicts, changes } = await this.retried(() => this.transact(taken));
-      for (const [i, one] of taken.entries()) {
+      const { verdicts, changes } = await this.retried(() => this.transact(entries));
+      for (const [i, one] of entries.entries()) {
         if (verdicts[i] === 'conflict') outcomes[one.index] = conflict;
         else settled.push(one);
       }
       this.metrics.settled(verdicts);
       if (changes !== null) this.metrics.made(this.options.role.made?.(changes) ?? {});
     } catch (error) {
-      if (error instanceof OutageError) throw error;
-      if (taken.length === 1) {
+      if (error instanceof OutageError && !isStatementTimeout(error)) throw error;
+      if (entries.length === 1) {
+        if (error instanceof OutageError) stuck.set(playerOf(first), error);
+        if (stuck.size >= STUCK_MAX) throw error;
         outcomes[first.index] = error instanceof PoisonError ? dead(error.code, error.message) : retry(error);
         return;
       }
       this.options.logger.warn(
-        { role: this.options.role.name, events: taken.length, err: error },
+        { role: this.options.role.name, events: entries.length, err: error },
         'a batch failed and is split',
       );
-      const middle = Math.ceil(taken.length / 2);
-      await this.settle(taken.slice(0, middle), outcomes, settled);
-      await this.settle(taken.slice(middle), outcomes, settled);
+      const middle = Math.ceil(entries.length / 2);
+      await this.settle(entries.slice(0, middle), progress);
+      await this.settle(entries.slice(middle), progress);
     }
   }
 
   private transact(
-    taken: readonly Taken[],
+    entries: readonly Entry[],
   ): Promise<{ readonly verdicts: readonly Verdict[]; readonly changes: Changes | null }> {
     const { db, role, deadLetters } = this.options;
-    const { firsts, firstOf } = firstOfEachIdentity(taken);
+    const { firsts, firstOf } = firstOfEachIdentity(entries);
     return db.transaction(async (sql) => {
-      const entries = firsts.map(({ roleEvent: { event }, lane }) => ({ ...event, lane }));
-      const { standing, hasOpenLetters } = await enterInbox(sql, role.name, entries);
-      const verdicts = judge(taken, firsts, firstOf, standing);
-      const fresh = taken.filter((_, i) => verdicts[i] === 'applied').map(({ roleEvent }) => roleEvent);
+      const rows = firsts.map(({ roleEvent: { event }, lane }) => ({ ...event, lane }));
+      const { standing, hasOpenLetters } = await enterInbox(sql, role.name, rows);
+      const verdicts = judge(entries, firsts, firstOf, standing);
+      const fresh = entries.filter((_, i) => verdicts[i] === 'applied');
+      const work = eventsTaken(fresh);
       let changes: Changes | null = null;
-      if (fresh.length > 0) {
-        changes = role.fold(await role.load(sql, fresh), fresh);
+      if (work.length > 0) {
+        changes = role.fold(await role.load(sql, work), work);
         await role.save(sql, changes);
-        if (hasOpenLetters) await deadLetters.closeApplied(sql, role.name, fresh.map(({ event }) => event)); // prettier-ignore
       }
-      await countSettled(sql, role.name, laneCounts(taken, verdicts));
+      if (hasOpenLetters && fresh.length > 0)
+        await deadLetters.closeApplied(sql, role.name, fresh.map(({ roleEvent }) => roleEvent.event)); // prettier-ignore
+      await countSettled(sql, role.name, laneCounts(entries, verdicts));
       return { verdicts, changes };
     });
   }
 
   /** The effects stand by now, so a view that fails must not lead to dead letters: the role waits until it succeeds. */
-  private async refresh(settled: readonly Taken[]): Promise<void> {
+  private async refresh(settled: readonly Entry[]): Promise<void> {
     const { role } = this.options;
-    if (role.refresh === undefined || settled.length === 0) return;
+    const work = eventsTaken(settled);
+    if (role.refresh === undefined || work.length === 0) return;
     try {
-      await role.refresh(settled.map(({ roleEvent }) => roleEvent));
+      await role.refresh(work);
     } catch (error) {
       throw error instanceof OutageError ? error : new OutageError(`The view of ${role.name}`, error);
     }
@@ -213,18 +245,23 @@ function refusalOf(event: AdmittedEvent, floor: string | null): Outcome | null {
   return dead('event_too_old', `its day is below the floor ${floor} of the game`);
 }
 
+const eventsTaken = (entries: readonly Entry[]): RoleEvent[] =>
+  entries.filter(({ isTaken }) => isTaken).map(({ roleEvent }) => roleEvent);
+
+const playerOf = ({ roleEvent: { event } }: Entry): string => `${event.gameId}\u0000${event.playerId}`;
+
 const monthOf = (event: AdmittedEvent): string => event.dedupeDay.slice(0, 7);
 
 interface Firsts {
-  readonly firsts: readonly Taken[];
-  /** For every taken one the index in `firsts` of its identity. */
+  readonly firsts: readonly Entry[];
+  /** For every entry the index in `firsts` of its identity. */
   readonly firstOf: readonly number[];
 }
 
-function firstOfEachIdentity(taken: readonly Taken[]): Firsts {
+function firstOfEachIdentity(entries: readonly Entry[]): Firsts {
   const indexes = new Map<string, number>();
-  const firsts: Taken[] = [];
-  const firstOf = taken.map((one) => {
+  const firsts: Entry[] = [];
+  const firstOf = entries.map((one) => {
     const { dedupeDay, identity } = one.roleEvent.event;
     const key = dedupeDay + identity;
     const known = indexes.get(key);
@@ -237,12 +274,12 @@ function firstOfEachIdentity(taken: readonly Taken[]): Firsts {
 
 /** First wins: content other than what stands, or than the first of this batch, is a conflict. */
 function judge(
-  taken: readonly Taken[],
-  firsts: readonly Taken[],
+  entries: readonly Entry[],
+  firsts: readonly Entry[],
   firstOf: readonly number[],
   standing: ReadonlyMap<number, string>,
 ): Verdict[] {
-  return taken.map((one, i) => {
+  return entries.map((one, i) => {
     const place = firstOf[i] ?? 0;
     const stood = standing.get(place);
     if (one.roleEvent.event.contentHash !== (stood ?? firsts[place]?.roleEvent.event.contentHash))
@@ -251,9 +288,9 @@ function judge(
   });
 }
 
-function laneCounts(taken: readonly Taken[], verdicts: readonly Verdict[]): LaneCount[] {
+function laneCounts(entries: readonly Entry[], verdicts: readonly Verdict[]): LaneCount[] {
   const counts = new Map<number, { lane: number; applied: number; duplicate: number }>();
-  for (const [i, { lane }] of taken.entries()) {
+  for (const [i, { lane }] of entries.entries()) {
     const verdict = verdicts[i];
     if (verdict === undefined || verdict === 'conflict') continue;
     const count = counts.get(lane) ?? { lane, applied: 0, duplicate: 0 };

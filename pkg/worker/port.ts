@@ -11,13 +11,16 @@ export interface RoleEvent {
 }
 
 /**
- * The one shape of a role. Dispatch (pkg/worker) runs, in one READ COMMITTED transaction: insert inbox rows and keep the
- * new ones, `load`, `fold`, `save`; commits; then `refresh`; then the bus acknowledges. A role never sees an event twice
- * in `load`, `fold` and `save`.
+ * The one shape of a role. Dispatch (pkg/worker) runs, in one READ COMMITTED transaction: insert an inbox row for every
+ * event of the delivery and keep the new ones; of these, with what the role takes, `load`, `fold`, `save`; commits; then
+ * `refresh`; then the bus acknowledges. A role never sees an event twice in `load`, `fold` and `save`.
  */
 export interface Role<State, Changes> {
   readonly name: RoleName;
-  /** Whether the definition gives this role work for an event type. An event not taken leaves no inbox row. */
+  /**
+   * Whether the definition gives this role work for an event type. An event not taken has its inbox row all the same: the
+   * first content of an identity decides for every role alike, and so does the version it came with (docs/adr/0008).
+   */
   takes(definition: GameDefinition, type: string, mapped: boolean): boolean;
   /** Creates absent state rows (ON CONFLICT DO NOTHING), then locks all of them in key order and reads them. */
   load(sql: Sql, events: readonly RoleEvent[]): Promise<State>;

@@ -1,7 +1,8 @@
 import type { Clock } from '../../kernel/clock.js';
+import { OutageError } from '../../kernel/errors.js';
 import type { Random } from '../../kernel/random.js';
 import type { RoleName } from '../../kernel/roles.js';
-import { isTransient } from '../../postgres/database.js';
+import { isStatementTimeout, isTransient } from '../../postgres/database.js';
 import type { Sql } from '../../postgres/port.js';
 
 /** What makes an event's effect happen once per role. Unique within one call. */
@@ -108,13 +109,20 @@ export interface RetryOptions {
   readonly onRetry: (error: unknown) => void;
 }
 
-/** Runs a transaction again after a deadlock, a serialization failure or a lock timeout, a few times, with jitter. */
+export { isStatementTimeout };
+
+/**
+ * Runs a transaction again after a deadlock, a serialization failure or a lock timeout, a few times, with jitter.
+ *
+ * @throws OutageError after that: who holds the lock is to blame, not the events that want it
+ */
 export async function retryTransient<T>(transaction: () => Promise<T>, options: RetryOptions): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await transaction();
     } catch (error) {
-      if (!isTransient(error) || tries >= TRIES_MAX) throw error;
+      if (!isTransient(error)) throw error;
+      if (tries >= TRIES_MAX) throw new OutageError('PostgreSQL (the rows are locked)', error);
       options.onRetry(error);
       await options.clock.sleep(options.random.unit() * Math.min(PAUSE_MAX_MS, 5 * 2 ** tries));
     }
