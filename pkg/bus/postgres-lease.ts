@@ -1,7 +1,9 @@
 import pg from 'pg';
+import type { Clock } from '../kernel/clock.js';
 import { LANE_COUNT, laneOf } from '../kernel/lanes.js';
 import type { Random } from '../kernel/random.js';
 import type { RoleName } from '../kernel/roles.js';
+import { SERVER_KEEPS_ALIVE } from '../postgres/database.js';
 
 /**
  * Which lanes a member of a role may read. A lane is a session-level advisory lock on a connection of its own, so the
@@ -19,7 +21,23 @@ export interface LaneLease {
 /** Beside the lanes' locks: each member holds it shared, so that members can be counted. */
 const MEMBER = 1_000_000;
 const CONNECT_TIMEOUT_MS = 5_000;
-const QUERY_TIMEOUT_MS = 5_000;
+const KEEP_ALIVE_AFTER_MS = 10_000;
+
+/** How a member notices that its connection is silent: between two signs of life, and until the answer to one. */
+export interface Heartbeat {
+  readonly everyMs: number;
+  readonly timeoutMs: number;
+}
+
+export const HEARTBEAT: Heartbeat = { everyMs: 5_000, timeoutMs: 5_000 };
+
+export interface LeaseOptions {
+  readonly url: string;
+  readonly role: RoleName;
+  readonly clock: Pick<Clock, 'sleep'>;
+  readonly random: Random;
+  readonly heartbeat?: Heartbeat;
+}
 
 /** The first key of a role's advisory locks; the second is the lane. */
 const lockClass = (role: RoleName): number => laneOf('fairtally.bus', role, 0x7fffffff);
@@ -34,13 +52,16 @@ const HELD = `
  *
  * @throws whatever `pg` throws when the server cannot be reached
  */
-export async function openLease(url: string, role: RoleName, random: Random): Promise<LaneLease> {
+export async function openLease(options: LeaseOptions): Promise<LaneLease> {
+  const { url, role, clock, random, heartbeat = HEARTBEAT } = options;
   const lost = new AbortController();
   const client = new pg.Client({
     connectionString: url,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: QUERY_TIMEOUT_MS,
+    query_timeout: heartbeat.timeoutMs,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
+    options: SERVER_KEEPS_ALIVE,
     application_name: `fairtally lease ${role}`,
   });
   const lose = (): void => lost.abort();
@@ -48,7 +69,9 @@ export async function openLease(url: string, role: RoleName, random: Random): Pr
   client.on('end', lose);
   const close = async (): Promise<void> => {
     lose();
-    await client.end().catch(() => undefined); // the connection is gone either way, and with it the locks
+    // The connection is gone either way, and with it the locks. A silent server would let us wait for its farewell.
+    const ended = client.end().catch(() => undefined);
+    await Promise.race([ended, clock.sleep(heartbeat.timeoutMs)]);
   };
   try {
     await client.connect();
@@ -57,6 +80,7 @@ export async function openLease(url: string, role: RoleName, random: Random): Pr
     await close();
     throw error;
   }
+  void beat(client, options.clock, heartbeat, lost);
   let lanes: readonly number[] = [];
   return {
     get lanes() {
@@ -68,6 +92,20 @@ export async function openLease(url: string, role: RoleName, random: Random): Pr
     },
     close,
   };
+}
+
+/** On its own timer, so that a batch which waits for the lost server cannot hide the loss. */
+async function beat(
+  client: pg.Client,
+  clock: Pick<Clock, 'sleep'>,
+  { everyMs }: Heartbeat,
+  lost: AbortController,
+): Promise<void> {
+  while (!lost.signal.aborted) {
+    await clock.sleep(everyMs, lost.signal);
+    if (lost.signal.aborted) return;
+    await client.query('SELECT 1').catch(() => lost.abort());
+  }
 }
 
 async function rebalanced(

@@ -2,7 +2,7 @@ import type { RoleName } from '../kernel/roles.js';
 import type { Database } from '../postgres/port.js';
 import { backoffMs, type BackoffRule } from './backoff.js';
 import { deliver, type DeliveryPolicy } from './deliver.js';
-import { openLease, type LaneLease } from './postgres-lease.js';
+import { openLease, type Heartbeat, type LaneLease } from './postgres-lease.js';
 import { ensureCursors, moveCursors, readBatch, settledPositions, trimLog } from './postgres-log.js';
 import type { BatchHandler, Subscription } from './port.js';
 import type { Wakeup } from './wakeup.js';
@@ -19,6 +19,7 @@ export interface SubscriptionOptions extends DeliveryPolicy {
   readonly rebalanceMs: number;
   readonly keepMs: number;
   readonly trimEveryMs: number;
+  readonly heartbeat?: Heartbeat;
 }
 
 const IDLE: { readonly firstMs: number; readonly lastMs: number } = { firstMs: 2, lastMs: 50 };
@@ -39,11 +40,11 @@ export function startSubscription(options: SubscriptionOptions): Subscription {
 }
 
 async function stayJoined(options: SubscriptionOptions, closing: AbortSignal): Promise<void> {
-  const { db, url, role, clock, random, logger } = options;
+  const { db, role, clock, random, logger } = options;
   for (let failures = 0; !closing.aborted;) {
     try {
       await ensureCursors(db, role);
-      const lease = await openLease(url, role, random);
+      const lease = await openLease(options);
       try {
         await lease.rebalance();
         failures = 0;

@@ -3,6 +3,7 @@ import { ROLES, type RoleName } from '../kernel/roles.js';
 import type { Database } from '../postgres/port.js';
 import type { DeliveryPolicy } from './deliver.js';
 import type { Bus, Subscription } from './port.js';
+import type { Heartbeat } from './postgres-lease.js';
 import { readLag } from './postgres-log.js';
 import { PostgresPublisher } from './postgres-publisher.js';
 import { startSubscription } from './postgres-subscription.js';
@@ -27,6 +28,8 @@ export interface PostgresBusOptions extends DeliveryPolicy {
   readonly keepMs?: number;
   readonly trimEveryMs?: number;
   readonly publishTimeoutMs?: number;
+  /** How a subscription notices that its connection is silent. */
+  readonly heartbeat?: Heartbeat;
 }
 
 const BATCH_MAX = 500;

@@ -8,6 +8,8 @@ export interface TcpProxy {
   up(): Promise<void>;
   /** Breaks every connection now; new ones are served. */
   cutAll(): void;
+  /** Every connection goes silent for good: nothing more is forwarded, not even an end. New ones are served. */
+  silence(): void;
   /**
    * Breaks the connection on which a client next sends bytes that contain `text`: `sent` right after the server got them,
    * `answered` after the server answered, without the client seeing the answer. Resolves once it is cut.
@@ -24,6 +26,7 @@ interface Cut {
 
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<() => void>();
+  const silent = new Set<() => void>();
   const cuts = new Set<Cut>();
   let server: Server | null = null;
   let port = 0;
@@ -32,12 +35,14 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     const target = connect(targetPort, '127.0.0.1');
     const destroy = (): void => {
       pairs.delete(destroy);
+      silent.delete(destroy);
       client.destroy();
       target.destroy();
     };
     pairs.add(destroy);
     let armed: Cut | null = null;
     client.on('data', (chunk: Buffer) => {
+      if (silent.has(destroy)) return;
       const cut = [...cuts].find(({ text }) => chunk.includes(text)) ?? null;
       if (cut === null) return void target.write(chunk);
       cuts.delete(cut);
@@ -49,14 +54,16 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       });
     });
     target.on('data', (chunk: Buffer) => {
+      if (silent.has(destroy)) return;
       if (armed === null) return void client.write(chunk);
       destroy();
       armed.done();
     });
-    for (const socket of [client, target]) {
-      socket.on('error', destroy);
-      socket.on('close', destroy);
-    }
+    client.on('error', destroy).on('close', destroy);
+    const targetGone = (): void => {
+      if (!silent.has(destroy)) destroy();
+    };
+    target.on('error', targetGone).on('close', targetGone);
   };
 
   const cutAll = (): void => {
@@ -88,6 +95,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     up,
     down,
     cutAll,
+    silence: () => {
+      for (const destroy of pairs) silent.add(destroy);
+    },
     cutAfter: (text, when) =>
       new Promise((done) => {
         cuts.add({ text: Buffer.from(text), when, done });
