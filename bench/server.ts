@@ -77,6 +77,7 @@ async function ingestListener(): Promise<RequestListener> {
       key: (id) => (id === keyId ? key : null),
       game: () => game,
       revocations: () => [],
+      revocationsAreKnown: () => true,
       ageMs: () => 0,
     },
     definitions: { inForce: async () => definition, version: async () => definition },

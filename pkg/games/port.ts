@@ -174,6 +174,8 @@ export interface KeyRing {
   key(keyId: string): SigningKey | null;
   game(gameId: string): Game | null;
   revocations(gameId: string): readonly SessionRevocation[];
+  /** False when a game has more revocations than are kept: then its sessions, and no others, are refused with 503. */
+  revocationsAreKnown(gameId: string): boolean;
   /** How long ago the last refresh succeeded; sessions are refused with 503 beyond 60 s. */
   ageMs(): number;
 }

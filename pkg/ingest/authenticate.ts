@@ -36,7 +36,7 @@ export const createAuthenticate =
     if (headers.scheme !== 'v1' || !isRequestTarget(target)) return refuse('invalid_signature');
     if (checkTime(headers, arrivedAtMs) !== 'ok')
       return refuse('timestamp_out_of_tolerance', { serverTime: Math.floor(arrivedAtMs / 1000) });
-    if (headers.keyId.startsWith('ps1.') && !credentials.sessionsAreKnown())
+    if (headers.keyId.startsWith('ps1.') && !credentials.sessionsAreKnown(headers.keyId))
       return refuse('sessions_unavailable');
     const caller = credentials.find(headers.keyId);
     const line = { method: request.method ?? '', target };

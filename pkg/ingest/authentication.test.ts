@@ -18,6 +18,7 @@ beforeEach(() => {
   ingest.published.length = 0;
   ingest.world.nowMs = INGEST_NOW_MS;
   ingest.world.ringAgeMs = 0;
+  ingest.world.overfullGames.clear();
   ingest.world.revocations = [];
 });
 const one = (over = {}): string => JSON.stringify(ingestEvent(over));
@@ -248,5 +249,16 @@ describe('player sessions', () => {
     expect(reply).toMatchObject({ status: 503, json: { code: 'sessions_unavailable', retryable: true } });
     expect(reply.headers['retry-after']).toMatch(/^[1-9]/);
     expect((await ingest.post({ body: one() })).status).toBe(202);
+  });
+
+  test('a game with more revoked sessions than are kept is without sessions, and no other game', async () => {
+    ingest.world.overfullGames.add('other');
+    const mine = ingest.session('p-1');
+    const theirs = ingest.session('p-1', { gameId: 'other' });
+    expect((await ingest.post({ body: one(), ...mine })).status).toBe(202);
+    expect(await ingest.post({ body: one(), ...theirs })).toMatchObject({
+      status: 503,
+      json: { code: 'sessions_unavailable', retryable: true },
+    });
   });
 });

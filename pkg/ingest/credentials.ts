@@ -42,9 +42,14 @@ export class Credentials {
     this.#maxSessions = maxSessions;
   }
 
-  /** Whether sessions can be judged at all: beyond SESSION_REFRESH_MAX_AGE_MS a revocation may be unknown here. */
-  sessionsAreKnown(): boolean {
-    return this.#ring.ageMs() <= SESSION_REFRESH_MAX_AGE_MS;
+  /**
+   * Whether a session can be judged at all: beyond SESSION_REFRESH_MAX_AGE_MS, or when its game has too many, a revocation
+   * may be unknown here.
+   */
+  sessionsAreKnown(keyId: string): boolean {
+    if (this.#ring.ageMs() > SESSION_REFRESH_MAX_AGE_MS) return false;
+    const session = this.#sessions.get(keyId)?.caller.session ?? parseSessionKeyId(keyId);
+    return session === null || this.#ring.revocationsAreKnown(session.gameId);
   }
 
   /** null: unknown. Dates and revocations are judged by `isUsable`, after the signature. */

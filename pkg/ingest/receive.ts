@@ -59,7 +59,7 @@ export class Receiver {
       return refuse('timestamp_out_of_tolerance', { serverTime: Math.floor(nowMs / 1000) });
     }
     const isSession = headers.keyId.startsWith('ps1.');
-    if (isSession && !this.#credentials.sessionsAreKnown())
+    if (isSession && !this.#credentials.sessionsAreKnown(headers.keyId))
       return refuse('sessions_unavailable', {}, this.#soon());
     const caller = this.#credentials.find(headers.keyId);
     const media = readMediaType(request.headers['content-type']);

@@ -189,6 +189,7 @@ describe('the published vectors', () => {
     key: (keyId) => keys.get(keyId) ?? null,
     game: (gameId) => (gameId === 'demo' ? (game as Game) : null),
     revocations: () => [],
+    revocationsAreKnown: () => true,
     ageMs: () => 0,
   };
   const authenticate = createAuthenticate({ credentials: new Credentials(ring, 10), signedPathPrefix: '' });

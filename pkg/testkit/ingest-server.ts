@@ -112,6 +112,7 @@ export interface IngestServer {
     nowMs: number;
     ringAgeMs: number;
     revocations: SessionRevocation[];
+    overfullGames: Set<string>;
     monotonicSkewMs: number;
   };
   /** Signs as a client does and posts; every field can be wrong on purpose. */
@@ -145,6 +146,7 @@ export async function startIngestServer(options: IngestServerOptions = {}): Prom
     nowMs: INGEST_NOW_MS,
     ringAgeMs: 0,
     revocations: [],
+    overfullGames: new Set(),
     monotonicSkewMs: 0,
   };
   const published: BusMessage[] = [];
@@ -197,6 +199,7 @@ function standardDeps(
     key: (keyId) => KEYS.find((one) => one.keyId === keyId) ?? null,
     game: (gameId) => (gameId === 'demo' ? GAMES.demo : gameId === 'other' ? GAMES.other : null),
     revocations: () => world.revocations,
+    revocationsAreKnown: (gameId) => !world.overfullGames.has(gameId),
     ageMs: () => world.ringAgeMs,
   };
   return {

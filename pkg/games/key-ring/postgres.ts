@@ -6,8 +6,12 @@ import type { Game, KeyRing, Scheme, Scope, SessionRevocation, SigningKey } from
 
 export interface RefreshingKeyRing extends KeyRing {
   /**
-   * Reads keys, games and revocations in one snapshot. A secret that cannot be opened leaves its key or game out;
-   * everything else is in place when this rejects with `secret_unreadable`.
+   * Reads keys and games, then revocations: trouble with the second leaves the first in place.
+   *
+   * - A secret that cannot be opened leaves its key or game out; everything else is in place when this rejects with
+   *   `secret_unreadable`.
+   * - More revocations than are kept leave their game without, see `revocationsAreKnown`; everything else is in place when
+   *   this rejects with `key_ring_full`.
    */
   refresh(): Promise<void>;
 }
@@ -16,59 +20,85 @@ export interface KeyRingParts {
   readonly database: Database;
   readonly sealer: Sealer;
   readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly revocationLimits?: RevocationLimits;
 }
 
-interface Ring {
-  readonly keys: ReadonlyMap<string, SigningKey>;
-  readonly games: ReadonlyMap<string, Game>;
-  readonly revocations: ReadonlyMap<string, readonly SessionRevocation[]>;
+/** Live session revocations that are kept: of one game, and of all together. */
+export interface RevocationLimits {
+  readonly perGame: number;
+  readonly total: number;
+}
+
+interface Revocations {
+  readonly byGame: ReadonlyMap<string, readonly SessionRevocation[]>;
+  /** Games that have more than is kept. */
+  readonly overfull: ReadonlySet<string>;
 }
 
 const DAY_MS = 86_400_000;
 const MAX_KEYS = 100_000;
 const MAX_GAMES = 1000;
-const MAX_REVOCATIONS = 100_000;
+const REVOCATION_LIMITS: RevocationLimits = { perGame: 50_000, total: 250_000 };
 const NONE: readonly SessionRevocation[] = [];
 
-export function createKeyRing({ database, sealer, clock }: KeyRingParts): RefreshingKeyRing {
-  let ring: Ring = { keys: new Map(), games: new Map(), revocations: new Map() };
+export function createKeyRing(parts: KeyRingParts): RefreshingKeyRing {
+  const { database, sealer, clock, revocationLimits = REVOCATION_LIMITS } = parts;
+  let keys: ReadonlyMap<string, SigningKey> = new Map();
+  let games: ReadonlyMap<string, Game> = new Map();
+  let revocations: Revocations = { byGame: new Map(), overfull: new Set() };
   let freshAtMs: number | null = null;
   let opened = new Map<string, Buffer>();
+
+  const refreshKeys = async (): Promise<readonly string[]> => {
+    const rows = await readKeysAndGames(database);
+    const opener = openOnce(sealer, opened);
+    keys = byId(
+      rows.keys.flatMap((row) => keyOf(row, opener)),
+      (key) => key.keyId,
+    );
+    games = byId(
+      rows.games.flatMap((row) => gameOf(row, opener)),
+      (game) => game.gameId,
+    );
+    opened = opener.opened;
+    return opener.unreadable;
+  };
 
   const refresh = async (): Promise<void> => {
     // Measured before reading: what changes while the answer travels is not known yet.
     const startedAtMs = clock.monotonicMs();
-    const rows = await readRows(database);
-    const opener = openOnce(sealer, opened);
-    ring = {
-      keys: byId(
-        rows.keys.flatMap((row) => keyOf(row, opener)),
-        (key) => key.keyId,
-      ),
-      games: byId(
-        rows.games.flatMap((row) => gameOf(row, opener)),
-        (game) => game.gameId,
-      ),
-      revocations: groupRevocations(rows.revocations),
-    };
+    const unreadable = await refreshKeys();
+    revocations = await readRevocations(database, revocationLimits);
     freshAtMs = startedAtMs;
-    opened = opener.opened;
-    if (opener.unreadable.length > 0) {
-      const names = opener.unreadable.slice(0, 10).join(', ');
-      throw new FairtallyError(
-        'secret_unreadable',
-        `sealed secrets cannot be opened: ${names}; check MASTER_KEY`,
-      );
-    }
+    complain(unreadable, revocations.overfull);
   };
 
   return {
-    key: (keyId) => ring.keys.get(keyId) ?? null,
-    game: (gameId) => ring.games.get(gameId) ?? null,
-    revocations: (gameId) => ring.revocations.get(gameId) ?? NONE,
+    key: (keyId) => keys.get(keyId) ?? null,
+    game: (gameId) => games.get(gameId) ?? null,
+    revocations: (gameId) => revocations.byGame.get(gameId) ?? NONE,
+    revocationsAreKnown: (gameId) => !revocations.overfull.has(gameId),
     ageMs: () => (freshAtMs === null ? Infinity : clock.monotonicMs() - freshAtMs),
     refresh,
   };
+}
+
+const NAMED_MAX = 10;
+
+function complain(unreadable: readonly string[], overfull: ReadonlySet<string>): void {
+  if (overfull.size > 0) {
+    const names = [...overfull].slice(0, NAMED_MAX).join(', ');
+    throw new FairtallyError(
+      'key_ring_full',
+      `too many sessions are revoked, the sessions of these games are refused: ${names}; revoke by player or by key`,
+    );
+  }
+  if (unreadable.length === 0) return;
+  const names = unreadable.slice(0, NAMED_MAX).join(', ');
+  throw new FairtallyError(
+    'secret_unreadable',
+    `sealed secrets cannot be opened: ${names}; check MASTER_KEY`,
+  );
 }
 
 const byId = <T>(items: readonly T[], idOf: (item: T) => string): ReadonlyMap<string, T> =>
@@ -132,7 +162,6 @@ interface RevocationRow {
 interface Rows {
   readonly keys: readonly KeyRow[];
   readonly games: readonly GameRow[];
-  readonly revocations: readonly RevocationRow[];
 }
 
 /** A key that ended is read for one more day, so that its use is told from that of a key nobody ever had. */
@@ -141,20 +170,40 @@ const KEYS = `SELECT key_id, game_id, secret, scopes, schemes, trust, debug, not
   ORDER BY key_id LIMIT $1`;
 const GAMES = `SELECT game_id, dedupe_floor, acceptance_past_days, acceptance_ahead_ms, session_master_id, session_master
   FROM games ORDER BY game_id LIMIT $1`;
-const REVOCATIONS = `SELECT game_id, sid, player_id, key_id, issued_before
-  FROM session_revocations WHERE expires_at > now() ORDER BY id DESC LIMIT $1`;
 
-const readRows = (database: Database): Promise<Rows> =>
+const readKeysAndGames = (database: Database): Promise<Rows> =>
   database.transaction(
     async (sql) => ({
       keys: await readAll<KeyRow>(sql, KEYS, MAX_KEYS, 'signing keys'),
       games: await readAll<GameRow>(sql, GAMES, MAX_GAMES, 'games'),
-      revocations: await readAll<RevocationRow>(sql, REVOCATIONS, MAX_REVOCATIONS, 'session revocations'),
     }),
     { isolation: 'repeatable read', readOnly: true },
   );
 
-/** All rows or none: a ring that silently lacks a revocation would let a stolen session in. */
+/** How many each game has, counted no further than the limit. */
+const REVOCATION_COUNTS = `SELECT g.game_id, live.count FROM games g CROSS JOIN LATERAL (
+    SELECT count(*) AS count FROM (
+      SELECT FROM session_revocations r WHERE r.game_id = g.game_id AND r.expires_at > now() LIMIT $1 + 1) few
+  ) live WHERE live.count > 0 ORDER BY live.count, g.game_id`;
+const REVOCATIONS = `SELECT game_id, sid, player_id, key_id, issued_before
+  FROM session_revocations WHERE game_id = ANY ($1::text[]) AND expires_at > now() ORDER BY id DESC`;
+
+/** Of one snapshot. A game with too many is left out, those with the most first: it must not cost the others theirs. */
+const readRevocations = (database: Database, limits: RevocationLimits): Promise<Revocations> =>
+  database.transaction(
+    async (sql) => {
+      const counts = await sql.query<{ game_id: string; count: number }>(REVOCATION_COUNTS, [limits.perGame]);
+      let total = 0;
+      const isKept = (count: number): boolean => count <= limits.perGame && (total += count) <= limits.total;
+      const kept = new Set(counts.filter(({ count }) => isKept(count)).map((row) => row.game_id));
+      const rows = await sql.query<RevocationRow>(REVOCATIONS, [[...kept]]);
+      const overfull = counts.map((row) => row.game_id).filter((gameId) => !kept.has(gameId));
+      return { byGame: groupRevocations(rows), overfull: new Set(overfull) };
+    },
+    { isolation: 'repeatable read', readOnly: true },
+  );
+
+/** All rows or none: a ring that silently lacks some would look like a loss of keys. */
 async function readAll<Row extends object>(
   sql: Sql,
   text: string,

@@ -142,8 +142,13 @@ describe('signing keys', () => {
     await ring.refresh();
     expect(ring.key(keyId)?.revokedAtMs).toBe(time.nowMs);
     await expect(store.rotate(keyId, 1)).rejects.toMatchObject({ code: 'key_not_valid' });
-    for (const attempt of [store.revoke('no-key'), store.retire('no-key', 1), store.rotate('no-key', 1)]) {
-      await expect(attempt).rejects.toMatchObject({ code: 'key_unknown' });
+    const attempts = [
+      () => store.revoke('no-key'),
+      () => store.retire('no-key', 1),
+      () => store.rotate('no-key', 1),
+    ];
+    for (const attempt of attempts) {
+      await expect(attempt()).rejects.toMatchObject({ code: 'key_unknown' });
     }
   });
 });

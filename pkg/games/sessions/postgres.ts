@@ -11,28 +11,40 @@ export interface SessionRevocationStore {
   revoke(gameId: string, sessions: RevokedSessions, issuedBeforeMs: number): Promise<void>;
   /** Those that still matter, newest first, at most 1000. */
   list(gameId: string): Promise<readonly SessionRevocation[]>;
-  /** Forgets those whose sessions have all run out; answers how many. */
+  /** Forgets those whose sessions have all run out, at most 10,000 of them; answers how many. */
   dropExpired(nowMs: number): Promise<number>;
 }
 
 /** No session outlives 24 h; an hour more allows for clocks that differ. */
 const OUTLIVES_MS = 25 * 3_600_000;
 const MAX_LISTED = 1000;
+const DROP_MAX = 10_000;
+
+/** A revocation that says no more than one that stands is not kept. The condition on sid is what the index is for. */
+const insertUnless = (column: string, known: string): string =>
+  `INSERT INTO session_revocations (game_id, ${column}, issued_before, expires_at)
+   SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM session_revocations WHERE game_id = $1 AND ${known})`;
+const INSERTS = {
+  sid: insertUnless('sid', 'sid = $2'),
+  player_id: insertUnless('player_id', 'sid IS NULL AND player_id = $2 AND issued_before >= $3'),
+  key_id: insertUnless('key_id', 'sid IS NULL AND key_id = $2 AND issued_before >= $3'),
+};
 
 export function createSessionRevocationStore(database: Database): SessionRevocationStore {
   return {
     async revoke(gameId, sessions, issuedBeforeMs) {
-      const sid = 'sid' in sessions ? sessions.sid : null;
-      const playerId = 'playerId' in sessions ? sessions.playerId : null;
-      const keyId = 'keyId' in sessions ? sessions.keyId : null;
-      await database.query(
-        `INSERT INTO session_revocations (game_id, sid, player_id, key_id, issued_before, expires_at)
-         SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (
-           SELECT FROM session_revocations WHERE game_id = $1 AND sid IS NOT DISTINCT FROM $2
-             AND player_id IS NOT DISTINCT FROM $3 AND key_id IS NOT DISTINCT FROM $4
-             AND (issued_before >= $5 OR sid IS NOT NULL))`,
-        [gameId, sid, playerId, keyId, new Date(issuedBeforeMs), new Date(issuedBeforeMs + OUTLIVES_MS)],
-      );
+      const [column, value] =
+        'sid' in sessions
+          ? ['sid', sessions.sid]
+          : 'playerId' in sessions
+            ? ['player_id', sessions.playerId]
+            : ['key_id', sessions.keyId];
+      await database.query(INSERTS[column as keyof typeof INSERTS], [
+        gameId,
+        value,
+        new Date(issuedBeforeMs),
+        new Date(issuedBeforeMs + OUTLIVES_MS),
+      ]);
     },
     async list(gameId) {
       const rows = await database.query<{
@@ -55,9 +67,10 @@ export function createSessionRevocationStore(database: Database): SessionRevocat
     },
     async dropExpired(nowMs) {
       const rows = await database.query<{ dropped: number }>(
-        `WITH dropped AS (DELETE FROM session_revocations WHERE expires_at <= $1 RETURNING 1)
+        `WITH dropped AS (DELETE FROM session_revocations WHERE id = ANY (ARRAY(
+           SELECT id FROM session_revocations WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)) RETURNING 1)
          SELECT count(*) AS dropped FROM dropped`,
-        [new Date(nowMs)],
+        [new Date(nowMs), DROP_MAX],
       );
       return rows[0]?.dropped ?? 0;
     },

@@ -58,8 +58,10 @@ CREATE TABLE session_revocations (
   created_at    timestamptz NOT NULL DEFAULT now(),
   expires_at    timestamptz NOT NULL                    -- no session outlives 24 h, so neither does this row
 );
+CREATE INDEX session_revocations_sid ON session_revocations (game_id, sid);
+CREATE INDEX session_revocations_expiry ON session_revocations (expires_at);
 
--- One row per role and event that took effect. Partitioned by month of dedupe_day, made on demand above the floor.
+-- One row per role and event, with work for it or not (docs/adr/0008). Partitioned by month of dedupe_day, made on demand above the floor.
 CREATE TABLE inbox (
   role               text COLLATE "C" NOT NULL,
   dedupe_day         date     NOT NULL,
