@@ -52,6 +52,10 @@ export interface Platform extends Process {
 const DEFINITIONS_EVERY_MS = 1_000;
 const KEYS_EVERY_MS = 2_000;
 
+/** Somebody waits for what a gateway asks; a worker's batches may take longer. The client gives up a little after the server. */
+const GATEWAY_TIMEOUTS = { statementTimeoutMs: 8_000, queryTimeoutMs: 10_000 };
+const WORKER_TIMEOUTS = { statementTimeoutMs: 30_000, queryTimeoutMs: 35_000 };
+
 /** Reads the environment. @throws ConfigError */
 export function createProcess(
   name: string,
@@ -105,6 +109,7 @@ export async function openPlatform(process: Process): Promise<Platform> {
   const db = createDatabase({
     url: databaseUrl,
     applicationName: `fairtally ${name}`,
+    ...(name === 'gateway' ? GATEWAY_TIMEOUTS : WORKER_TIMEOUTS),
     onIdleError: (error) => logger.warn({ err: error }, 'an idle database connection broke'),
   });
   lifecycle.onStop('database', () => db.close());
@@ -144,7 +149,8 @@ async function refusePending(db: Database): Promise<void> {
   );
 }
 
-function refreshInBackground(
+/** Runs `refresh` now and then until the process stops, and waits for the last one. */
+export function refreshInBackground(
   name: string,
   refresh: () => Promise<void>,
   everyMs: number,

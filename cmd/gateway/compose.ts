@@ -3,12 +3,14 @@ import type { AddressInfo } from 'node:net';
 import { MemoryIdempotencyStore, MemoryRateLimiter } from '../../pkg/admission/memory.js';
 import { RedisIdempotencyStore, RedisRateLimiter } from '../../pkg/admission/redis.js';
 import type { Bus } from '../../pkg/bus/port.js';
+import { createSessionRevocationStore } from '../../pkg/games/sessions/postgres.js';
 import { createClientAddress } from '../../pkg/ingest/client-address.js';
 import { DEFAULT_INGEST_LIMITS, type IngestLimits } from '../../pkg/ingest/limits.js';
 import { createIngestListener } from '../../pkg/ingest/listener.js';
 import { createServerOptions, limitConnections } from '../../pkg/ingest/server-options.js';
-import { openKeyRing, type Platform } from '../platform.js';
+import { openKeyRing, refreshInBackground, type Platform } from '../platform.js';
 import { composeReads } from './compose-reads.js';
+import { createDrain } from './drain.js';
 
 export interface Gateway {
   readonly port: number;
@@ -45,10 +47,13 @@ export async function composeGateway(platform: Platform, bus: Bus): Promise<Gate
 
   const app = composeReads(platform, { keyRing, limits, addressLimiter: localLimiter, clientAddress });
   const server = createServer(createServerOptions(), (request, response) => {
+    drain.prepare(response);
     if (!ingest(request, response)) app(request, response);
   });
+  const drain = createDrain({ server, clock, logger, stopping: lifecycle.stopping });
   limitConnections(server);
-  lifecycle.onStop('http server', () => closeServer(server));
+  forgetRevocations(platform);
+  lifecycle.onStop('http server', () => drain.close());
   const port = await listen(server, config.http.host, config.http.port);
   logger.info({ host: config.http.host, port }, 'listening');
   return { port };
@@ -81,10 +86,14 @@ function listen(server: Server, host: string, port: number): Promise<number> {
   });
 }
 
-/** Answers what is under way, takes nothing new. */
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
+const FORGET_EVERY_MS = 3_600_000;
+
+/** Revocations of sessions that have all run out; every gateway does it, and it is the same to the others. */
+function forgetRevocations(platform: Platform): void {
+  const { db, clock } = platform;
+  const store = createSessionRevocationStore(db);
+  const forget = async (): Promise<void> => {
+    while ((await store.dropExpired(clock.now())) > 0);
+  };
+  refreshInBackground('session revocations that ran out', forget, FORGET_EVERY_MS, platform);
 }

@@ -121,6 +121,8 @@ function paid(name: string, decision: RateDecision, rule: RateRule): Paid {
 export function failureOf(error: unknown): Refusal {
   if (!(error instanceof FairtallyError)) return refuse('internal_error');
   const { code } = error;
+  // Only a gateway that stops closes its bus.
+  if (code === 'bus_closed') return refuse('draining', {}, retryAfter(2));
   if (isProblemCode(code) && problemKind(code).status >= 500) return refuse(code, {}, retryAfter(2));
   return error.retriable ? refuse('dependency_unavailable', {}, retryAfter(2)) : refuse('internal_error');
 }
