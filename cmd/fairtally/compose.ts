@@ -9,11 +9,13 @@ import {
   planDefinition,
   type DefinitionCommand,
 } from '../../pkg/cli/definition.js';
+import { listFindings } from '../../pkg/cli/findings.js';
 import { readNamedFile } from '../../pkg/cli/files.js';
 import { createKey, listKeys, retireKey, rotateKey, type KeyCommandDeps } from '../../pkg/cli/keys.js';
 import { day, instant, someOf, wholeNumber } from '../../pkg/cli/program.js';
 import { send } from '../../pkg/cli/send.js';
 import { table } from '../../pkg/cli/table.js';
+import { listFindings as findingsOf } from '../../pkg/fairness/queries.postgres.js';
 import { rerun } from '../../pkg/fairness/rerun.js';
 import { createDefinitionSource, createDefinitionStore } from '../../pkg/games/definitions/postgres.js';
 import { createKeyStore } from '../../pkg/games/keys/postgres.js';
@@ -42,6 +44,7 @@ import { describePlayers, rebuild, withViewCheck } from './views.js';
 
 const GAME_OPTION = ['--game <id>', 'the game', DEFAULT_GAME_ID] as const;
 const SAMPLE_DEFINITION = fileURLToPath(new URL('../../sample_events/demo.yaml', import.meta.url));
+const FINDINGS_MAX = 1_000;
 const OVERLAP_MAX_HOURS = 24 * 365;
 
 /** The command line `fairtally`, ready to run. */
@@ -55,6 +58,7 @@ export function composeFairtally(): CommandLine {
   describeKeys(root.command('keys').description('the signing keys of games'), line);
   describeDefinition(root.command('definition').description('the versions of game definitions'), line);
   describePlayers(root.command('player').description('take a player off the boards, or back'), line);
+  describeFindings(root.command('findings'), line);
   describeMaintenance(root, line);
   return line;
 }
@@ -116,7 +120,7 @@ function describeGames(games: Command, line: CommandLine): void {
       program.action(() =>
         withGames(async (store) => {
           const rows = (await store.list()).map(({ gameId, dedupeFloor }) => [gameId, dedupeFloor]);
-          out.line(rows.length === 0 ? 'No games.' : table(['game', 'oldest day'], rows));
+          out.line(rows.length === 0 ? 'No games.' : table(['game', 'events before are refused'], rows));
           return 0;
         }),
       ),
@@ -248,6 +252,34 @@ function describeDefinition(definition: Command, line: CommandLine): void {
       program.action(({ game }: { game: string }) =>
         withDatabase(line, ({ db }) =>
           listDefinitions(game, { definitions: createDefinitionStore(db), out }),
+        ),
+      ),
+    );
+}
+
+interface FindingsOptions {
+  readonly game: string;
+  readonly player?: string;
+  readonly metric?: string;
+  readonly limit: number;
+  readonly json?: true;
+}
+
+function describeFindings(command: Command, line: CommandLine): void {
+  command
+    .description('show what the fairness metrics found, newest first')
+    .option(...GAME_OPTION)
+    .option('--player <id>', 'of this player')
+    .option('--metric <name>', 'of this metric')
+    .option('--limit <n>', 'how many at most', wholeNumber(1, FINDINGS_MAX), 20)
+    .option('--json', 'print them as JSON')
+    .action(
+      line.program.action(({ game, player, metric, limit, json }: FindingsOptions) =>
+        withDatabase(line, ({ db }) =>
+          listFindings(
+            { gameId: game, playerId: player, metric, limit },
+            { findings: (query) => findingsOf(db, query), isJson: json === true, out: line.out },
+          ),
         ),
       ),
     );

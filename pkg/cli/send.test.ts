@@ -27,6 +27,7 @@ const boards = [
   },
   { board: 'boss-time', eventType: 'boss_kill', windows: ['weekly'], partitionField: 'bossId', public: true },
 ];
+const eventTypes = ['progression', 'boss_kill', 'chat'].map((type) => ({ type, from: 'any' }));
 const entry = (score: number) => ({ rank: 3, playerId: 'p 1', score, reachedAt: '2026-11-20T12:00:00.000Z' });
 
 /** A door that ranks the player once its event was posted and looked for a few times. */
@@ -35,7 +36,7 @@ function doorThatRanks(afterLooks: number, before: object[] = []): DoorOptions {
   let isPosted = false;
   return {
     answer: ({ method, target }) => {
-      if (target === '/v1/config') return { status: 200, body: { boards } };
+      if (target === '/v1/config') return { status: 200, body: { boards, eventTypes } };
       if (method === 'POST') {
         isPosted = true;
         return null;
@@ -157,6 +158,15 @@ test('a type that no board ranks is not waited for', async () => {
   const { code, text } = await sent(doorThatRanks(0), { type: 'chat' });
   expect(code).toBe(0);
   expect(text).toMatch(/No board ranks chat/);
+});
+
+test('of a type that the game does not know it says what becomes of it, and which are known', async () => {
+  const { code, text } = await sent(doorThatRanks(0), { type: 'progresion' });
+  expect(code).toBe(0);
+  expect(text).toMatch(
+    /does not know the type progresion: the event is kept in the archive, unmapped.* It knows progression, boss_kill, chat\./,
+  );
+  expect(text).not.toMatch(/No board ranks/);
 });
 
 test('the partition of a board comes from the payload', async () => {

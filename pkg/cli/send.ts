@@ -62,7 +62,8 @@ export async function send(command: SendCommand, deps: SendDeps): Promise<number
   const { client, clock, out } = deps;
   const payload = payloadOf(command.fields);
   // Asked first: a clock that is wrong is corrected by the answer, so what is printed is what is sent.
-  const place = await boardPlaceOf(client, command, payload);
+  const config = await configOf(client);
+  const place = config === null ? null : boardPlaceOf(config, command, payload);
   const before = place === null ? null : await entryAt(client, place);
 
   const { id, type, playerId, idempotencyKey } = command;
@@ -75,6 +76,14 @@ export async function send(command: SendCommand, deps: SendDeps): Promise<number
   const tookMs = Math.round(clock.monotonicMs() - sentAt);
   out.line(`Answer after ${String(tookMs)} ms: ${String(answer.status)}\n  ${answer.text.trim()}`);
   if (answer.status !== 202) return 1;
+  const known = config?.eventTypes.map((eventType) => eventType.type) ?? [];
+  if (config !== null && !known.includes(type)) {
+    out.line(
+      `The game does not know the type ${type}: the event is kept in the archive, unmapped, and counts nowhere. ` +
+        `It knows ${known.join(', ')}.`,
+    );
+    return 0;
+  }
   if (place === null) {
     out.line(`No board ranks ${type} with these fields.`);
     return 0;
@@ -104,14 +113,17 @@ interface BoardPlace {
   readonly target: string;
 }
 
-async function boardPlaceOf(
-  client: Pick<SignedClient, 'send'>,
+/** null when it is refused: what is wrong, a key say, the event's own answer tells. */
+async function configOf(client: Pick<SignedClient, 'send'>): Promise<ConfigAnswer | null> {
+  const answer = await client.send('GET', '/v1/config');
+  return answer.status === 200 ? (JSON.parse(answer.text) as ConfigAnswer) : null;
+}
+
+function boardPlaceOf(
+  { boards }: ConfigAnswer,
   { type, playerId }: SendCommand,
   payload: Readonly<Record<string, unknown>>,
-): Promise<BoardPlace | null> {
-  const answer = await client.send('GET', '/v1/config');
-  if (answer.status !== 200) return null; // what is wrong, a key say, the event's own answer tells
-  const { boards } = JSON.parse(answer.text) as ConfigAnswer;
+): BoardPlace | null {
   const partitionOf = (field: string | null): unknown => (field === null ? '' : payload[field]);
   const found = boards.find(
     (board) => board.eventType === type && partitionOf(board.partitionField) !== undefined,
