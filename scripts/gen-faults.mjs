@@ -13,6 +13,10 @@ can be spoken of. Generated from the tests by \`npm run gen:faults\`.
 | --- | --- | --- |
 `;
 
+/** Titles of test.each hold places for values (%s, %.20s, %#, $name): a reader sees that something stands there. */
+const PLACE = /%(?:\.\d+)?[sdifjopc#$]|\$[a-zA-Z_]\w*/g;
+const readable = (title) => title.replace(PLACE, '…').replaceAll('|', '\\|');
+
 const isTest = (name) => name.endsWith('.test.ts') || name === 'contract.ts';
 const files = ['cmd', 'pkg', 'sample_events'].flatMap((folder) =>
   readdirSync(folder, { recursive: true })
@@ -22,7 +26,7 @@ const files = ['cmd', 'pkg', 'sample_events'].flatMap((folder) =>
 
 const lines = files.flatMap((file) =>
   [...readFileSync(file, 'utf8').matchAll(TITLE)].flatMap(([, , rows, title]) =>
-    rows.split(/, | and /).map((row) => ({ row: Number(row), title: title.replaceAll('|', '\\|'), file })),
+    rows.split(/, | and /).map((row) => ({ row: Number(row), title: readable(title), file })),
   ),
 );
 const byRow = (a, b) =>

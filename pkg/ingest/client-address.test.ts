@@ -33,7 +33,7 @@ describe('the address of a client', () => {
     ['IPv6 networks', networks('fd00::/8'), from('fd00::1', '2001:db8::7'), '2001:db8::7'],
     ['IPv4 on a dual-stack socket', networks('10.0.0.1'), from('::ffff:10.0.0.1', '1.1.1.1'), '1.1.1.1'],
   ];
-  test.each(cases)('row 60: %s', (_, trust, request, expected) => {
+  test.each(cases)('row 60: the address of a client: %s', (_, trust, request, expected) => {
     expect(createClientAddress(trust)(request)).toBe(expected);
   });
 });
