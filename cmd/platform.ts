@@ -51,6 +51,7 @@ export interface Platform extends Process {
 
 const DEFINITIONS_EVERY_MS = 1_000;
 const KEYS_EVERY_MS = 2_000;
+const GAMES_NAMED = 10;
 
 /** Somebody waits for what a gateway asks; a worker's batches may take longer. The client gives up a little after the server. */
 const GATEWAY_TIMEOUTS = { statementTimeoutMs: 8_000, queryTimeoutMs: 10_000 };
@@ -134,7 +135,12 @@ export async function openPlatform(process: Process): Promise<Platform> {
 /** Keys, games and revocations, read once before this returns and then every two seconds. */
 export async function openKeyRing(platform: Platform): Promise<RefreshingKeyRing> {
   const { db, sealer, clock, logger, lifecycle } = platform;
-  const ring = createKeyRing({ database: db, sealer, clock });
+  const onOverfull = (games: readonly string[]): void =>
+    logger.error(
+      { games: games.slice(0, GAMES_NAMED) },
+      'too many sessions are revoked: every session of these games is refused; revoke by player or by key instead',
+    );
+  const ring = createKeyRing({ database: db, sealer, clock, onOverfull });
   await ring.refresh();
   refreshInBackground('keys', ring.refresh, KEYS_EVERY_MS, { clock, logger, lifecycle });
   return ring;

@@ -23,13 +23,17 @@ const MEMBER = 1_000_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const KEEP_ALIVE_AFTER_MS = 10_000;
 
-/** How a member notices that its connection is silent: between two signs of life, and until the answer to one. */
+/** How a member notices that its connection is silent, and the others that the member is. */
 export interface Heartbeat {
+  /** Between two signs of life. */
   readonly everyMs: number;
+  /** Until the answer to one; beyond it the connection is lost. */
   readonly timeoutMs: number;
+  /** A member without a sign of life for so long is taken for stopped (SIGSTOP, a frozen machine): its lanes are taken. */
+  readonly stoppedAfterMs: number;
 }
 
-export const HEARTBEAT: Heartbeat = { everyMs: 5_000, timeoutMs: 5_000 };
+export const HEARTBEAT: Heartbeat = { everyMs: 5_000, timeoutMs: 5_000, stoppedAfterMs: 30_000 };
 
 export interface LeaseOptions {
   readonly url: string;
@@ -70,8 +74,10 @@ export async function openLease(options: LeaseOptions): Promise<LaneLease> {
   const close = async (): Promise<void> => {
     lose();
     // The connection is gone either way, and with it the locks. A silent server would let us wait for its farewell.
+    const done = new AbortController();
     const ended = client.end().catch(() => undefined);
-    await Promise.race([ended, clock.sleep(heartbeat.timeoutMs)]);
+    await Promise.race([ended, clock.sleep(heartbeat.timeoutMs, done.signal)]);
+    done.abort();
   };
   try {
     await client.connect();
@@ -80,7 +86,7 @@ export async function openLease(options: LeaseOptions): Promise<LaneLease> {
     await close();
     throw error;
   }
-  void beat(client, options.clock, heartbeat, lost);
+  void beat(client, options, heartbeat, lost);
   let lanes: readonly number[] = [];
   return {
     get lanes() {
@@ -94,17 +100,29 @@ export async function openLease(options: LeaseOptions): Promise<LaneLease> {
   };
 }
 
+/**
+ * A sign of life, which the server dates, and the end of the sessions of members that give none: a stopped process answers
+ * its connection's probes for ever. Should it wake up it is one holder too many until it sees its loss, which is harmless:
+ * an event takes effect once per role whoever delivers it.
+ */
+const BEAT = `
+  SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+   WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid
+     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+     AND a.pid <> pg_backend_pid() AND a.usename = current_user AND a.state = 'idle'
+     AND a.state_change < now() - $3::int * interval '1 millisecond'`;
+
 /** On its own timer, so that a batch which waits for the lost server cannot hide the loss. */
 async function beat(
   client: pg.Client,
-  clock: Pick<Clock, 'sleep'>,
-  { everyMs }: Heartbeat,
+  { clock, role }: Pick<LeaseOptions, 'clock' | 'role'>,
+  { everyMs, stoppedAfterMs }: Heartbeat,
   lost: AbortController,
 ): Promise<void> {
   while (!lost.signal.aborted) {
     await clock.sleep(everyMs, lost.signal);
     if (lost.signal.aborted) return;
-    await client.query('SELECT 1').catch(() => lost.abort());
+    await client.query(BEAT, [lockClass(role), MEMBER, stoppedAfterMs]).catch(() => lost.abort());
   }
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { systemClock } from '../kernel/clock.js';
 import { OutageError } from '../kernel/errors.js';
+import { laneOf } from '../kernel/lanes.js';
 import { ok } from '../kernel/outcome.js';
 import { systemRandom } from '../kernel/random.js';
 import { createDatabase } from '../postgres/database.js';
@@ -10,15 +11,32 @@ import { testDatabase, type TestDatabase } from '../testkit/postgres.js';
 import { quietLogger } from '../testkit/quiet.js';
 import { startTcpProxy, type TcpProxy } from '../testkit/tcp-proxy.js';
 import type { Bus } from './port.js';
-import { createPostgresBus } from './postgres.js';
+import { openLease } from './postgres-lease.js';
+import { createPostgresBus, type PostgresBusOptions } from './postgres.js';
 
 const QUERY_TIMEOUT_MS = 400;
-const HEARTBEAT = { everyMs: 50, timeoutMs: 300 };
+const HEARTBEAT = { everyMs: 50, timeoutMs: 300, stoppedAfterMs: 600 };
 
 let database: TestDatabase;
 let proxy: TcpProxy;
 let db: Database;
 let bus: Bus;
+let proxied: string;
+
+const createBus = (more: Partial<PostgresBusOptions> = {}): Bus =>
+  createPostgresBus({
+    db,
+    url: proxied,
+    clock: systemClock,
+    random: systemRandom,
+    logger: quietLogger,
+    maxAttempts: 3,
+    backoff: { baseMs: 1, capMs: 4 },
+    deadLetters: { put: () => Promise.resolve() },
+    rebalanceMs: 60_000,
+    heartbeat: HEARTBEAT,
+    ...more,
+  });
 
 beforeEach(async () => {
   database = await testDatabase();
@@ -33,18 +51,8 @@ beforeEach(async () => {
     statementTimeoutMs: 300,
     queryTimeoutMs: QUERY_TIMEOUT_MS,
   });
-  bus = createPostgresBus({
-    db,
-    url: url.toString(),
-    clock: systemClock,
-    random: systemRandom,
-    logger: quietLogger,
-    maxAttempts: 3,
-    backoff: { baseMs: 1, capMs: 4 },
-    deadLetters: { put: () => Promise.resolve() },
-    rebalanceMs: 60_000,
-    heartbeat: HEARTBEAT,
-  });
+  proxied = url.toString();
+  bus = createBus();
 });
 
 afterEach(async () => {
@@ -93,6 +101,36 @@ test('a transaction on a silent connection is an outage at once after its timeou
   });
   await expect(work).rejects.toBeInstanceOf(OutageError);
   expect(await db.transaction((sql) => sql.query('SELECT 3 AS n'))).toEqual([{ n: 3 }]);
+});
+
+test('a member that stands still without a sign of life loses its lanes to one that lives', async () => {
+  const member = { url: database.url, role: 'archive', clock: systemClock, random: systemRandom } as const;
+  const never = 3_600_000;
+  const stopped = await openLease({
+    ...member,
+    heartbeat: { ...HEARTBEAT, everyMs: never, stoppedAfterMs: never },
+  });
+  const slow = await openLease({ ...member, heartbeat: { ...HEARTBEAT, stoppedAfterMs: never } });
+  await stopped.rebalance();
+  expect(stopped.lanes).toHaveLength(16);
+  // It beats while its batch takes long, and keeps its lanes.
+  await slow.rebalance();
+  const seen = new Set<string>();
+  bus = createBus({ rebalanceMs: 20 });
+  await bus.subscribe('archive', async (batch) => {
+    for (const { playerId } of batch) seen.add(playerId);
+    return batch.map(() => ok);
+  });
+  const players = Array.from({ length: 64 }, (_, n) => `p-${String(n)}`);
+  await bus.publish(players.map((playerId) => ({ gameId: 'demo', playerId, messageId: playerId, body: '' })));
+  const taken = new Set(stopped.lanes);
+  const abandoned = players.filter((playerId) => taken.has(laneOf('demo', playerId)));
+  await eventually('the lanes of the stopped member are read', async () =>
+    abandoned.every((playerId) => seen.has(playerId)),
+  );
+  expect(stopped.lost.aborted).toBe(true);
+  expect([slow.lost.aborted, slow.lanes.length]).toEqual([false, 16]);
+  await Promise.all([slow.close(), stopped.close()]);
 });
 
 test('the server is told when to give up a session whose host is gone', async () => {

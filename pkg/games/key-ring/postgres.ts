@@ -8,10 +8,8 @@ export interface RefreshingKeyRing extends KeyRing {
   /**
    * Reads keys and games, then revocations: trouble with the second leaves the first in place.
    *
-   * - A secret that cannot be opened leaves its key or game out; everything else is in place when this rejects with
-   *   `secret_unreadable`.
-   * - More revocations than are kept leave their game without, see `revocationsAreKnown`; everything else is in place when
-   *   this rejects with `key_ring_full`.
+   * A secret that cannot be opened leaves its key or game out; everything else is in place when this rejects with
+   * `secret_unreadable`. A game with more revocations than are kept is told to `onOverfull` and left without.
    */
   refresh(): Promise<void>;
 }
@@ -20,6 +18,8 @@ export interface KeyRingParts {
   readonly database: Database;
   readonly sealer: Sealer;
   readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** Told once of games whose sessions are refused from now on: they have more revocations than are kept. */
+  readonly onOverfull: (gameIds: readonly string[]) => void;
   readonly revocationLimits?: RevocationLimits;
 }
 
@@ -42,7 +42,7 @@ const REVOCATION_LIMITS: RevocationLimits = { perGame: 50_000, total: 250_000 };
 const NONE: readonly SessionRevocation[] = [];
 
 export function createKeyRing(parts: KeyRingParts): RefreshingKeyRing {
-  const { database, sealer, clock, revocationLimits = REVOCATION_LIMITS } = parts;
+  const { database, sealer, clock, onOverfull, revocationLimits = REVOCATION_LIMITS } = parts;
   let keys: ReadonlyMap<string, SigningKey> = new Map();
   let games: ReadonlyMap<string, Game> = new Map();
   let revocations: Revocations = { byGame: new Map(), overfull: new Set() };
@@ -68,9 +68,12 @@ export function createKeyRing(parts: KeyRingParts): RefreshingKeyRing {
     // Measured before reading: what changes while the answer travels is not known yet.
     const startedAtMs = clock.monotonicMs();
     const unreadable = await refreshKeys();
+    const known = revocations.overfull;
     revocations = await readRevocations(database, revocationLimits);
+    const more = [...revocations.overfull].filter((gameId) => !known.has(gameId));
+    if (more.length > 0) onOverfull(more);
     freshAtMs = startedAtMs;
-    complain(unreadable, revocations.overfull);
+    complain(unreadable);
   };
 
   return {
@@ -85,14 +88,7 @@ export function createKeyRing(parts: KeyRingParts): RefreshingKeyRing {
 
 const NAMED_MAX = 10;
 
-function complain(unreadable: readonly string[], overfull: ReadonlySet<string>): void {
-  if (overfull.size > 0) {
-    const names = [...overfull].slice(0, NAMED_MAX).join(', ');
-    throw new FairtallyError(
-      'key_ring_full',
-      `too many sessions are revoked, the sessions of these games are refused: ${names}; revoke by player or by key`,
-    );
-  }
+function complain(unreadable: readonly string[]): void {
   if (unreadable.length === 0) return;
   const names = unreadable.slice(0, NAMED_MAX).join(', ');
   throw new FairtallyError(
