@@ -1,4 +1,5 @@
 import type { Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Clock } from '../../pkg/kernel/clock.js';
 import type { Logger } from '../../pkg/runtime/port.js';
 
@@ -29,13 +30,24 @@ const ANSWERED_WITHIN_MS = 15_000;
  * `Connection: close`, so that busy clients go elsewhere by themselves. Then it closes, and connections end as they fall idle.
  */
 export function createDrain({ server, clock, logger, stopping }: DrainParts): Drain {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  /** Node counts a connection as idle only after its first request; one that was opened in advance never had any. */
+  const closeUnused = (): void => {
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  };
   const closeServer = async (): Promise<void> => {
     const closed = new AbortController();
     server.close(() => closed.abort());
     const deadlineMs = clock.monotonicMs() + ANSWERED_WITHIN_MS;
     while (!closed.signal.aborted) {
-      if (clock.monotonicMs() < deadlineMs) server.closeIdleConnections();
-      else {
+      if (clock.monotonicMs() < deadlineMs) {
+        server.closeIdleConnections();
+        closeUnused();
+      } else {
         logger.warn({}, 'clients that neither send nor read are cut off');
         server.closeAllConnections();
       }
