@@ -1,4 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolesWithUnread } from '../../pkg/bus/postgres.js';
@@ -41,13 +42,16 @@ export async function runAllInOne(): Promise<void> {
   await lifecycle.run(async () => {
     const engines = await openEngines(process);
     const secret = await prepare(process, engines);
-    const url = `http://${config.http.host.includes(':') ? `[${config.http.host}]` : config.http.host}:${String(config.http.port)}`;
+    const { host } = config.http;
+    // Every process must learn the port, and so must this one: it is settled before they start.
+    const port = config.http.port === 0 ? await freePort(host) : config.http.port;
+    const url = `http://${host.includes(':') ? `[${host}]` : host}:${String(port)}`;
     writeRunning(config.storage.dataDir, { ...engines, url });
     lifecycle.onStop('running file', () => removeRunning(config.storage.dataDir));
 
     if (out.isTerminal) out.line('Starting gateway and worker ...');
     const writeLog = log === null ? null : (text: string): void => log.write(text);
-    const supervisor = supervise(plansOf(process, engines), { clock, logger, writeLog });
+    const supervisor = supervise(plansOf(process, engines, port), { clock, logger, writeLog });
     lifecycle.onStop('gateway and worker', () => supervisor.stop());
     supervisor.failed.catch((error: unknown) => lifecycle.fail('a part could not be kept running', error));
     await Promise.race([supervisor.ready, supervisor.failed]);
@@ -84,9 +88,10 @@ async function prepare(process: Process, engines: Engines): Promise<string> {
   }
 }
 
-function plansOf({ config, random }: Process, engines: Engines): ChildPlan[] {
+function plansOf({ config, random }: Process, engines: Engines, port: number): ChildPlan[] {
   const shared = inheritedEnvironment({
     DATABASE_URL: engines.databaseUrl,
+    PORT: String(port),
     ...(engines.redisUrl === null ? {} : { REDIS_URL: engines.redisUrl }),
     MASTER_KEY: masterKeyText(config, random),
     MASTER_KEY_FILE: '',
@@ -104,6 +109,17 @@ function plansOf({ config, random }: Process, engines: Engines): ChildPlan[] {
     },
   ];
 }
+
+/** A port that nobody has at this moment. */
+const freePort = (host: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, host, () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
 
 /** Once per data directory: the mark is made when the last event is answered, and a killed feed goes on where it was. */
 async function feedSample(
