@@ -158,6 +158,9 @@ export async function trimLog(
       [CURSORS_LOCK, roles],
     );
     if (state?.mine !== true || state.known !== new Set(roles).size) return 0;
+    // A plan made while the log was short is kept by the connection, and would read the whole of a long one.
+    await sql.query('SET LOCAL enable_seqscan = off');
+    await sql.query('SET LOCAL enable_bitmapscan = off');
     const [row] = await sql.query<{ gone: number }>(TRIM, [keepMs, perLane]);
     return row?.gone ?? 0;
   });
