@@ -8,7 +8,8 @@ import { createLifecycle, type Lifecycle } from './lifecycle.js';
 class HandClock implements Clock {
   readonly #sleepers: { ms: number; wake: () => void }[] = [];
   now = (): number => 0;
-  monotonicMs = (): number => 0;
+  atMs = 0;
+  monotonicMs = (): number => this.atMs;
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       this.#sleepers.push({ ms, wake: resolve });
@@ -141,13 +142,27 @@ test('a release that hangs is left behind after its time', async () => {
   expect(released).toEqual(['first']);
 });
 
-test('a second signal ends the process at once with 1', async () => {
+test('signals that come together are one wish: the stop goes on to its end', async () => {
   const { lifecycle, signals, exited } = testProcess();
+  const draining = gate();
+  await lifecycle.run(() => {
+    lifecycle.onStop('listener', () => draining.opened);
+    return Promise.resolve();
+  });
+  signals.emit('SIGTERM');
+  signals.emit('SIGTERM');
+  draining.open();
+  expect(await exited).toBe(0);
+});
+
+test('a second signal a moment later ends the process at once with 1', async () => {
+  const { lifecycle, clock, signals, exited } = testProcess();
   await lifecycle.run(() => {
     lifecycle.onStop('stuck', () => new Promise(() => undefined));
     return Promise.resolve();
   });
   signals.emit('SIGTERM');
+  clock.atMs = 1_000;
   signals.emit('SIGTERM');
   expect(await exited).toBe(1);
 });

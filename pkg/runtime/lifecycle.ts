@@ -44,6 +44,7 @@ export interface Lifecycle {
 }
 
 /** Longer than the longest release, which is PostgreSQL's fast shutdown. */
+const SAME_SIGNAL_MS = 500;
 const STEP_TIMEOUT_MS = 25_000;
 const DEADLINE_MS = 45_000;
 
@@ -55,6 +56,7 @@ class ProcessLifecycle implements Lifecycle {
   #start: Promise<void> = Promise.resolve();
   #state: 'new' | 'running' | 'stopping' | 'ended' = 'new';
   #exitCode = 0;
+  #signalAtMs = -Infinity;
 
   constructor(options: LifecycleOptions) {
     this.#options = {
@@ -111,8 +113,13 @@ class ProcessLifecycle implements Lifecycle {
   }
 
   #onSignal(signal: string): void {
-    if (this.#state !== 'stopping') return this.stop(signal);
-    if (this.#options.isSupervised) return;
+    const { clock, isSupervised } = this.#options;
+    if (this.#state !== 'stopping') {
+      this.#signalAtMs = clock.monotonicMs();
+      return this.stop(signal);
+    }
+    // `timeout` and terminals tell a process and its group: what comes at once after the first is the same wish.
+    if (isSupervised || clock.monotonicMs() - this.#signalAtMs < SAME_SIGNAL_MS) return;
     this.#options.logger.warn({ signal }, 'a second signal: ending at once');
     this.#exit(1);
   }

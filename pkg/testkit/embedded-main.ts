@@ -23,11 +23,11 @@ const found = {
   redisPid: redis?.pid ?? null,
   readyMs,
 };
-process.stdout.write(`${JSON.stringify(found)}\n`);
-
 const stop = async (): Promise<void> => {
   await Promise.all([postgres.stop(), redis?.stop()]);
   release();
   process.exit(0);
 };
 process.once('SIGTERM', () => void stop());
+// Told last: whoever reads it may send the signal at once.
+process.stdout.write(`${JSON.stringify(found)}\n`);
