@@ -161,15 +161,17 @@ describe(`${String(KILLS)} SIGKILLs of gateways, workers, PostgreSQL and Redis u
       'gateway',
       'redis',
     ];
-    for (let n = 0; n < KILLS; n += 1) {
-      await systemClock.sleep(150 + roll(350));
-      const kind = order[n % order.length] ?? 'worker';
-      const targets = all[kind];
-      await targets[roll(targets.length)]?.kill();
-      kills[kind] += 1;
-    }
-    isOver = true;
-    await load;
+    const killing = async (): Promise<void> => {
+      for (let n = 0; n < KILLS; n += 1) {
+        await systemClock.sleep(150 + roll(350));
+        const kind = order[n % order.length] ?? 'worker';
+        const targets = all[kind];
+        await targets[roll(targets.length)]?.kill();
+        kills[kind] += 1;
+      }
+    };
+    // Both are awaited, so that the failure of one is not followed by the other's into the next test.
+    await Promise.all([killing().finally(() => (isOver = true)), load]);
     await stack.drained(60_000);
     expect(Object.values(kills).reduce((a, b) => a + b)).toBe(KILLS);
     expect(acknowledged.size).toBeGreaterThan(500);

@@ -81,13 +81,21 @@ export async function startPostgresServer(options: PostgresServerOptions = {}): 
     if (options.fsync !== true)
       settings.push('-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off');
     const launch = launchAs(user, program('postgres'), ['-D', data, ...settings], [data]);
-    child = spawn(launch.command, launch.args, {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      cwd: '/',
-      detached: true,
-      ...identity(launch),
-    });
-    await isReady(child);
+    for (const deadline = performance.now() + CRASHED_TIMEOUT_MS; ;) {
+      child = spawn(launch.command, launch.args, {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        cwd: '/',
+        detached: true,
+        ...identity(launch),
+      });
+      try {
+        return await isReady(child);
+      } catch (error) {
+        // After a SIGKILL the children of the dead server need a moment to notice.
+        if (!STILL_DYING.test(String(error)) || performance.now() > deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
   };
   const end = async (signal: 'SIGINT' | 'SIGKILL'): Promise<void> => {
     const current = child;
@@ -118,6 +126,8 @@ export async function startPostgresServer(options: PostgresServerOptions = {}): 
 const identity = (launch: { uid?: number; gid?: number }): { uid?: number; gid?: number } =>
   launch.uid === undefined || launch.gid === undefined ? {} : { uid: launch.uid, gid: launch.gid };
 
+const STILL_DYING = /pre-existing shared memory block|lock file "postmaster.pid" already exists/;
+const CRASHED_TIMEOUT_MS = 20_000;
 const READY = /database system is ready to accept connections/;
 const START_TIMEOUT_MS = 30_000;
 
