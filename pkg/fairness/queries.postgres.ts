@@ -1,4 +1,11 @@
-import { FairtallyError } from '../kernel/errors.js';
+import {
+  checkLimit,
+  isInstantText,
+  pageOf,
+  readCursor,
+  type CursorPart,
+  type Page,
+} from '../contract/keyset-page.js';
 import type { Sql } from '../postgres/port.js';
 import type { SeriesKey } from './fold.js';
 import type { StoredSample } from './rerun.js';
@@ -49,7 +56,7 @@ interface FindingRow {
   found_at_text: string;
 }
 
-const LIMIT_MAX = 1_000;
+const isFindingId: CursorPart = (text) => /^[1-9]\d{0,15}$/.test(text) && Number.isSafeInteger(Number(text));
 
 /** `found_at` travels as text: it has microseconds and a Date does not. */
 const LIST = `
@@ -71,23 +78,12 @@ const LIST = `
 export async function listFindings(
   sql: Sql,
   { gameId, playerId, metric, limit, cursor }: FindingQuery,
-): Promise<{ items: FindingItem[]; nextCursor: string | null }> {
-  if (!Number.isInteger(limit) || limit < 1 || limit > LIMIT_MAX) {
-    throw new FairtallyError('bad_limit', `limit is a whole number from 1 to ${String(LIMIT_MAX)}`);
-  }
-  const after = cursor === undefined ? null : readCursor(cursor);
-  const values = [
-    gameId,
-    playerId ?? null,
-    metric ?? null,
-    after?.foundAt ?? null,
-    after?.findingId ?? null,
-    limit + 1,
-  ];
+): Promise<Page<FindingItem>> {
+  checkLimit({ limit });
+  const [foundAt, findingId] = readCursor(cursor ?? null, [isInstantText, isFindingId]) ?? [null, null];
+  const values = [gameId, playerId ?? null, metric ?? null, foundAt, findingId, limit + 1];
   const rows = await sql.query<FindingRow>(LIST, values);
-  const page = rows.slice(0, limit);
-  const last = rows.length > limit ? page.at(-1) : undefined;
-  return { items: page.map(toItem), nextCursor: last === undefined ? null : writeCursor(last) };
+  return pageOf(rows, limit, (row) => [row.found_at_text, String(row.finding_id)], toItem);
 }
 
 const toItem = (row: FindingRow): FindingItem => ({
@@ -106,20 +102,6 @@ const toItem = (row: FindingRow): FindingItem => ({
   definitionVersion: row.definition_version,
   foundAtMs: row.found_at.getTime(),
 });
-
-const writeCursor = (row: FindingRow): string =>
-  Buffer.from(`${String(row.finding_id)} ${row.found_at_text}`).toString('base64url');
-
-const CURSOR = /^([1-9]\d{0,15}) (\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(?:\.\d{1,6})?[+-]\d{2}(?::\d{2})?)$/;
-
-function readCursor(cursor: string): { findingId: number; foundAt: string } {
-  const match = CURSOR.exec(Buffer.from(cursor, 'base64url').toString());
-  const [, findingId, foundAt] = match ?? [];
-  if (findingId === undefined || foundAt === undefined || Number.isNaN(Date.parse(foundAt))) {
-    throw new FairtallyError('bad_cursor', 'the cursor was not made by this list');
-  }
-  return { findingId: Number(findingId), foundAt };
-}
 
 /** How many findings stand, by game and metric: the gauge `findings`. */
 export async function countFindings(

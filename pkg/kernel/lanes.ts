@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-
 /** Lanes of the postgres bus and of the counters. Fixed: changing it would reorder what is in flight. */
 export const LANE_COUNT = 32;
 
@@ -19,11 +17,4 @@ export function laneOf(gameId: string, playerId: string, lanes: number = LANE_CO
   }
   hash ^= hash >>> 16;
   return (hash >>> 0) % lanes;
-}
-
-/** hex SHA-256 of (game, player), length-prefixed: the Kafka key and the SQS message group, whose alphabets are narrow. */
-export function playerKey(gameId: string, playerId: string): string {
-  return createHash('sha256')
-    .update(`${String(Buffer.byteLength(gameId))}:${gameId}${playerId}`)
-    .digest('hex');
 }

@@ -1,3 +1,4 @@
+import type { Page, PageRequest } from '../contract/keyset-page.js';
 import type { ReceiptKeys } from '../games/port.js';
 
 /** What a receipt says, besides who issued it and for which game. RFC 7519 names. */
@@ -86,18 +87,6 @@ export interface XpEntry {
   /** 32 lowercase hex digits. */
   readonly identity: string;
   readonly definitionVersion: number;
-}
-
-export interface Page<Item> {
-  readonly items: readonly Item[];
-  readonly nextCursor: string | null;
-}
-
-export interface PageRequest {
-  /** 1..1000 */
-  readonly limit: number;
-  /** nextCursor of the page before; null for the first. */
-  readonly cursor: string | null;
 }
 
 /** What players and dashboards may ask. Lists reject with FairtallyError `bad_limit` or `bad_cursor`. */

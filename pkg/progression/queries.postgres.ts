@@ -1,6 +1,6 @@
 import type { DefinitionSource } from '../games/port.js';
 import type { Sql } from '../postgres/port.js';
-import { checkLimit, pageOf, readCursor } from './cursor.js';
+import { checkLimit, pageOf, readCursor, type CursorPart } from '../contract/keyset-page.js';
 import type { Progress, ProgressionReads, ReceiptItem, XpEntry } from './port.js';
 
 interface ProgressRow {
@@ -51,11 +51,11 @@ const XP_HISTORY = `
    WHERE game_id = $1 AND player_id = $2 AND ($3::bigint IS NULL OR (ts_ms, identity) < ($3, $4::uuid))
    ORDER BY ts_ms DESC, identity DESC LIMIT $5`;
 
-const TS_MS = /^-?\d{1,15}$/;
-const IDENTITY = /^[0-9a-f]{32}$/;
-const MICROSECONDS = /^\d{1,16}$/;
-const RECEIPT_ID = /^[A-Za-z0-9_-]{22}$/;
-const GRANT_KEY = /^[^\0\p{Surrogate}]{1,512}$/u;
+const isTsMs: CursorPart = (text) => /^-?\d{1,15}$/.test(text);
+const isIdentity: CursorPart = (text) => /^[0-9a-f]{32}$/.test(text);
+const isMicroseconds: CursorPart = (text) => /^\d{1,16}$/.test(text);
+const isReceiptId: CursorPart = (text) => /^[A-Za-z0-9_-]{22}$/.test(text);
+const isGrantKey: CursorPart = (text) => /^[^\0\p{Surrogate}]{1,512}$/u.test(text);
 
 /** Reads of progress, receipts and XP history. */
 export function createProgressionReads(
@@ -69,7 +69,7 @@ export function createProgressionReads(
     },
     receipts: async (gameId, playerId, page) => {
       checkLimit(page);
-      const [tsMs, grantKey] = readCursor(page.cursor, [TS_MS, GRANT_KEY]) ?? [null, null];
+      const [tsMs, grantKey] = readCursor(page.cursor, [isTsMs, isGrantKey]) ?? [null, null];
       const rows = await sql.query<ReceiptRow>(RECEIPTS, [gameId, playerId, tsMs, grantKey, page.limit + 1]);
       return pageOf(rows, page.limit, (row) => [String(row.tsMs), row.cause], receiptItem);
     },
@@ -79,7 +79,7 @@ export function createProgressionReads(
     },
     revoked: async (gameId, page) => {
       checkLimit(page);
-      const [revokedAtUs, receiptId] = readCursor(page.cursor, [MICROSECONDS, RECEIPT_ID]) ?? [null, null];
+      const [revokedAtUs, receiptId] = readCursor(page.cursor, [isMicroseconds, isReceiptId]) ?? [null, null];
       const rows = await sql.query<RevokedRow>(REVOKED, [gameId, revokedAtUs, receiptId, page.limit + 1]);
       return pageOf(
         rows,
@@ -90,7 +90,7 @@ export function createProgressionReads(
     },
     xpHistory: async (gameId, playerId, page) => {
       checkLimit(page);
-      const [tsMs, identity] = readCursor(page.cursor, [TS_MS, IDENTITY]) ?? [null, null];
+      const [tsMs, identity] = readCursor(page.cursor, [isTsMs, isIdentity]) ?? [null, null];
       const rows = await sql.query<XpEntry>(XP_HISTORY, [gameId, playerId, tsMs, identity, page.limit + 1]);
       return pageOf(
         rows,

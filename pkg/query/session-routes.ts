@@ -1,5 +1,6 @@
 import type { paths } from '../contract/api.gen.js';
 import type { KeyRing } from '../games/port.js';
+import { SESSION_DEFAULT_SECONDS, SESSION_MAX_SECONDS } from '../signing/session.js';
 import type { Access } from './access.js';
 import { jsonObject } from './body.js';
 import { isPlayerId, NO_PARAMETERS, Parameters } from './parameters.js';
@@ -19,8 +20,6 @@ type SessionScope = 'ingest' | 'read';
 const SID = /^[A-Za-z0-9_-]{22}$/;
 const KEY_ID = /^[A-Za-z0-9_-]{1,64}$/;
 const TTL_MIN_SECONDS = 60;
-const TTL_MAX_SECONDS = 86_400;
-const TTL_DEFAULT_SECONDS = 3_600;
 const SCOPES: readonly SessionScope[] = ['ingest', 'read'];
 
 interface MintRequest {
@@ -91,7 +90,7 @@ const revokeMany =
   };
 
 function mintRequest(body: Readonly<Record<string, unknown>>): MintRequest {
-  const { playerId, scopes = SCOPES, ttlSeconds = TTL_DEFAULT_SECONDS } = body;
+  const { playerId, scopes = SCOPES, ttlSeconds = SESSION_DEFAULT_SECONDS } = body;
   if (typeof playerId !== 'string' || !isPlayerId(playerId))
     throw new RequestProblem('invalid_player_id', { pointer: '/playerId' });
   if (!isScopes(scopes)) throw new RequestProblem('invalid_field', { pointer: '/scopes' });
@@ -109,4 +108,4 @@ const isTtl = (value: unknown): value is number =>
   typeof value === 'number' &&
   Number.isInteger(value) &&
   value >= TTL_MIN_SECONDS &&
-  value <= TTL_MAX_SECONDS;
+  value <= SESSION_MAX_SECONDS;

@@ -24,27 +24,16 @@ export interface TestDatabase {
 }
 
 /** A migrated database of its own, cloned from the template; dropped by `close`. */
-export async function testDatabase(poolSize = 10): Promise<TestDatabase> {
-  const name = `test_${randomBytes(8).toString('hex')}`;
-  await onServer(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
-  const url = serverUrl(name);
-  const db = createDatabase({ url, poolSize });
-  return {
-    db,
-    url,
-    close: async () => {
-      await db.close();
-      await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
-    },
-  };
-}
+export const testDatabase = (poolSize = 10): Promise<TestDatabase> => cloneOf(TEMPLATE, 'test', poolSize);
 
 /** An empty database, for tests of migration itself. */
-export async function emptyDatabase(): Promise<TestDatabase> {
-  const name = `empty_${randomBytes(8).toString('hex')}`;
-  await onServer(`CREATE DATABASE ${name} TEMPLATE template0`);
+export const emptyDatabase = (): Promise<TestDatabase> => cloneOf('template0', 'empty', 10);
+
+async function cloneOf(template: string, prefix: string, poolSize: number): Promise<TestDatabase> {
+  const name = `${prefix}_${randomBytes(8).toString('hex')}`;
+  await onServer(`CREATE DATABASE ${name} TEMPLATE ${template}`);
   const url = serverUrl(name);
-  const db = createDatabase({ url });
+  const db = createDatabase({ url, poolSize });
   return {
     db,
     url,
