@@ -17,7 +17,7 @@ export function openBus(platform: Platform): Bus {
     logger,
   };
   const bus =
-    config.bus === 'memory'
+    config.bus.driver === 'memory'
       ? createMemoryBus(policy)
       : createPostgresBus({ ...policy, db, url: databaseUrl });
   lifecycle.onStop('bus', () => bus.close());
@@ -27,7 +27,7 @@ export function openBus(platform: Platform): Bus {
 
 /** @throws FairtallyError `memory_bus`: two processes cannot share a bus that lives in one */
 export function refuseVolatileBus({ config }: Process): void {
-  if (config.bus !== 'memory') return;
+  if (config.bus.driver !== 'memory') return;
   throw new FairtallyError('memory_bus', 'BUS=memory lives in one process: use `fairtally run`');
 }
 

@@ -96,7 +96,7 @@ function plansOf({ config, random }: Process, engines: Engines, port: number): C
     MASTER_KEY: masterKeyText(config, random),
     MASTER_KEY_FILE: '',
   });
-  if (config.bus === 'memory')
+  if (config.bus.driver === 'memory')
     return [{ name: 'gateway and worker', script: script('./one-process.js'), env: shared }];
   const { metricsPort } = config.http;
   const workerMetricsPort = metricsPort === 0 ? 0 : metricsPort + 1;
@@ -145,7 +145,7 @@ async function feedSample(
       },
       { client, clock, random, out, signal: lifecycle.stopping },
     );
-    if (config.bus === 'postgres') await waitForRoles(process, engines, out);
+    if (config.bus.driver === 'postgres') await waitForRoles(process, engines, out);
     if (code === 0) writeFileSync(mark, `${new Date(clock.now()).toISOString()}\n`);
   } catch (error) {
     if (!(error instanceof FairtallyError)) throw error;

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { OutageError } from '../kernel/errors.js';
 import { dead, ok, retry } from '../kernel/outcome.js';
 import { eventually } from '../testkit/eventually.js';
@@ -19,6 +19,8 @@ import type { Delivery } from './port.js';
 export interface BusContract {
   readonly name: string;
   makeBus(settings: BusSettings): Promise<BusUnderTest>;
+  /** Several cases at once, for an engine that takes seconds to let a member join: each has topics or queues of its own. */
+  readonly isConcurrent?: boolean;
   /** Cases a driver cannot have, each with its reason. */
   readonly skip?: readonly { readonly case: string; readonly reason: string }[];
 }
@@ -332,20 +334,23 @@ const breaking: Record<string, Case> = {
 
 const GROUPS = { carrying, failing, living, breaking };
 
+async function onOwnBus(contract: BusContract, run: Case): Promise<void> {
+  const bench = new Bench();
+  const under = await contract.makeBus(bench.settings);
+  try {
+    await run(under, bench);
+  } finally {
+    await under.close();
+  }
+}
+
 /** The suite that every driver passes. */
 export function busContract(contract: BusContract): void {
   describe.each(Object.entries(GROUPS))(`the ${contract.name} bus, %s`, (_, cases) => {
-    let under: BusUnderTest;
-    let bench: Bench;
-    beforeEach(async () => {
-      bench = new Bench();
-      under = await contract.makeBus(bench.settings);
-    });
-    afterEach(() => under.close());
-
+    const inTurn = contract.isConcurrent === true ? test.concurrent : test;
     for (const [title, run] of Object.entries(cases)) {
       const skipped = contract.skip?.find((entry) => entry.case === title);
-      if (skipped === undefined) test(title, () => run(under, bench));
+      if (skipped === undefined) inTurn(title, () => onOwnBus(contract, run));
       else test.skip(`${title} (${skipped.reason})`, () => undefined);
     }
   });

@@ -42,7 +42,7 @@ export interface Subscription {
 export interface Lag {
   /** Messages published and not yet settled by the role. */
   readonly waiting: number;
-  /** When the oldest of them was published, UTC ms; null when nothing waits. */
+  /** When the oldest of them was published, UTC ms, or an earlier time where the engine cannot tell; null when nothing waits. */
   readonly oldestPublishedAtMs: number | null;
 }
 

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /** Lanes of the postgres bus and of the counters. Fixed: changing it would reorder what is in flight. */
 export const LANE_COUNT = 32;
 
@@ -18,3 +20,12 @@ export function laneOf(gameId: string, playerId: string, lanes: number = LANE_CO
   hash ^= hash >>> 16;
   return (hash >>> 0) % lanes;
 }
+
+/**
+ * The key that brokers keep a player's messages in order by: hex SHA-256 of the game id, preceded by its length in bytes so
+ * that no two pairs make one text, and the player id. Any broker takes 64 such characters as a key.
+ */
+export const playerKey = (gameId: string, playerId: string): string =>
+  createHash('sha256')
+    .update(`${String(Buffer.byteLength(gameId))}:${gameId}${playerId}`)
+    .digest('hex');

@@ -35,6 +35,18 @@ function wholeNumber(text: string, min: number, max: number): number | undefined
   return value >= min && value <= max ? value : undefined;
 }
 
+export const wholeNumberIn =
+  (min: number, max: number) =>
+  (text: string): number | undefined =>
+    wholeNumber(text, min, max);
+
+/** What topics of Kafka and Service Bus and queues of SQS may be called, with room for what is added to it. */
+export const busName = (text: string): string | undefined =>
+  /^[A-Za-z0-9][A-Za-z0-9_-]{0,59}$/.test(text) ? text : undefined;
+
+export const secretText = (text: string): string | undefined =>
+  /^[^\s\0]{1,1000}$/u.test(text) ? text : undefined;
+
 export const port = (text: string): number | undefined => wholeNumber(text, 0, 65_535);
 
 export const ratePerSecond = (text: string): number | null | undefined =>
@@ -64,6 +76,15 @@ export const pathPrefix = (text: string): string | undefined =>
 function list(text: string): readonly string[] | undefined {
   const entries = text.split(',').map((entry) => entry.trim());
   return entries.length > LIST_MAX || entries.includes('') ? undefined : entries;
+}
+
+export function brokerList(text: string): readonly string[] | undefined {
+  const brokers = list(text);
+  const isBroker = (entry: string): boolean => {
+    const [, host = '', portText = ''] = /^(.+):([0-9]+)$/.exec(entry) ?? [];
+    return hostName(host.replace(/^\[(.*)\]$/, '$1')) !== undefined && (port(portText) ?? 0) > 0;
+  };
+  return brokers?.every(isBroker) === true ? brokers : undefined;
 }
 
 export function roleList(text: string): readonly RoleName[] | undefined {

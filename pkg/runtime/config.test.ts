@@ -16,6 +16,12 @@ const badVariables = (env: Record<string, string>): string[] => {
   return result.ok ? [] : result.problems.map((problem) => problem.variable);
 };
 
+const SHARED = {
+  DATABASE_URL: 'postgres://u:p@db/fairtally',
+  REDIS_URL: 'redis://cache',
+  MASTER_KEY: `k:${Buffer.alloc(32, 7).toString('base64')}`,
+};
+
 test('with nothing set everything has a default', () => {
   const config = good({});
   expect(config.http).toMatchObject({
@@ -27,12 +33,34 @@ test('with nothing set everything has a default', () => {
   expect(config.storage).toMatchObject({ databaseUrl: null, redisUrl: null });
   expect(config.storage.dataDir).toBe(`${process.cwd()}/data`);
   expect(config).toMatchObject({
-    bus: 'postgres',
+    bus: { driver: 'postgres', name: 'game-events', stuckSeconds: 120, kafka: { brokers: [], sasl: null } },
     limits: { eventsPerSecond: 20_000 },
     environment: 'development',
   });
   expect(config.roles).toEqual(['archive', 'progression', 'leaderboard', 'fairness']);
   expect(config.game).toEqual({ definitionFile: null, sampleEvents: null });
+});
+
+test('a broker is read with what reaches it', () => {
+  const { bus } = good({
+    ...SHARED,
+    BUS: 'kafka',
+    BUS_NAME: 'studio',
+    BUS_STUCK_SECONDS: 'off',
+    KAFKA_BROKERS: 'kafka-1:9092, [::1]:9093',
+    KAFKA_TLS: 'on',
+    KAFKA_SASL_MECHANISM: 'scram-sha-512',
+    KAFKA_USERNAME: 'u',
+    KAFKA_PASSWORD: 'p',
+  });
+  expect(bus).toMatchObject({ driver: 'kafka', name: 'studio', stuckSeconds: null });
+  expect(bus.kafka).toEqual({
+    brokers: ['kafka-1:9092', '[::1]:9093'],
+    isTls: true,
+    sasl: { mechanism: 'scram-sha-512', username: 'u', password: 'p' },
+    partitions: 32,
+    replication: 3,
+  });
 });
 
 test('an empty variable is an unset one', () => {
@@ -80,6 +108,13 @@ describe('row 78: a mistake in the environment refuses to start and names the va
     ['every address trusted', { TRUST_PROXY: '0.0.0.0/0' }, 'TRUST_PROXY'],
     ['a network that is none', { TRUST_PROXY: '10.0.0.0/33' }, 'TRUST_PROXY'],
     ['a bus that does not exist', { BUS: 'carrier-pigeon' }, 'BUS'],
+    ['a broker without the URLs that many machines share', { BUS: 'sqs', REDIS_URL: SHARED.REDIS_URL }, 'DATABASE_URL'],
+    ['Kafka without brokers', { ...SHARED, BUS: 'kafka' }, 'KAFKA_BROKERS'],
+    ['a broker without a port', { ...SHARED, BUS: 'kafka', KAFKA_BROKERS: 'kafka-1' }, 'KAFKA_BROKERS'],
+    ['half of a sign-in to Kafka', { KAFKA_USERNAME: 'u', KAFKA_PASSWORD: 'p' }, 'KAFKA_SASL_MECHANISM'],
+    ['Service Bus without a namespace', { ...SHARED, BUS: 'servicebus' }, 'SERVICEBUS_CONNECTION_STRING'],
+    ['a name that no broker takes', { BUS_NAME: 'game events' }, 'BUS_NAME'],
+    ['a watchdog in a hurry', { BUS_STUCK_SECONDS: '9' }, 'BUS_STUCK_SECONDS'],
     ['a bus that forgets, in production', { BUS: 'memory', NODE_ENV: 'production' }, 'BUS'],
     ['a role that does not exist', { WORKER_ROLES: 'archive,leaderbored' }, 'WORKER_ROLES'],
     ['an empty role', { WORKER_ROLES: 'archive,,fairness' }, 'WORKER_ROLES'],

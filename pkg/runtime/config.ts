@@ -1,191 +1,7 @@
-import { resolve } from 'node:path';
 import { FairtallyError } from '../kernel/errors.js';
 import type { RoleName } from '../kernel/roles.js';
-import {
-  hostName,
-  logLevel,
-  masterKeys,
-  networkList,
-  oneOf,
-  onOff,
-  optional,
-  originList,
-  pathPrefix,
-  port,
-  ratePerSecond,
-  redisAddress,
-  roleList,
-  urlOf,
-  type TrustProxy,
-} from './config-values.js';
-
-/** One environment variable. Unset and empty are the same and give the fallback; `parse` answers undefined to a bad value. */
-interface Option<T> {
-  readonly env: string;
-  /** As it would be typed; '' means unset. */
-  readonly fallback: string;
-  /** Ends the sentence "NAME: expected ...". */
-  readonly expected: string;
-  readonly sentence: string;
-  readonly parse: (text: string) => T | undefined;
-}
-
-/** The drivers that BUS may name. A new bus is one more name here and one more case in each compose.ts. */
-export const BUS_NAMES = ['postgres', 'memory'] as const;
-export type BusName = (typeof BUS_NAMES)[number];
-
-const anyText = (text: string): string => text;
-
-/** Every option there is, in the order of .env.example, which is generated from this table. */
-const OPTIONS = {
-  environment: {
-    env: 'NODE_ENV',
-    fallback: 'development',
-    expected: 'development, test or production',
-    sentence:
-      'production refuses what only helps development: known secrets, the memory bus, CORS for everybody.',
-    parse: oneOf('development', 'test', 'production'),
-  },
-  host: {
-    env: 'HOST',
-    fallback: '127.0.0.1',
-    expected: 'an IP address or a host name',
-    sentence: 'Address that the HTTP and metrics ports listen on; container images set 0.0.0.0.',
-    parse: hostName,
-  },
-  port: {
-    env: 'PORT',
-    fallback: '8080',
-    expected: 'a port number, 0 to 65535 (0: any free one)',
-    sentence: 'Port of the HTTP API.',
-    parse: port,
-  },
-  metricsPort: {
-    env: 'METRICS_PORT',
-    fallback: '9464',
-    expected: 'a port number, 0 to 65535 (0: any free one), other than PORT',
-    sentence:
-      'Port of /metrics, apart from the API so that it need not be public; in the all-in-one the worker has the next one.',
-    parse: port,
-  },
-  trustProxy: {
-    env: 'TRUST_PROXY',
-    fallback: '',
-    expected:
-      'the number of proxies in front (0 to 32) or a comma-separated list of their CIDRs; never "true"',
-    sentence: 'Which X-Forwarded-For entries are believed; unset: none.',
-    parse: networkList,
-  },
-  corsOrigins: {
-    env: 'CORS_ORIGINS',
-    fallback: '',
-    expected: 'a comma-separated list of origins such as https://game.example; * outside production only',
-    sentence: 'Web origins that may call the signed routes from a browser; public boards are open to all.',
-    parse: originList,
-  },
-  signedPathPrefix: {
-    env: 'SIGNED_PATH_PREFIX',
-    fallback: '',
-    expected: 'a path that begins with / and does not end with it',
-    sentence: 'A fixed prefix that a proxy strips: it is put back before a signature is verified.',
-    parse: pathPrefix,
-  },
-  eventsPerSecond: {
-    env: 'RATE_LIMIT',
-    fallback: '20000',
-    expected: 'a whole number of events, 1 to 10000000, or off',
-    sentence: 'Events per second that one signing key may send; off: no limit.',
-    parse: ratePerSecond,
-  },
-  dataDir: {
-    env: 'DATA_DIR',
-    fallback: './data',
-    expected: 'a folder',
-    sentence:
-      'Folder of the embedded PostgreSQL, of generated secrets and of the lock that keeps a second process out.',
-    parse: (text) => resolve(text),
-  },
-  databaseUrl: {
-    env: 'DATABASE_URL',
-    fallback: '',
-    expected: 'a postgres:// or postgresql:// URL',
-    sentence: 'PostgreSQL 14 or newer to use; unset: an embedded one below DATA_DIR.',
-    parse: optional(urlOf('postgres', 'postgresql')),
-  },
-  redisUrl: {
-    env: 'REDIS_URL',
-    fallback: '',
-    expected: 'a redis:// or rediss:// URL, or the absolute path of a unix socket',
-    sentence:
-      'Redis to use; unset: a redis-server found on the PATH, else none, and boards are read from PostgreSQL.',
-    parse: optional(redisAddress),
-  },
-  bus: {
-    env: 'BUS',
-    fallback: 'postgres',
-    expected: BUS_NAMES.join(' or '),
-    sentence: 'What carries events to the roles; memory keeps nothing and refuses production.',
-    parse: oneOf(...BUS_NAMES),
-  },
-  roles: {
-    env: 'WORKER_ROLES',
-    fallback: 'all',
-    expected: 'all, or a comma-separated list of archive, progression, leaderboard, fairness',
-    sentence: 'Roles that this worker runs.',
-    parse: roleList,
-  },
-  masterKey: {
-    env: 'MASTER_KEY',
-    fallback: '',
-    expected:
-      'id:base64 of 32 bytes, several separated by commas (the first encrypts), and no MASTER_KEY_FILE beside it',
-    sentence: 'Encrypts secrets at rest; needed with DATABASE_URL, else made once below DATA_DIR.',
-    parse: optional(masterKeys),
-  },
-  masterKeyFile: {
-    env: 'MASTER_KEY_FILE',
-    fallback: '',
-    expected: 'the path of a file',
-    sentence: 'A file that holds what MASTER_KEY would.',
-    parse: optional((text) => resolve(text)),
-  },
-  hmacSecret: {
-    env: 'HMAC_SECRET',
-    fallback: '',
-    expected: 'at least 32 characters without white space, and in production no published or guessable one',
-    sentence: 'First secret of the signing key demo of the game demo; unset: made once below DATA_DIR.',
-    parse: optional((text) => (/^[^\s]{32,512}$/u.test(text) ? text : undefined)),
-  },
-  definitionFile: {
-    env: 'GAME_DEFINITION',
-    fallback: '',
-    expected: 'the path of a file',
-    sentence: 'Game definition (YAML) applied at first start; unset: the one of the sample game.',
-    parse: optional((text) => resolve(text)),
-  },
-  sampleEvents: {
-    env: 'SAMPLE_EVENTS',
-    fallback: '',
-    expected: 'on or off',
-    sentence:
-      'Whether the all-in-one feeds the sample season once, through its own HTTP door; unset: on with the embedded PostgreSQL, off with DATABASE_URL.',
-    parse: optional(onOff),
-  },
-  logLevel: {
-    env: 'LOG_LEVEL',
-    fallback: 'info',
-    expected: 'debug, info, warn, error or silent',
-    sentence: 'The least level of log lines that are written.',
-    parse: logLevel,
-  },
-  path: {
-    env: 'PATH',
-    fallback: '',
-    expected: 'a list of folders',
-    sentence: 'Where redis-server and PostgreSQL are looked for.',
-    parse: anyText,
-  },
-} satisfies Record<string, Option<unknown>>;
+import { OPTIONS, type BusName, type Option } from './config-options.js';
+import type { TrustProxy } from './config-values.js';
 
 type Values = { [K in keyof typeof OPTIONS]: Exclude<ReturnType<(typeof OPTIONS)[K]['parse']>, undefined> };
 
@@ -210,7 +26,7 @@ export interface Config {
     readonly databaseUrl: string | null;
     readonly redisUrl: string | null;
   };
-  readonly bus: BusName;
+  readonly bus: BusSettings;
   readonly roles: readonly RoleName[];
   readonly secrets: {
     /** `id:base64`, several separated by commas. */
@@ -223,9 +39,44 @@ export interface Config {
     /** null: with the embedded database only. */
     readonly sampleEvents: boolean | null;
   };
+  readonly tracing: {
+    /** null: no traces are made. */
+    readonly otlpEndpoint: string | null;
+    /** null: the name of the process. */
+    readonly serviceName: string | null;
+  };
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent' };
   /** Folders in which programs are looked for, as the PATH has them. */
   readonly path: string;
+}
+
+/** Which bus, and how to reach it. Settings of other buses are there and not used. */
+export interface BusSettings {
+  readonly driver: BusName;
+  /** Topic, or prefix of queues. */
+  readonly name: string;
+  /** null: a worker never ends for lack of progress. */
+  readonly stuckSeconds: number | null;
+  readonly kafka: {
+    readonly brokers: readonly string[];
+    readonly isTls: boolean;
+    readonly sasl: {
+      readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+      readonly username: string;
+      readonly password: string;
+    } | null;
+    readonly partitions: number;
+    readonly replication: number;
+  };
+  readonly sqs: {
+    /** null: the one of AWS in its region. */
+    readonly endpoint: string | null;
+  };
+  readonly servicebus: {
+    /** One of the two when this is the bus. */
+    readonly connectionString: string | null;
+    readonly namespace: string | null;
+  };
 }
 
 /** A variable that stops the start. Its value is never told: it may be a secret. */
@@ -262,12 +113,15 @@ const isGuessable = (secret: string): boolean =>
   new Set(secret).size < DISTINCT_CHARACTERS_MIN ||
   /change.?me|example|password/i.test(secret);
 
+type Refusal = [option: keyof typeof OPTIONS, isBroken: boolean, expected?: string];
+
 /** What is wrong between values that are right one by one. */
 function refusals(values: Partial<Values>): ConfigProblem[] {
   const isProduction = values.environment === 'production';
-  const broken: [keyof typeof OPTIONS, boolean, string?][] = [
+  const broken: Refusal[] = [
     ['metricsPort', values.metricsPort === values.port && values.port !== undefined && values.port > 0],
     ['bus', isProduction && values.bus === 'memory', 'a bus that keeps events (postgres) in production'],
+    ...busRefusals(values),
     ['hmacSecret', isProduction && isGuessable(values.hmacSecret ?? '1234567890')],
     ['corsOrigins', isProduction && values.corsOrigins?.includes('*') === true],
     ['masterKey', isSet(values.masterKey) && isSet(values.masterKeyFile)],
@@ -285,6 +139,28 @@ function refusals(values: Partial<Values>): ConfigProblem[] {
     }));
 }
 
+const BROKERS: ReadonlySet<unknown> = new Set(['kafka', 'sqs', 'servicebus']);
+
+/** A broker is for many machines, which share nothing else than the database and Redis. */
+function busRefusals(values: Partial<Values>): Refusal[] {
+  const { bus, kafkaSaslMechanism, kafkaUsername, kafkaPassword } = values;
+  const { servicebusConnection, servicebusNamespace } = values;
+  const sasl = [kafkaSaslMechanism, kafkaUsername, kafkaPassword];
+  const isPartOfSasl = sasl.some(isSet) && !sasl.every(isSet);
+  return [
+    ['databaseUrl', BROKERS.has(bus) && values.databaseUrl === null, 'a value with this BUS'],
+    ['redisUrl', BROKERS.has(bus) && values.redisUrl === null, 'a value with this BUS'],
+    ['kafkaBrokers', bus === 'kafka' && values.kafkaBrokers === null],
+    ['kafkaSaslMechanism', isPartOfSasl && !sasl.includes(undefined)],
+    [
+      'servicebusConnection',
+      bus === 'servicebus' && servicebusConnection === null && servicebusNamespace === null,
+      'a value (or SERVICEBUS_NAMESPACE) with this BUS',
+    ],
+    ['servicebusNamespace', isSet(servicebusConnection) && isSet(servicebusNamespace)],
+  ];
+}
+
 const isSet = (value: string | null | undefined): boolean => value !== null && value !== undefined;
 
 function grouped(values: Values): Config {
@@ -295,13 +171,38 @@ function grouped(values: Values): Config {
     http: { host, port: values.port, metricsPort, trustProxy, corsOrigins, signedPathPrefix },
     limits: { eventsPerSecond: values.eventsPerSecond },
     storage: { dataDir, databaseUrl, redisUrl },
-    bus: values.bus,
+    bus: busSettings(values),
     roles: values.roles,
     secrets: { masterKey, masterKeyFile, hmacSecret },
     game: { definitionFile: values.definitionFile, sampleEvents: values.sampleEvents },
+    tracing: { otlpEndpoint: values.otlpEndpoint, serviceName: values.otelServiceName },
     log: { level: values.logLevel },
     path: values.path,
   });
+}
+
+function busSettings(values: Values): BusSettings {
+  const { kafkaSaslMechanism: mechanism, kafkaUsername: username, kafkaPassword: password } = values;
+  return {
+    driver: values.bus,
+    name: values.busName,
+    stuckSeconds: values.busStuckSeconds,
+    kafka: {
+      brokers: values.kafkaBrokers ?? [],
+      isTls: values.kafkaTls,
+      sasl:
+        mechanism === null || username === null || password === null
+          ? null
+          : { mechanism, username, password },
+      partitions: values.kafkaPartitions,
+      replication: values.kafkaReplication,
+    },
+    sqs: { endpoint: values.sqsEndpoint },
+    servicebus: {
+      connectionString: values.servicebusConnection,
+      namespace: values.servicebusNamespace,
+    },
+  };
 }
 
 function deepFreeze<T extends object>(value: T): T {

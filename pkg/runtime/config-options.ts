@@ -1,0 +1,295 @@
+import { resolve } from 'node:path';
+import {
+  brokerList,
+  busName,
+  hostName,
+  logLevel,
+  masterKeys,
+  networkList,
+  oneOf,
+  onOff,
+  optional,
+  originList,
+  pathPrefix,
+  port,
+  ratePerSecond,
+  redisAddress,
+  roleList,
+  secretText,
+  urlOf,
+  wholeNumberIn,
+} from './config-values.js';
+
+/** One environment variable. Unset and empty are the same and give the fallback; `parse` answers undefined to a bad value. */
+export interface Option<T> {
+  readonly env: string;
+  /** As it would be typed; '' means unset. */
+  readonly fallback: string;
+  /** Ends the sentence "NAME: expected ...". */
+  readonly expected: string;
+  readonly sentence: string;
+  readonly parse: (text: string) => T | undefined;
+}
+
+/** The drivers that BUS may name. A new bus is one more name here and one more case in cmd/bus.ts. */
+export const BUS_NAMES = ['postgres', 'memory', 'kafka', 'sqs', 'servicebus'] as const;
+export type BusName = (typeof BUS_NAMES)[number];
+
+const anyText = (text: string): string => text;
+
+/** Every option there is, in the order of .env.example, which is generated from this table. */
+export const OPTIONS = {
+  environment: {
+    env: 'NODE_ENV',
+    fallback: 'development',
+    expected: 'development, test or production',
+    sentence:
+      'production refuses what only helps development: known secrets, the memory bus, CORS for everybody.',
+    parse: oneOf('development', 'test', 'production'),
+  },
+  host: {
+    env: 'HOST',
+    fallback: '127.0.0.1',
+    expected: 'an IP address or a host name',
+    sentence: 'Address that the HTTP and metrics ports listen on; container images set 0.0.0.0.',
+    parse: hostName,
+  },
+  port: {
+    env: 'PORT',
+    fallback: '8080',
+    expected: 'a port number, 0 to 65535 (0: any free one)',
+    sentence: 'Port of the HTTP API.',
+    parse: port,
+  },
+  metricsPort: {
+    env: 'METRICS_PORT',
+    fallback: '9464',
+    expected: 'a port number, 0 to 65535 (0: any free one), other than PORT',
+    sentence:
+      'Port of /metrics, apart from the API so that it need not be public; in the all-in-one the worker has the next one.',
+    parse: port,
+  },
+  trustProxy: {
+    env: 'TRUST_PROXY',
+    fallback: '',
+    expected:
+      'the number of proxies in front (0 to 32) or a comma-separated list of their CIDRs; never "true"',
+    sentence: 'Which X-Forwarded-For entries are believed; unset: none.',
+    parse: networkList,
+  },
+  corsOrigins: {
+    env: 'CORS_ORIGINS',
+    fallback: '',
+    expected: 'a comma-separated list of origins such as https://game.example; * outside production only',
+    sentence: 'Web origins that may call the signed routes from a browser; public boards are open to all.',
+    parse: originList,
+  },
+  signedPathPrefix: {
+    env: 'SIGNED_PATH_PREFIX',
+    fallback: '',
+    expected: 'a path that begins with / and does not end with it',
+    sentence: 'A fixed prefix that a proxy strips: it is put back before a signature is verified.',
+    parse: pathPrefix,
+  },
+  eventsPerSecond: {
+    env: 'RATE_LIMIT',
+    fallback: '20000',
+    expected: 'a whole number of events, 1 to 10000000, or off',
+    sentence: 'Events per second that one signing key may send; off: no limit.',
+    parse: ratePerSecond,
+  },
+  dataDir: {
+    env: 'DATA_DIR',
+    fallback: './data',
+    expected: 'a folder',
+    sentence:
+      'Folder of the embedded PostgreSQL, of generated secrets and of the lock that keeps a second process out.',
+    parse: (text) => resolve(text),
+  },
+  databaseUrl: {
+    env: 'DATABASE_URL',
+    fallback: '',
+    expected: 'a postgres:// or postgresql:// URL',
+    sentence: 'PostgreSQL 14 or newer to use; unset: an embedded one below DATA_DIR.',
+    parse: optional(urlOf('postgres', 'postgresql')),
+  },
+  redisUrl: {
+    env: 'REDIS_URL',
+    fallback: '',
+    expected: 'a redis:// or rediss:// URL, or the absolute path of a unix socket',
+    sentence:
+      'Redis to use; unset: a redis-server found on the PATH, else none, and boards are read from PostgreSQL.',
+    parse: optional(redisAddress),
+  },
+  bus: {
+    env: 'BUS',
+    fallback: 'postgres',
+    expected: BUS_NAMES.join(', '),
+    sentence:
+      'What carries events to the roles; memory keeps nothing and refuses production. kafka, sqs and servicebus need DATABASE_URL and REDIS_URL (docs/buses.md).',
+    parse: oneOf(...BUS_NAMES),
+  },
+  busName: {
+    env: 'BUS_NAME',
+    fallback: 'game-events',
+    expected: 'letters, digits, hyphens and underscores, at most 60',
+    sentence:
+      'Topic of Kafka and Service Bus; the SQS queues are named <BUS_NAME>-<role>.fifo. Not used by postgres and memory.',
+    parse: busName,
+  },
+  busStuckSeconds: {
+    env: 'BUS_STUCK_SECONDS',
+    fallback: '120',
+    expected: 'a whole number of seconds, 10 to 86400, or off',
+    sentence:
+      'How long events may wait for a role without any progress before a worker says it is not ready and then ends, to be started again.',
+    parse: (text) => (text === 'off' ? null : wholeNumberIn(10, 86_400)(text)),
+  },
+  kafkaBrokers: {
+    env: 'KAFKA_BROKERS',
+    fallback: '',
+    expected: 'a comma-separated list of host:port',
+    sentence: 'Brokers to begin with; needed with BUS=kafka.',
+    parse: optional(brokerList),
+  },
+  kafkaTls: {
+    env: 'KAFKA_TLS',
+    fallback: 'off',
+    expected: 'on or off',
+    sentence: 'Whether brokers are spoken to over TLS, with the certificate authorities of Node.js.',
+    parse: onOff,
+  },
+  kafkaSaslMechanism: {
+    env: 'KAFKA_SASL_MECHANISM',
+    fallback: '',
+    expected: 'plain, scram-sha-256 or scram-sha-512, with KAFKA_USERNAME and KAFKA_PASSWORD beside it',
+    sentence: 'How the brokers are told who this is; unset: not at all.',
+    parse: optional(oneOf('plain', 'scram-sha-256', 'scram-sha-512')),
+  },
+  kafkaUsername: {
+    env: 'KAFKA_USERNAME',
+    fallback: '',
+    expected: 'a text without white space',
+    sentence: 'User of KAFKA_SASL_MECHANISM.',
+    parse: optional(secretText),
+  },
+  kafkaPassword: {
+    env: 'KAFKA_PASSWORD',
+    fallback: '',
+    expected: 'a text without white space',
+    sentence: 'Password of KAFKA_SASL_MECHANISM.',
+    parse: optional(secretText),
+  },
+  kafkaPartitions: {
+    env: 'KAFKA_PARTITIONS',
+    fallback: '32',
+    expected: 'a whole number, 1 to 1000',
+    sentence:
+      'Partitions of a topic that `fairtally bus create` makes: at most so many workers share a role.',
+    parse: wholeNumberIn(1, 1_000),
+  },
+  kafkaReplication: {
+    env: 'KAFKA_REPLICATION',
+    fallback: '3',
+    expected: 'a whole number, 1 to 9',
+    sentence:
+      'Copies of each partition of a topic that `fairtally bus create` makes; writes need two of them, or the only one.',
+    parse: wholeNumberIn(1, 9),
+  },
+  sqsEndpoint: {
+    env: 'SQS_ENDPOINT',
+    fallback: '',
+    expected: 'an http:// or https:// URL',
+    sentence:
+      'Where SQS is, if not at AWS. Region and credentials come from where the AWS SDK looks: AWS_REGION, a profile, the role of the machine.',
+    parse: optional(urlOf('http', 'https')),
+  },
+  servicebusConnection: {
+    env: 'SERVICEBUS_CONNECTION_STRING',
+    fallback: '',
+    expected: 'a connection string that begins with Endpoint=sb://',
+    sentence: 'The Service Bus namespace with a shared access key; or set SERVICEBUS_NAMESPACE.',
+    parse: optional((text) => (/^Endpoint=sb:\/\/[^\s]+$/u.test(text) ? text : undefined)),
+  },
+  servicebusNamespace: {
+    env: 'SERVICEBUS_NAMESPACE',
+    fallback: '',
+    expected:
+      'a host name such as studio.servicebus.windows.net, and no SERVICEBUS_CONNECTION_STRING beside it',
+    sentence:
+      'The Service Bus namespace; who this is comes from where the Azure SDK looks: a managed identity, AZURE_CLIENT_ID and its fellows.',
+    parse: optional(hostName),
+  },
+  otlpEndpoint: {
+    env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    fallback: '',
+    expected: 'an http:// or https:// URL',
+    sentence: 'An OpenTelemetry collector (OTLP over HTTP) that traces are sent to; unset: none are made.',
+    parse: optional(urlOf('http', 'https')),
+  },
+  otelServiceName: {
+    env: 'OTEL_SERVICE_NAME',
+    fallback: '',
+    expected: 'a text without white space',
+    sentence: 'Name of this process in traces; unset: fairtally-gateway or fairtally-worker.',
+    parse: optional(secretText),
+  },
+  roles: {
+    env: 'WORKER_ROLES',
+    fallback: 'all',
+    expected: 'all, or a comma-separated list of archive, progression, leaderboard, fairness',
+    sentence: 'Roles that this worker runs.',
+    parse: roleList,
+  },
+  masterKey: {
+    env: 'MASTER_KEY',
+    fallback: '',
+    expected:
+      'id:base64 of 32 bytes, several separated by commas (the first encrypts), and no MASTER_KEY_FILE beside it',
+    sentence: 'Encrypts secrets at rest; needed with DATABASE_URL, else made once below DATA_DIR.',
+    parse: optional(masterKeys),
+  },
+  masterKeyFile: {
+    env: 'MASTER_KEY_FILE',
+    fallback: '',
+    expected: 'the path of a file',
+    sentence: 'A file that holds what MASTER_KEY would.',
+    parse: optional((text) => resolve(text)),
+  },
+  hmacSecret: {
+    env: 'HMAC_SECRET',
+    fallback: '',
+    expected: 'at least 32 characters without white space, and in production no published or guessable one',
+    sentence: 'First secret of the signing key demo of the game demo; unset: made once below DATA_DIR.',
+    parse: optional((text) => (/^[^\s]{32,512}$/u.test(text) ? text : undefined)),
+  },
+  definitionFile: {
+    env: 'GAME_DEFINITION',
+    fallback: '',
+    expected: 'the path of a file',
+    sentence: 'Game definition (YAML) applied at first start; unset: the one of the sample game.',
+    parse: optional((text) => resolve(text)),
+  },
+  sampleEvents: {
+    env: 'SAMPLE_EVENTS',
+    fallback: '',
+    expected: 'on or off',
+    sentence:
+      'Whether the all-in-one feeds the sample season once, through its own HTTP door; unset: on with the embedded PostgreSQL, off with DATABASE_URL.',
+    parse: optional(onOff),
+  },
+  logLevel: {
+    env: 'LOG_LEVEL',
+    fallback: 'info',
+    expected: 'debug, info, warn, error or silent',
+    sentence: 'The least level of log lines that are written.',
+    parse: logLevel,
+  },
+  path: {
+    env: 'PATH',
+    fallback: '',
+    expected: 'a list of folders',
+    sentence: 'Where redis-server and PostgreSQL are looked for.',
+    parse: anyText,
+  },
+} satisfies Record<string, Option<unknown>>;
