@@ -1,13 +1,60 @@
+import { DEFAULT_BACKOFF, DEFAULT_MAX_ATTEMPTS, type DeliveryPolicy } from '../pkg/bus/deliver.js';
 import { createMemoryBus } from '../pkg/bus/memory.js';
-import { DEFAULT_BACKOFF, DEFAULT_MAX_ATTEMPTS } from '../pkg/bus/deliver.js';
+import type { BusOperator } from '../pkg/bus/operator.js';
 import type { Bus } from '../pkg/bus/port.js';
-import { createPostgresBus, rolesWithUnread } from '../pkg/bus/postgres.js';
+import { createPostgresOperator } from '../pkg/bus/postgres-operator.js';
+import { createPostgresBus } from '../pkg/bus/postgres.js';
+import { noteInUse, type BusUse } from '../pkg/bus/uses.postgres.js';
 import { FairtallyError } from '../pkg/kernel/errors.js';
+import type { Database } from '../pkg/postgres/port.js';
+import type { BusSettings } from '../pkg/runtime/config.js';
 import type { Platform, Process } from './platform.js';
 
-/** Chooses the driver that BUS names. A new bus is one more case here, in the configuration and in pkg/bus. */
-export function openBus(platform: Platform): Bus {
+/** What the drivers are made of. */
+export interface BusParts {
+  readonly settings: BusSettings;
+  readonly db: Database;
+  readonly databaseUrl: string;
+  readonly policy: DeliveryPolicy;
+}
+
+/** Chooses the driver that BUS names. A new bus is one more case here and below, in the configuration and in pkg/bus. */
+export async function createBus({ settings, db, databaseUrl, policy }: BusParts): Promise<Bus> {
+  switch (settings.driver) {
+    case 'memory':
+      return createMemoryBus(policy);
+    case 'postgres':
+      return createPostgresBus({ ...policy, db, url: databaseUrl });
+    default:
+      throw new FairtallyError('bus_unknown', `there is no bus ${settings.driver}`);
+  }
+}
+
+/** What an operator does with the bus that BUS names. @throws FairtallyError `memory_bus` */
+export async function createOperator({
+  settings,
+  db,
+}: Pick<BusParts, 'settings' | 'db'>): Promise<BusOperator> {
+  switch (settings.driver) {
+    case 'memory':
+      throw new FairtallyError('memory_bus', 'BUS=memory lives in the process that uses it');
+    case 'postgres':
+      return createPostgresOperator({ db });
+    default:
+      throw new FairtallyError('bus_unknown', `there is no bus ${settings.driver}`);
+  }
+}
+
+/** The bus as this installation knows it: postgres has no name of its own. null: nothing is kept on it. */
+export function busUse({ driver, name }: BusSettings): BusUse | null {
+  if (driver === 'memory') return null;
+  return { driver, name: driver === 'postgres' ? '' : name };
+}
+
+/** The bus of a process. @throws FairtallyError `events_unread`, `bus_not_drained` when another bus still has events */
+export async function openBus(platform: Platform): Promise<Bus> {
   const { config, db, databaseUrl, deadLetters, clock, random, logger, lifecycle, health } = platform;
+  await noteInUse(db, busUse(config.bus));
   const policy = {
     maxAttempts: DEFAULT_MAX_ATTEMPTS,
     backoff: DEFAULT_BACKOFF,
@@ -16,10 +63,7 @@ export function openBus(platform: Platform): Bus {
     random,
     logger,
   };
-  const bus =
-    config.bus.driver === 'memory'
-      ? createMemoryBus(policy)
-      : createPostgresBus({ ...policy, db, url: databaseUrl });
+  const bus = await createBus({ settings: config.bus, db, databaseUrl, policy });
   lifecycle.onStop('bus', () => bus.close());
   health.addCheck('bus', () => bus.ping());
   return bus;
@@ -29,18 +73,4 @@ export function openBus(platform: Platform): Bus {
 export function refuseVolatileBus({ config }: Process): void {
   if (config.bus.driver !== 'memory') return;
   throw new FairtallyError('memory_bus', 'BUS=memory lives in one process: use `fairtally run`');
-}
-
-/**
- * Events that wait on the durable bus would be left behind by a start with the volatile one.
- *
- * @throws FairtallyError `events_unread`
- */
-export async function refuseUnread({ db }: Platform): Promise<void> {
-  const [role] = await rolesWithUnread(db);
-  if (role === undefined) return;
-  throw new FairtallyError(
-    'events_unread',
-    `${String(role.waiting)} events wait for ${role.role} on the postgres bus: run with BUS=postgres until nothing waits`,
-  );
 }

@@ -11,6 +11,7 @@ import { interruption, type CommandLine } from './command-line.js';
 /** The database that a command works on. */
 export interface OpenDatabase {
   readonly db: Database;
+  readonly databaseUrl: string;
   /** null: no Redis is known. */
   readonly redisUrl: string | null;
 }
@@ -63,7 +64,7 @@ export async function withAnyDatabase(
     });
     try {
       if (reached.isEmbedded) await migrate(db);
-      const done = work({ db, redisUrl: reached.redisUrl });
+      const done = work({ db, databaseUrl: reached.databaseUrl, redisUrl: reached.redisUrl });
       done.catch(() => undefined); // when interrupted, what then becomes of the work is of no interest
       return await Promise.race([done, interrupted]);
     } finally {

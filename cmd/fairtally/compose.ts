@@ -39,6 +39,7 @@ import {
 } from '../command-line.js';
 import { withAnyDatabase, withDatabase } from '../database.js';
 import { describeReplay } from '../replay/compose.js';
+import { describeBus } from './bus.js';
 import { takes } from './takes.js';
 import { describePlayers, rebuild, withViewCheck } from './views.js';
 
@@ -59,6 +60,7 @@ export function composeFairtally(): CommandLine {
   describeDefinition(root.command('definition').description('the versions of game definitions'), line);
   describePlayers(root.command('player').description('take a player off the boards, or back'), line);
   describeFindings(root.command('findings'), line);
+  describeBus(root.command('bus').description('what an operator does with the bus that BUS names'), line);
   describeMaintenance(root, line);
   return line;
 }

@@ -3,4 +3,8 @@ import { openBus, refuseVolatileBus } from '../bus.js';
 import { runService } from '../service.js';
 import { composeGateway } from './compose.js';
 
-await runService('gateway', (platform) => composeGateway(platform, openBus(platform)), refuseVolatileBus);
+await runService(
+  'gateway',
+  async (platform) => composeGateway(platform, await openBus(platform)),
+  refuseVolatileBus,
+);

@@ -3,4 +3,8 @@ import { openBus, refuseVolatileBus } from '../bus.js';
 import { runService } from '../service.js';
 import { composeWorker } from './compose.js';
 
-await runService('worker', (platform) => composeWorker(platform, openBus(platform)), refuseVolatileBus);
+await runService(
+  'worker',
+  async (platform) => composeWorker(platform, await openBus(platform)),
+  refuseVolatileBus,
+);

@@ -4,6 +4,7 @@ import { LANE_COUNT, laneOf } from '../kernel/lanes.js';
 import type { Random } from '../kernel/random.js';
 import type { RoleName } from '../kernel/roles.js';
 import { SERVER_KEEPS_ALIVE } from '../postgres/database.js';
+import type { Sql } from '../postgres/port.js';
 
 /**
  * Which lanes a member of a role may read. A lane is a session-level advisory lock on a connection of its own, so the
@@ -124,6 +125,12 @@ async function beat(
     if (lost.signal.aborted) return;
     await client.query(BEAT, [lockClass(role), MEMBER, stoppedAfterMs]).catch(() => lost.abort());
   }
+}
+
+/** How many members of a role hold their place at this moment, in any process. */
+export async function countMembers(sql: Sql, role: RoleName): Promise<number> {
+  const held = await sql.query<{ id: number }>(HELD, [lockClass(role)]);
+  return held.filter(({ id }) => id === MEMBER).length;
 }
 
 async function rebalanced(

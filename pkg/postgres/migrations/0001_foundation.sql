@@ -318,6 +318,15 @@ CREATE TABLE bus_cursors (
   PRIMARY KEY (role, lane)
 );
 
+-- Which buses this installation publishes to: events that wait on one must be read before another is used instead.
+CREATE TABLE bus_uses (
+  driver     text COLLATE "C" NOT NULL,
+  name       text COLLATE "C" NOT NULL,                 -- topic, or prefix of queues; '' for the postgres bus
+  state      text        NOT NULL,                      -- in_use | drained
+  changed_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (driver, name)
+);
+
 -- Partitions of inbox and events are months, made when the first event of a month arrives.
 CREATE FUNCTION ensure_month(day date) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
