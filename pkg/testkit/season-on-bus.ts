@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Recomputed } from '../../sample_events/recompute.js';
+import { takes } from '../../cmd/fairtally/takes.js';
+import { auditGame } from '../audit/audit.js';
+import { rerun } from '../fairness/rerun.js';
+import { createDefinitionSource } from '../games/definitions/postgres.js';
+import { systemClock } from '../kernel/clock.js';
+import { systemRandom } from '../kernel/random.js';
+import { replay } from '../replay/replay.js';
+import { testRedisUrl } from './redis.js';
+import { expectedSeason, SEASON_FILE, seasonSummary, seasonTests, settledEvents } from './season-check.js';
+import { eventually, startStack, type Stack } from './stack.js';
+
+/** A broker with topics or queues of its own, for whole processes. */
+export interface BrokerForProcesses {
+  /** What the processes' environment needs: BUS and its fellows. */
+  readonly env: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+const FEED_MS = 180_000;
+const DRAIN_MS = 120_000;
+
+/**
+ * The end-to-end test of a bus: the whole sample season through a real gateway to two workers per role, one of which is
+ * killed half-way; then every board, level, grant and finding is compared with a plain recomputation.
+ */
+export function seasonOnBus(name: string, startBroker: () => Promise<BrokerForProcesses>): void {
+  let broker: BrokerForProcesses;
+  let stack: Stack;
+  let expected: Recomputed;
+  let settledAtKill: number[] = [];
+
+  beforeAll(async () => {
+    broker = await startBroker();
+    stack = await startStack({ redisUrl: testRedisUrl(), env: broker.env });
+    const [victim] = await Promise.all([stack.startWorker(), stack.startWorker()]);
+    const { url } = await stack.startGateway();
+    const client = stack.client(url);
+    const feed = replay({
+      files: [SEASON_FILE],
+      client,
+      clock: systemClock,
+      random: systemRandom,
+      concurrency: 4,
+      rate: null,
+      rebaseDays: 0,
+      fromLine: 0,
+    });
+    const half = seasonSummary.unique / 2;
+    const killed = eventually(
+      async () => {
+        settledAtKill = await settledEvents(stack.db);
+        return settledAtKill.some((events) => events >= half);
+      },
+      FEED_MS,
+      'half of the season',
+    ).then(() => {
+      victim.kill('SIGKILL');
+    });
+    await Promise.all([feed, killed]);
+    client.close();
+    const isSettled = async (): Promise<boolean> =>
+      (await settledEvents(stack.db)).every((events) => events === seasonSummary.unique);
+    await eventually(isSettled, DRAIN_MS, 'the drain');
+    expected = await expectedSeason(stack.db);
+  }, FEED_MS + DRAIN_MS);
+
+  afterAll(async () => {
+    await stack.close();
+    await broker.close();
+  });
+
+  describe(`the sample season over the ${name} bus, to two workers per role of which one is killed half-way`, () => {
+    test('the worker was killed while events were still on their way', () => {
+      expect(Math.min(...settledAtKill)).toBeLessThan(seasonSummary.unique);
+    });
+
+    seasonTests(() => ({ db: stack.db, expected }));
+
+    test('the audit finds no difference, and there is no dead letter but of conflicts', async () => {
+      const definitions = createDefinitionSource(stack.db);
+      const result = await auditGame('demo', { db: stack.db, definitions, clock: systemClock, takes, rerun });
+      expect(result.differences).toEqual([]);
+      expect(result.letters.filter(({ reason }) => reason !== 'event_id_conflict')).toEqual([]);
+    });
+  });
+}
