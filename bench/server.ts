@@ -89,6 +89,7 @@ async function ingestListener(): Promise<RequestListener> {
     random,
     metrics: createMetrics({ processMetrics: false }),
     logger,
+    tracer: null,
     limits: { ...DEFAULT_INGEST_LIMITS, addressRate: enough, keyRate: enough },
     clientAddress: createClientAddress({ kind: 'none' }),
     signedPathPrefix: '',

@@ -5,8 +5,10 @@ import type { Bus } from '../pkg/bus/port.js';
 import { createPostgresOperator } from '../pkg/bus/postgres-operator.js';
 import { createPostgresBus } from '../pkg/bus/postgres.js';
 import { noteInUse, type BusUse } from '../pkg/bus/uses.postgres.js';
+import { traceBus } from '../pkg/bus/traced-bus.js';
 import { FairtallyError } from '../pkg/kernel/errors.js';
 import type { Database } from '../pkg/postgres/port.js';
+import type { BusName } from '../pkg/runtime/config-options.js';
 import type { BusSettings } from '../pkg/runtime/config.js';
 import type { Platform, Process } from './platform.js';
 
@@ -51,9 +53,18 @@ export function busUse({ driver, name }: BusSettings): BusUse | null {
   return { driver, name: driver === 'postgres' ? '' : name };
 }
 
+/** `messaging.system` of the OpenTelemetry semantic conventions. */
+const TRACED_AS: Readonly<Record<BusName, string>> = {
+  memory: 'memory',
+  postgres: 'postgresql',
+  kafka: 'kafka',
+  sqs: 'aws_sqs',
+  servicebus: 'servicebus',
+};
+
 /** The bus of a process. @throws FairtallyError `events_unread`, `bus_not_drained` when another bus still has events */
 export async function openBus(platform: Platform): Promise<Bus> {
-  const { config, db, databaseUrl, deadLetters, clock, random, logger, lifecycle, health } = platform;
+  const { config, db, databaseUrl, deadLetters, clock, random, logger, tracer, lifecycle, health } = platform;
   await noteInUse(db, busUse(config.bus));
   const policy = {
     maxAttempts: DEFAULT_MAX_ATTEMPTS,
@@ -66,7 +77,9 @@ export async function openBus(platform: Platform): Promise<Bus> {
   const bus = await createBus({ settings: config.bus, db, databaseUrl, policy });
   lifecycle.onStop('bus', () => bus.close());
   health.addCheck('bus', () => bus.ping());
-  return bus;
+  if (tracer === null) return bus;
+  const { driver, name } = config.bus;
+  return traceBus(bus, tracer, { system: TRACED_AS[driver], destination: name });
 }
 
 /** @throws FairtallyError `memory_bus`: two processes cannot share a bus that lives in one */

@@ -15,10 +15,11 @@ import { createHealth, type Health } from '../pkg/runtime/health.js';
 import { createLifecycle, type Lifecycle } from '../pkg/runtime/lifecycle.js';
 import { createLogger } from '../pkg/runtime/log.js';
 import { createMetrics, type MetricsRegistry } from '../pkg/runtime/metrics.js';
-import type { Logger } from '../pkg/runtime/port.js';
+import type { Logger, Tracer } from '../pkg/runtime/port.js';
 import { masterKeyText } from '../pkg/runtime/secret-files.js';
 import { createSealer, parseMasterKeys } from '../pkg/secrets/seal.js';
 import type { Sealer } from '../pkg/secrets/port.js';
+import { startTracing } from '../pkg/runtime/tracing.js';
 import { codeVersion } from '../pkg/runtime/version.js';
 import { createDeadLetters } from '../pkg/worker/dead-letters/postgres.js';
 import type { DeadLetters } from '../pkg/worker/port.js';
@@ -40,6 +41,8 @@ export interface Process {
 
 /** What gateway, worker and command line share: the database, secrets, definitions, and Redis where there is one. */
 export interface Platform extends Process {
+  /** null: no traces are made. */
+  readonly tracer: Tracer | null;
   readonly databaseUrl: string;
   readonly db: Database;
   readonly redis: Redis | null;
@@ -107,6 +110,7 @@ export async function openPlatform(process: Process): Promise<Platform> {
       `DATABASE_URL: the ${name} needs it; only the all-in-one brings its own PostgreSQL`,
     );
   }
+  const tracer = await openTracer(process);
   const db = createDatabase({
     url: databaseUrl,
     applicationName: `fairtally ${name}`,
@@ -129,7 +133,17 @@ export async function openPlatform(process: Process): Promise<Platform> {
   const receiptKeys = createReceiptKeys(db, sealer);
   refreshInBackground('receipt keys', receiptKeys.refresh, KEYS_EVERY_MS, { clock, logger, lifecycle });
   const deadLetters = createDeadLetters({ db, codeVersion: codeVersion(), metrics: process.metrics });
-  return { ...process, databaseUrl, db, redis, sealer, definitions, receiptKeys, deadLetters };
+  return { ...process, tracer, databaseUrl, db, redis, sealer, definitions, receiptKeys, deadLetters };
+}
+
+/** Traces are sent where a collector is named; its end comes after everything that makes spans. */
+async function openTracer({ config, clock, logger, lifecycle, name }: Process): Promise<Tracer | null> {
+  const { otlpEndpoint, serviceName } = config.tracing;
+  if (otlpEndpoint === null) return null;
+  const service = serviceName ?? `fairtally-${name.replaceAll(' ', '-')}`;
+  const tracing = await startTracing({ otlpEndpoint, serviceName: service, clock, logger });
+  lifecycle.onStop('traces', () => tracing.close());
+  return tracing.tracer;
 }
 
 /** Keys, games and revocations, read once before this returns and then every two seconds. */

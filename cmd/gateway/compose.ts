@@ -18,7 +18,7 @@ export interface Gateway {
 
 /** The gateway: the ingest listener in front, Express for everything else, one port. */
 export async function composeGateway(platform: Platform, bus: Bus): Promise<Gateway> {
-  const { config, redis, clock, random, logger, metrics, lifecycle, definitions } = platform;
+  const { config, redis, clock, random, logger, metrics, tracer, lifecycle, definitions } = platform;
   const keyRing = await openKeyRing(platform);
   const localLimiter = new MemoryRateLimiter({ clock });
   const shared = redis === null ? null : { redis, clock, metrics };
@@ -39,6 +39,7 @@ export async function composeGateway(platform: Platform, bus: Bus): Promise<Gate
     random,
     metrics,
     logger,
+    tracer,
     limits,
     clientAddress,
     signedPathPrefix: config.http.signedPathPrefix,

@@ -48,7 +48,7 @@ export class Accepter {
     const admission = await this.#admission(received, posted.route, parsed.context);
     if (!('caller' in admission)) return admission;
     const work = async (): Promise<Answer> => {
-      const results = await this.#publisher.publish(parsed.items, admission);
+      const results = await this.#publisher.publish(parsed.items, admission, posted.messageTraceparent);
       return this.#answer(results, admission, posted.requestId, paid.headers);
     };
     const key = headers.idempotencyKey;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { acceptedRequestId, PROBLEM_CONTENT_TYPE } from '../contract/problem.js';
 import type { Clock } from '../kernel/clock.js';
+import { readTraceparent, traceparentOf } from '../kernel/traceparent.js';
 import { Accepter, failureOf } from './accept.js';
 import { problemAnswer, type Answer } from './answer.js';
 import { createEndOfTurn } from './end-of-turn.js';
@@ -9,6 +10,7 @@ import type { IngestDeps } from './port.js';
 import type { Posted, Route } from './parse-request.js';
 import { declaredLength, Hold, InFlight } from './read-body.js';
 import { Receiver } from './receive.js';
+import { endRequestSpan, startRequestSpan } from './request-span.js';
 
 export type IngestListener = (request: IncomingMessage, response: ServerResponse) => boolean;
 
@@ -51,13 +53,17 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
 
   const serve = async (request: IncomingMessage, response: ServerResponse, route: Route): Promise<void> => {
     const startedMs = deps.clock.monotonicMs();
-    const { 'x-request-id': sentId, traceparent } = request.headers;
+    const { 'x-request-id': sentId } = request.headers;
     const requestId = acceptedRequestId(sentId) ?? nextRequestId();
-    const trace = typeof traceparent === 'string' ? traceparent : undefined;
+    const traceparent = clientTraceparent(request);
+    const span =
+      deps.tracer === null ? null : startRequestSpan(deps.tracer, pathOf(request.url ?? ''), traceparent);
+    const messageTraceparent = span === null ? traceparent : span.traceparent;
     const hold = new Hold(inFlight);
     metrics.inFlight.set((inFlight.requests += 1));
     try {
-      const answer = await answerTo(request, { route, requestId, traceparent: trace, hold });
+      const answer = await answerTo(request, { route, requestId, traceparent, messageTraceparent, hold });
+      if (span !== null) endRequestSpan(span, answer);
       if (answer.code !== null) metrics.refused(answer.code);
       // Written together: each write by itself wakes its reader, which costs a third of a request's processor time.
       else await endOfTurn();
@@ -82,9 +88,19 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
   };
 }
 
-function routeOf(url: string): Route | undefined {
+/** null when there is none, or none that can be read: such a one is as if it were not there (W3C Trace Context). */
+function clientTraceparent({ headers: { traceparent } }: IncomingMessage): string | null {
+  const trace = typeof traceparent === 'string' ? readTraceparent(traceparent) : null;
+  return trace === null ? null : traceparentOf(trace);
+}
+
+function pathOf(url: string): string {
   const query = url.indexOf('?');
-  const path = query === -1 ? url : url.slice(0, query);
+  return query === -1 ? url : url.slice(0, query);
+}
+
+function routeOf(url: string): Route | undefined {
+  const path = pathOf(url);
   return Object.hasOwn(ROUTES, path) ? ROUTES[path] : undefined;
 }
 

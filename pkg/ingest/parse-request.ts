@@ -4,7 +4,7 @@ import { decodeBody } from './decode-body.js';
 import type { IngestLimits } from './limits.js';
 import { sizeRefusal } from './limits.js';
 import type { Hold } from './read-body.js';
-import { readEnvelope, readTraceparent } from './read-envelope.js';
+import { readEnvelope, traceContext } from './read-envelope.js';
 import type { Received } from './receive.js';
 import { splitBatch } from './split-batch.js';
 import { parseStrictJson, type JsonRead } from './strict-json.js';
@@ -15,7 +15,10 @@ export type Route = 'single' | 'batch';
 export interface Posted {
   readonly route: Route;
   readonly requestId: string;
-  readonly traceparent: string | undefined;
+  /** Of the client's request, as it was sent; null when it sent none or none that can be read. */
+  readonly traceparent: string | null;
+  /** What the messages of the request carry: its own span where traces are made, else the client's. */
+  readonly messageTraceparent: string | null;
   readonly hold: Hold;
 }
 
@@ -53,7 +56,7 @@ function parseBody(
   if (route === 'single') {
     const read = parseStrictJson(decoded, limits.json);
     if (!read.ok) return sizeRefusal(read.code, limits, read.pointer);
-    return { ok: true, items: [read], context: readTraceparent(traceparent), decoded };
+    return { ok: true, items: [read], context: traceContext(traceparent), decoded };
   }
   const split = splitBatch(decoded, received.media, { ...limits.json, maxItems: limits.maxEvents });
   if (!split.ok) return sizeRefusal(split.code, limits, split.pointer);

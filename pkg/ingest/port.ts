@@ -3,7 +3,7 @@ import type { Bus } from '../bus/port.js';
 import type { DefinitionSource, KeyRing } from '../games/port.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Random } from '../kernel/random.js';
-import type { Logger, Metrics } from '../runtime/port.js';
+import type { Logger, Metrics, Tracer } from '../runtime/port.js';
 import type { ClientAddress } from './client-address.js';
 import type { IngestLimits } from './limits.js';
 
@@ -21,6 +21,8 @@ export interface IngestDeps {
   readonly random: Random;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** null: no traces are made. */
+  readonly tracer: Tracer | null;
   readonly limits: IngestLimits;
   readonly clientAddress: ClientAddress;
   /** Put back before the request target before a signature is verified; '' when no proxy strips one. */

@@ -36,8 +36,17 @@ export class Publisher {
     this.#deadlines = new Deadlines('the bus', limits.publishTimeoutMs, clock);
   }
 
-  /** Rejects as the bus does, or with OutageError after its time: then no event of the request is remembered. */
-  async publish(items: readonly JsonRead[], admission: Admission): Promise<EventResult[]> {
+  /**
+   * Rejects as the bus does, or with OutageError after its time: then no event of the request is remembered.
+   *
+   * @param traceparent what caused the messages, for who traces them
+   */
+  async publish(
+    items: readonly JsonRead[],
+    admission: Admission,
+    traceparent: string | null,
+  ): Promise<EventResult[]> {
+    const headers = traceparent === null ? undefined : { traceparent };
     const results: EventResult[] = [];
     const messages: BusMessage[] = [];
     const fresh: AdmittedEvent[] = [];
@@ -64,7 +73,7 @@ export class Publisher {
       }
       seen?.set(event.identity, event.contentHash);
       fresh.push(event);
-      messages.push(new EventMessage(event, body));
+      messages.push(new EventMessage(event, body, headers));
       results.push(took(index, 'accepted', event.id));
     }
     if (messages.length > 0) {
@@ -84,13 +93,16 @@ export class Publisher {
 class EventMessage implements BusMessage {
   readonly gameId: string;
   readonly playerId: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly #identity: string;
   readonly #contentHash: string;
 
   constructor(
     event: AdmittedEvent,
     readonly body: string,
+    headers: BusMessage['headers'],
   ) {
+    if (headers !== undefined) this.headers = headers;
     this.gameId = event.gameId;
     this.playerId = event.playerId;
     this.#identity = event.identity;

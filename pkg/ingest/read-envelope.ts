@@ -5,22 +5,21 @@ import { pointerSegment } from './json-text.js';
 
 const TEXT_MAX = 64;
 const CONTEXT_FIELDS: ReadonlySet<string> = new Set(['build', 'platform', 'sessionId']);
-const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 export type EnvelopeRead =
   | { readonly ok: true; readonly context: EventContext | null }
   | { readonly ok: false; readonly code: ProblemCode; readonly pointer: string };
 
-/** The request's trace (W3C Trace Context); one that is not in its form is left out. */
-export const readTraceparent = (header: string | undefined): EventContext | null =>
-  header !== undefined && TRACEPARENT.test(header) ? { traceparent: header } : null;
+/** What an event says of the trace that the client's request belongs to. */
+export const traceContext = (traceparent: string | null): EventContext | null =>
+  traceparent === null ? null : { traceparent };
 
 /** What a batch says of all its events: `{sentAt?, context?: {build, platform, sessionId}}`, the members beside `events`. */
 export function readEnvelope(
   envelope: Readonly<Record<string, unknown>> | null,
-  traceparent: string | undefined,
+  traceparent: string | null,
 ): EnvelopeRead {
-  const trace = readTraceparent(traceparent);
+  const trace = traceContext(traceparent);
   if (envelope === null) return { ok: true, context: trace };
   for (const key of Object.keys(envelope)) {
     if (key !== 'sentAt' && key !== 'context') return fault('unknown_field', pointerSegment(key));

@@ -29,3 +29,30 @@ export interface Metrics {
     labelNames?: readonly string[],
   ): Histogram;
 }
+
+export type SpanAttributes = Readonly<Record<string, string | number>>;
+
+export interface SpanStart {
+  /** From a bounded set. */
+  readonly name: string;
+  readonly kind: 'server' | 'producer' | 'consumer';
+  /** The traceparent of what caused it; null: it begins a trace of its own. */
+  readonly parent: string | null;
+  /** Traceparents of what else led to it; those beyond a limit are left out. */
+  readonly links?: readonly string[];
+  /** Names of the OpenTelemetry semantic conventions. Never a payload, a player or a secret. */
+  readonly attributes: SpanAttributes;
+}
+
+/** A piece of work that a trace tells of. */
+export interface Span {
+  /** For what it causes: the traceparent that a child has as its parent. */
+  readonly traceparent: string;
+  /** @param failure a stable code, when the work failed */
+  end(attributes: SpanAttributes, failure?: string): void;
+}
+
+/** Makes spans. Never throws and never waits: what cannot be sent is dropped. Where traces are off there is none. */
+export interface Tracer {
+  start(start: SpanStart): Span;
+}

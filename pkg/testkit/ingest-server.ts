@@ -215,6 +215,7 @@ function standardDeps(
     random: systemRandom,
     metrics: quietMetrics,
     logger: quietLogger,
+    tracer: null,
     limits: { ...DEFAULT_INGEST_LIMITS, ...limits },
     clientAddress: createClientAddress({ kind: 'none' }),
     signedPathPrefix: '',
