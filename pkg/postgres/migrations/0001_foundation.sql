@@ -341,3 +341,24 @@ BEGIN
   EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF inbox FOR VALUES FROM (%L) TO (%L)', 'inbox_' || suffix, first_day, next_first);
   EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF events FOR VALUES FROM (%L) TO (%L)', 'events_' || suffix, first_day, next_first);
 END $$;
+
+-- What each worker process has in hand, per role: written before a batch, so that a process which dies names what it died
+-- of (pkg/worker/crash-guard). A living process holds the advisory lock of its incarnation; a row without one is of a dead.
+CREATE TABLE batches_in_hand (
+  role        text COLLATE "C" NOT NULL,
+  incarnation bigint      NOT NULL,                     -- one life of a process: a random number
+  keys        bigint[]    NOT NULL,                     -- of the messages in hand; see crashKey
+  is_alone    boolean     NOT NULL,                     -- the process ran this one event and nothing else
+  taken_at    timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (role, incarnation)
+);
+ALTER TABLE batches_in_hand ALTER COLUMN keys SET STORAGE MAIN; -- rewritten with each batch: not through a table of its own
+
+-- What dead processes had in hand. It runs alone until it comes to an end.
+CREATE TABLE crash_suspects (
+  role    text COLLATE "C" NOT NULL,
+  key     bigint      NOT NULL,
+  crashes bigint[]    NOT NULL,                         -- the incarnations that died while this event ran alone
+  since   timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (role, key)
+);

@@ -1,0 +1,136 @@
+import type { BatchHandler, Delivery } from '../../bus/port.js';
+import { OutageError } from '../../kernel/errors.js';
+import { dead, retry, type Outcome } from '../../kernel/outcome.js';
+import type { RoleName } from '../../kernel/roles.js';
+import type { Counter, Logger, Metrics } from '../../runtime/port.js';
+import type { Marks } from './port.js';
+import { crashKey, CRASHES_MAX, portionsOf, type Portion } from './rules.js';
+import { Turns } from './turns.js';
+
+export interface CrashGuardOptions {
+  readonly marks: Marks;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Wraps the handler of a role of this process. */
+export type CrashGuard = (role: RoleName, handler: BatchHandler) => BatchHandler;
+
+/**
+ * Finds the message that ends the process (out of memory, a stack overflow in native code, an abort) and makes it a dead
+ * letter `crash_loop`; all others go on.
+ *
+ * Before a batch its keys are written down. What a dead process had in hand is suspected: each such event is handed to the
+ * handler by itself, while no other role of the process runs, so that a crash names exactly one event. An event that comes
+ * to an end is suspected no longer; the third process that dies of it is the last. A slow process is no dead one: it holds
+ * a lock for as long as it lives.
+ *
+ * All handlers of a process are wrapped by one guard. It stands below the retries of the bus: every outcome passes through.
+ */
+export function createCrashGuard(options: CrashGuardOptions): CrashGuard {
+  const turns = new Turns();
+  const alone = options.metrics.counter(
+    'fairtally_crash_suspects_total',
+    'Events run by themselves because a process died while it had them in hand',
+    ['role'],
+  );
+  return (role, handler) => {
+    const guarded = new GuardedRole(options, role, handler, turns, alone);
+    return (batch) => guarded.handle(batch);
+  };
+}
+
+class GuardedRole {
+  constructor(
+    private readonly options: CrashGuardOptions,
+    private readonly role: RoleName,
+    private readonly handler: BatchHandler,
+    private readonly turns: Turns,
+    private readonly alone: Counter,
+  ) {}
+
+  async handle(batch: readonly Delivery[]): Promise<readonly Outcome[]> {
+    const { marks, logger } = this.options;
+    const keys = batch.map(({ messageId }) => crashKey(messageId));
+    let suspects: ReadonlyMap<string, number> = new Map();
+    const whole = await this.turns.together(async () => {
+      suspects = await guarding(marks.take(this.role, keys, false));
+      if (suspects.size === 0) return this.handler(batch);
+      await guarding(marks.putDown(this.role, null)); // it may be long until its turn comes to run alone
+      return null;
+    });
+    if (whole !== null) return whole;
+    logger.warn(
+      { role: this.role, suspects: suspects.size, events: batch.length },
+      'a process died with these events in hand: each runs alone',
+    );
+    const outcomes: Outcome[] = [];
+    for (const portion of portionsOf(keys, (key) => suspects.has(key)))
+      outcomes.push(...(await this.runPortion(batch, keys, portion)));
+    return outcomes;
+  }
+
+  private runPortion(
+    batch: readonly Delivery[],
+    keys: readonly string[],
+    { isAlone, from, to }: Portion,
+  ): Promise<readonly Outcome[]> {
+    const deliveries = batch.slice(from, to);
+    const [key] = keys.slice(from, to);
+    if (isAlone && key !== undefined) return this.turns.alone(() => this.runAlone(deliveries, key));
+    return this.turns.together(async () => {
+      await guarding(this.options.marks.take(this.role, keys.slice(from, to), false));
+      return this.outcomesOf(deliveries);
+    });
+  }
+
+  private async runAlone(deliveries: readonly Delivery[], key: string): Promise<readonly Outcome[]> {
+    const { marks, logger } = this.options;
+    // Since the batch was looked at another process may have died of it, or settled it.
+    const crashes = (await guarding(marks.take(this.role, [key], true))).get(key) ?? 0;
+    if (crashes >= CRASHES_MAX) {
+      await guarding(marks.putDown(this.role, null));
+      logger.error(
+        { role: this.role, position: deliveries[0]?.position, crashes },
+        'an event ends processes',
+      );
+      return [dead('crash_loop', `${String(crashes)} processes died while they handled it alone`)];
+    }
+    this.alone.inc({ role: this.role });
+    let outcomes: readonly Outcome[];
+    try {
+      outcomes = await this.outcomesOf(deliveries);
+    } catch (error) {
+      await marks.putDown(this.role, null).catch((failure: unknown) => {
+        logger.warn({ role: this.role, err: failure }, 'an event that waits still counts as in hand');
+      });
+      throw error;
+    }
+    const isEnded = outcomes[0]?.kind !== 'retry';
+    await guarding(marks.putDown(this.role, isEnded ? key : null));
+    return outcomes;
+  }
+
+  /** An error of a portion must not burn the attempts of the whole batch. @throws OutageError */
+  private async outcomesOf(deliveries: readonly Delivery[]): Promise<readonly Outcome[]> {
+    try {
+      const outcomes = await this.handler(deliveries);
+      if (outcomes.length === deliveries.length) return outcomes;
+      throw new Error(
+        `the handler gave ${String(outcomes.length)} outcomes for ${String(deliveries.length)} deliveries`,
+      );
+    } catch (error) {
+      if (error instanceof OutageError) throw error;
+      return deliveries.map(() => retry(error));
+    }
+  }
+}
+
+/** The events have no part in what fails here: the batch waits. @throws OutageError */
+async function guarding<T>(step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    throw error instanceof OutageError ? error : new OutageError('The crash guard', error);
+  }
+}

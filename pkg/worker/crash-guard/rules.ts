@@ -1,0 +1,41 @@
+import { hash } from 'node:crypto';
+
+/** So many processes must have died of an event that ran alone before it is given up. */
+export const CRASHES_MAX = 3;
+
+const SIXTEEN_HEX_DIGITS = /^[0-9a-f]{16}/;
+
+/**
+ * What a message is known by in the tables of the crash guard: the first eight bytes of its id, as a signed 64-bit number
+ * in decimal. Our ids are hex digests; of any other (another producer's) a digest is made.
+ */
+export function crashKey(messageId: string): string {
+  const digest = SIXTEEN_HEX_DIGITS.test(messageId) ? messageId : hash('sha256', messageId, 'hex');
+  return BigInt.asIntN(64, BigInt(`0x${digest.slice(0, 16)}`)).toString();
+}
+
+/** Some deliveries of a batch, by their places, that go to the handler in one call. */
+export interface Portion {
+  readonly isAlone: boolean;
+  /** From here ... */
+  readonly from: number;
+  /** ... up to but without this place. */
+  readonly to: number;
+}
+
+/** A batch in its order, each suspect by itself and what stands between two of them together. */
+export function portionsOf(keys: readonly string[], isSuspect: (key: string) => boolean): Portion[] {
+  const portions: Portion[] = [];
+  let from = 0;
+  const upTo = (to: number): void => {
+    if (to > from) portions.push({ isAlone: false, from, to });
+  };
+  for (const [place, key] of keys.entries()) {
+    if (!isSuspect(key)) continue;
+    upTo(place);
+    from = place + 1;
+    portions.push({ isAlone: true, from: place, to: from });
+  }
+  upTo(keys.length);
+  return portions;
+}
