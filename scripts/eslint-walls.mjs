@@ -12,8 +12,9 @@ const OPEN_TO = {
   contract: (room) => !['kernel', 'signing', 'runtime'].includes(room),
   // Pure: the law of the wire, the same on both of its ends.
   signing: (room) => !['kernel', 'contract', 'runtime'].includes(room),
-  // The command line speaks to the front door as anybody else does.
-  client: (room) => ['cli', 'replay'].includes(room),
+  // The command line speaks to the front door as anybody else does, and so does a load under fire.
+  client: (room) => ['cli', 'replay', 'chaos'].includes(room),
+  chaos: (room) => room === 'cli',
   replay: (room) => room === 'cli',
   // The rooms of a technology start and watch servers; the command line tells of a wrong configuration.
   runtime: (room) => ['postgres', 'redis', 'cli'].includes(room),

@@ -9,8 +9,15 @@ export interface Engines {
   readonly redisUrl: string | null;
 }
 
+/** The same, with the servers that this process keeps alive. */
+export interface OwnEngines extends Engines {
+  /** null: not ours, or between two lives. */
+  pidOf(engine: 'postgres' | 'redis'): number | null;
+}
+
 interface Server {
   readonly url: string;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -18,7 +25,7 @@ const RESTARTS_MAX = 20;
 const RESTART_DELAY_MS = 250;
 
 /** Locks the data directory and starts what is not named by a URL; each embedded server that dies is started again. */
-export async function openEngines(process: Process): Promise<Engines> {
+export async function openEngines(process: Process): Promise<OwnEngines> {
   const { config, lifecycle, clock, random, logger } = process;
   const { dataDir, databaseUrl, redisUrl } = config.storage;
   const folder = lockDataDir(dataDir);
@@ -38,7 +45,17 @@ export async function openEngines(process: Process): Promise<Engines> {
       : null;
   if (redis === null && redisUrl === null)
     logger.info({}, 'no redis-server on the PATH: boards are read from PostgreSQL');
-  return { databaseUrl: databaseUrl ?? postgres?.url ?? '', redisUrl: redisUrl ?? redis?.url ?? null };
+  return {
+    databaseUrl: databaseUrl ?? postgres?.first.url ?? '',
+    redisUrl: redisUrl ?? redis?.first.url ?? null,
+    pidOf: (engine) => (engine === 'postgres' ? postgres : redis)?.pid() ?? null,
+  };
+}
+
+interface Kept<S extends Server> {
+  readonly first: S;
+  /** null between two lives. */
+  pid(): number | null;
 }
 
 /**
@@ -49,29 +66,30 @@ async function keepAlive<S extends Server>(
   name: string,
   { lifecycle, clock, logger }: Process,
   start: (onUnexpectedExit: (error: Error) => void) => Promise<S | null>,
-): Promise<S | null> {
+): Promise<Kept<S> | null> {
   let restarts = 0;
+  let alive: S | null = null;
   let current: Promise<S | null> = Promise.resolve(null);
   const startAgain = async (error: Error): Promise<S | null> => {
     restarts += 1;
     logger.warn({ err: error, restarts }, `${name} ended; starting it again`);
     await clock.sleep(RESTART_DELAY_MS, lifecycle.stopping);
     if (lifecycle.stopping.aborted) return null;
-    return start(onExit);
+    return (alive = await start(onExit));
   };
   const onExit = (error: Error): void => {
+    alive = null;
     if (lifecycle.stopping.aborted) return;
     if (restarts >= RESTARTS_MAX) return lifecycle.fail(`${name} could not be kept running`, error);
     current = startAgain(error);
     current.catch((failure: unknown) => lifecycle.fail(`${name} could not be started again`, failure));
   };
   current = start(onExit);
-  const first = await current;
-  if (first !== null) {
-    lifecycle.onStop(name, async () => {
-      const server = await current.catch(() => null); // a failed start has been told and left nothing running
-      await server?.stop();
-    });
-  }
-  return first;
+  const first = (alive = await current);
+  if (first === null) return null;
+  lifecycle.onStop(name, async () => {
+    const server = await current.catch(() => null); // a failed start has been told and left nothing running
+    await server?.stop();
+  });
+  return { first, pid: () => alive?.pid ?? null };
 }

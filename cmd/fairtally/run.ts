@@ -1,30 +1,17 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { rolesWithUnread } from '../../pkg/bus/postgres.js';
 import { createSignedClient } from '../../pkg/client/signed-client.js';
 import { replayCommand } from '../../pkg/cli/replay.js';
 import { outputTo, type Output } from '../../pkg/cli/output.js';
-import { createDefinitionStore } from '../../pkg/games/definitions/postgres.js';
-import { createKeyStore } from '../../pkg/games/keys/postgres.js';
-import { DEFAULT_GAME_ID, DEFAULT_KEY_ID, describeSeed, ensureGame } from '../../pkg/games/seed.js';
-import { createGameStore } from '../../pkg/games/tenants/postgres.js';
+import { DEFAULT_GAME_ID, DEFAULT_KEY_ID } from '../../pkg/games/seed.js';
 import { FairtallyError } from '../../pkg/kernel/errors.js';
 import { createDatabase } from '../../pkg/postgres/database.js';
-import { migrate } from '../../pkg/postgres/migrate.js';
-import { inheritedEnvironment, readConfig } from '../../pkg/runtime/config.js';
-import { removeRunning, writeRunning } from '../../pkg/runtime/running-file.js';
-import { demoSecret, masterKeyText } from '../../pkg/runtime/secret-files.js';
+import { readConfig } from '../../pkg/runtime/config.js';
 import { createTerminalLog } from '../../pkg/runtime/terminal-log.js';
-import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
 import { createProcess, type Process } from '../platform.js';
-import { openEngines, type Engines } from './engines.js';
-import { supervise, type ChildPlan } from './supervisor.js';
-
-const SAMPLE = new URL('../../sample_events/', import.meta.url);
-const sampleFile = (name: string): string => fileURLToPath(new URL(name, SAMPLE));
-const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+import { sampleFile, startAllInOne } from './all-in-one.js';
+import type { Engines } from './engines.js';
 
 /**
  * The all-in-one: brings its own PostgreSQL and Redis where none is named, prepares the database, runs gateway and worker
@@ -38,88 +25,18 @@ export async function runAllInOne(): Promise<void> {
     ? createTerminalLog(join(config.storage.dataDir, 'log', 'fairtally.log'), (line) => out.line(line))
     : null;
   const process = createProcess('fairtally', config, log ?? undefined);
-  const { lifecycle, logger, clock } = process;
-  await lifecycle.run(async () => {
-    const engines = await openEngines(process);
-    const secret = await prepare(process, engines);
-    const { host } = config.http;
-    // Every process must learn the port, and so must this one: it is settled before they start.
-    const port = config.http.port === 0 ? await freePort(host) : config.http.port;
-    const url = `http://${host.includes(':') ? `[${host}]` : host}:${String(port)}`;
-    writeRunning(config.storage.dataDir, { ...engines, url });
-    lifecycle.onStop('running file', () => removeRunning(config.storage.dataDir));
-
-    if (out.isTerminal) out.line('Starting gateway and worker ...');
-    const writeLog = log === null ? null : (text: string): void => log.write(text);
-    const supervisor = supervise(plansOf(process, engines, port), { clock, logger, writeLog });
-    lifecycle.onStop('gateway and worker', () => supervisor.stop());
-    supervisor.failed.catch((error: unknown) => lifecycle.fail('a part could not be kept running', error));
-    await Promise.race([supervisor.ready, supervisor.failed]);
+  await process.lifecycle.run(async () => {
+    const { url, secret, engines } = await startAllInOne(process, {
+      writeLog: log === null ? null : (text) => log.write(text),
+      onStarting: () => {
+        if (out.isTerminal) out.line('Starting gateway and worker ...');
+      },
+    });
     const isOurs = config.storage.databaseUrl === null;
     if (config.game.sampleEvents ?? isOurs) await feedSample(process, { url, secret, out, engines });
     tellWhereToLook(out, process, url);
   });
 }
-
-/** Schema, the game, its definition and its first key. Answers the key's secret. */
-async function prepare(process: Process, engines: Engines): Promise<string> {
-  const { config, clock, random, logger } = process;
-  const db = createDatabase({ url: engines.databaseUrl, poolSize: 2, applicationName: 'fairtally start' });
-  try {
-    const isEmbedded = config.storage.databaseUrl === null;
-    const applied = isEmbedded ? await migrate(db) : [];
-    if (applied.length > 0) logger.info({ migrations: applied }, 'the database is prepared');
-    const sealer = createSealer(parseMasterKeys(masterKeyText(config, random)), random);
-    const secret = demoSecret(config, random);
-    // Somebody else's database gets the demo game only when it is asked for by its secret.
-    if (!isEmbedded && config.secrets.hmacSecret === null) return secret;
-    const seeded = await ensureGame({
-      games: createGameStore(db, sealer, random),
-      definitions: createDefinitionStore(db),
-      keys: createKeyStore({ database: db, sealer, random, clock }),
-      definitionFile: config.game.definitionFile ?? sampleFile('demo.yaml'),
-      secret,
-      mayReplaceSecret: config.secrets.hmacSecret !== null && config.environment !== 'production',
-    });
-    for (const line of describeSeed(seeded)) logger.info({}, line);
-    return secret;
-  } finally {
-    await db.close();
-  }
-}
-
-function plansOf({ config, random }: Process, engines: Engines, port: number): ChildPlan[] {
-  const shared = inheritedEnvironment({
-    DATABASE_URL: engines.databaseUrl,
-    PORT: String(port),
-    ...(engines.redisUrl === null ? {} : { REDIS_URL: engines.redisUrl }),
-    MASTER_KEY: masterKeyText(config, random),
-    MASTER_KEY_FILE: '',
-  });
-  if (config.bus.driver === 'memory')
-    return [{ name: 'gateway and worker', script: script('./one-process.js'), env: shared }];
-  const { metricsPort } = config.http;
-  const workerMetricsPort = metricsPort === 0 ? 0 : metricsPort + 1;
-  return [
-    { name: 'gateway', script: script('../gateway/main.js'), env: shared },
-    {
-      name: 'worker',
-      script: script('../worker/main.js'),
-      env: { ...shared, METRICS_PORT: String(workerMetricsPort) },
-    },
-  ];
-}
-
-/** A port that nobody has at this moment. */
-const freePort = (host: string): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, host, () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 
 /** Once per data directory: the mark is made when the last event is answered, and a killed feed goes on where it was. */
 async function feedSample(

@@ -16,6 +16,8 @@ export interface Supervisor {
   readonly ready: Promise<void>;
   /** Rejects when a child could not be kept alive. */
   readonly failed: Promise<never>;
+  /** null while a child is between two lives. */
+  pidOf(name: string): number | null;
   /** SIGTERM to all, then waits; what is left after the deadline is killed. */
   stop(): Promise<void>;
 }
@@ -89,6 +91,7 @@ export function supervise(
   return {
     ready,
     failed,
+    pidOf: (name) => children.get(name)?.pid ?? null,
     stop: () => {
       isStopping = true;
       return stopAll(children, clock);

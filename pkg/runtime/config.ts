@@ -223,10 +223,11 @@ export class ConfigError extends FairtallyError {
 /**
  * The configuration of this process: the one place that reads its environment.
  *
+ * @param changes variables that have another value than the environment says
  * @throws ConfigError
  */
-export function readConfig(): Config {
-  const result = parseConfig(process.env);
+export function readConfig(changes: Readonly<Record<string, string>> = {}): Config {
+  const result = parseConfig({ ...process.env, ...changes });
   if (!result.ok) throw new ConfigError(result.problems);
   return result.config;
 }

@@ -1,0 +1,131 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { createDefinitionStore } from '../../pkg/games/definitions/postgres.js';
+import { createKeyStore } from '../../pkg/games/keys/postgres.js';
+import { describeSeed, ensureGame } from '../../pkg/games/seed.js';
+import { createGameStore } from '../../pkg/games/tenants/postgres.js';
+import { createDatabase } from '../../pkg/postgres/database.js';
+import { migrate } from '../../pkg/postgres/migrate.js';
+import { inheritedEnvironment } from '../../pkg/runtime/config.js';
+import { removeRunning, writeRunning } from '../../pkg/runtime/running-file.js';
+import { demoSecret, masterKeyText } from '../../pkg/runtime/secret-files.js';
+import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
+import type { Process } from '../platform.js';
+import { openEngines, type Engines, type OwnEngines } from './engines.js';
+import { supervise, type ChildPlan } from './supervisor.js';
+
+const SAMPLE = new URL('../../sample_events/', import.meta.url);
+export const sampleFile = (name: string): string => fileURLToPath(new URL(name, SAMPLE));
+const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** Everything in one, ready. */
+export interface AllInOne {
+  /** Base URL of the HTTP API. */
+  readonly url: string;
+  /** Of the demo key. */
+  readonly secret: string;
+  readonly engines: Engines;
+  /** What could be killed: its process, or null while it is between two lives or not ours. */
+  pidOf(part: 'gateway' | 'worker' | 'postgres' | 'redis'): number | null;
+}
+
+export interface AllInOneOptions {
+  /** Takes what the children print; null: they print where this process does. */
+  readonly writeLog: ((text: string) => void) | null;
+  /** Variables of the children's environment beside what they inherit and what this decides. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** The engines stand and gateway and worker begin. */
+  readonly onStarting?: () => void;
+}
+
+/** Starts PostgreSQL and Redis where none are named, prepares the database, and keeps gateway and worker running. */
+export async function startAllInOne(process: Process, options: AllInOneOptions): Promise<AllInOne> {
+  const { config, lifecycle, logger, clock } = process;
+  const engines: OwnEngines = await openEngines(process);
+  const secret = await prepare(process, engines);
+  const { host } = config.http;
+  // Every process must learn the port, and so must this one: it is settled before they start.
+  const port = config.http.port === 0 ? await freePort(host) : config.http.port;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${String(port)}`;
+  writeRunning(config.storage.dataDir, { ...engines, url });
+  lifecycle.onStop('running file', () => removeRunning(config.storage.dataDir));
+
+  options.onStarting?.();
+  const plans = plansOf(process, engines, port, options.variables ?? {});
+  const supervisor = supervise(plans, { clock, logger, writeLog: options.writeLog });
+  lifecycle.onStop('gateway and worker', () => supervisor.stop());
+  supervisor.failed.catch((error: unknown) => lifecycle.fail('a part could not be kept running', error));
+  await Promise.race([supervisor.ready, supervisor.failed]);
+  return {
+    url,
+    secret,
+    engines,
+    pidOf: (part) => (part === 'postgres' || part === 'redis' ? engines.pidOf(part) : supervisor.pidOf(part)),
+  };
+}
+
+/** Schema, the game, its definition and its first key. Answers the key's secret. */
+async function prepare(process: Process, engines: Engines): Promise<string> {
+  const { config, clock, random, logger } = process;
+  const db = createDatabase({ url: engines.databaseUrl, poolSize: 2, applicationName: 'fairtally start' });
+  try {
+    const isEmbedded = config.storage.databaseUrl === null;
+    const applied = isEmbedded ? await migrate(db) : [];
+    if (applied.length > 0) logger.info({ migrations: applied }, 'the database is prepared');
+    const sealer = createSealer(parseMasterKeys(masterKeyText(config, random)), random);
+    const secret = demoSecret(config, random);
+    // Somebody else's database gets the demo game only when it is asked for by its secret.
+    if (!isEmbedded && config.secrets.hmacSecret === null) return secret;
+    const seeded = await ensureGame({
+      games: createGameStore(db, sealer, random),
+      definitions: createDefinitionStore(db),
+      keys: createKeyStore({ database: db, sealer, random, clock }),
+      definitionFile: config.game.definitionFile ?? sampleFile('demo.yaml'),
+      secret,
+      mayReplaceSecret: config.secrets.hmacSecret !== null && config.environment !== 'production',
+    });
+    for (const line of describeSeed(seeded)) logger.info({}, line);
+    return secret;
+  } finally {
+    await db.close();
+  }
+}
+
+function plansOf(
+  { config, random }: Process,
+  engines: Engines,
+  port: number,
+  variables: Readonly<Record<string, string>>,
+): ChildPlan[] {
+  const shared = inheritedEnvironment({
+    ...variables,
+    DATABASE_URL: engines.databaseUrl,
+    PORT: String(port),
+    ...(engines.redisUrl === null ? {} : { REDIS_URL: engines.redisUrl }),
+    MASTER_KEY: masterKeyText(config, random),
+    MASTER_KEY_FILE: '',
+  });
+  if (config.bus.driver === 'memory')
+    return [{ name: 'gateway and worker', script: script('./one-process.js'), env: shared }];
+  const { metricsPort } = config.http;
+  const workerMetricsPort = metricsPort === 0 ? 0 : metricsPort + 1;
+  return [
+    { name: 'gateway', script: script('../gateway/main.js'), env: shared },
+    {
+      name: 'worker',
+      script: script('../worker/main.js'),
+      env: { ...shared, METRICS_PORT: String(workerMetricsPort) },
+    },
+  ];
+}
+
+/** A port that nobody has at this moment. */
+const freePort = (host: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, host, () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
