@@ -2,7 +2,9 @@
 import { openBus, refuseVolatileBus } from '../bus.js';
 import { runService } from '../service.js';
 import { composeGateway } from './compose.js';
+import { keepHeapSmall } from './heap.js';
 
+keepHeapSmall();
 await runService(
   'gateway',
   async (platform) => composeGateway(platform, await openBus(platform)),
