@@ -13,7 +13,9 @@ import { createProgressionRole } from '../../pkg/progression/role.js';
 import type { Metrics } from '../../pkg/runtime/port.js';
 import { createDispatch } from '../../pkg/worker/dispatch.js';
 import type { Role } from '../../pkg/worker/port.js';
+import type { Watchdog } from '../../pkg/worker/watchdog.js';
 import { RECEIPT_ISSUER, type Platform } from '../platform.js';
+import { openGuards } from './compose-guards.js';
 
 const LAG_EVERY_MS = 1_000;
 
@@ -28,19 +30,21 @@ export async function composeWorker(platform: Platform, bus: Bus): Promise<void>
     log: logger,
     metrics,
   });
-  const handlers: Record<RoleName, () => BatchHandler> = {
-    archive: () => handlerOf(platform, archiveRole),
-    progression: () => {
+  const handlers: Record<RoleName, (own: Platform) => BatchHandler> = {
+    archive: (own) => handlerOf(own, archiveRole),
+    progression: (own) => {
       const signer = createReceiptSigner({ issuer: RECEIPT_ISSUER, keys: platform.receiptKeys });
-      return handlerOf(platform, createProgressionRole({ definitions, signer }));
+      return handlerOf(own, createProgressionRole({ definitions, signer }));
     },
-    leaderboard: () => handlerOf(platform, leaderboardRole(view)),
-    fairness: () => handlerOf(platform, fairnessRole),
+    leaderboard: (own) => handlerOf(own, leaderboardRole(view)),
+    fairness: (own) => handlerOf(own, fairnessRole),
   };
+  const guards = await openGuards(platform, LAG_EVERY_MS);
   for (const role of config.roles) {
-    const subscription = await bus.subscribe(role, handlers[role]());
+    const subscription = await bus.subscribe(role, guards.around(role, handlers[role]));
     lifecycle.onStop(`role ${role}`, () => subscription.close());
   }
+  lifecycle.onStop('crash guard', () => guards.close());
   if (config.roles.includes('leaderboard')) {
     const loops = [
       view.run(lifecycle.stopping),
@@ -58,7 +62,7 @@ export async function composeWorker(platform: Platform, bus: Bus): Promise<void>
     ];
     lifecycle.onStop('board maintenance', () => Promise.all(loops).then(() => undefined));
   }
-  const watching = watchLag(platform, bus);
+  const watching = watchLag(platform, bus, guards.watchdog);
   lifecycle.onStop('lag metrics', () => watching);
   logger.info({ roles: config.roles }, 'roles are running');
 }
@@ -69,18 +73,20 @@ function handlerOf<State, Changes>(platform: Platform, role: Role<State, Changes
 }
 
 /** How far each role is behind: events that wait, and the age of the oldest. */
-async function watchLag({ config, clock, logger, lifecycle, metrics }: Platform, bus: Bus): Promise<void> {
+async function watchLag(platform: Platform, bus: Bus, watchdog: Watchdog | null): Promise<void> {
+  const { config, clock, logger, lifecycle, metrics } = platform;
   const { events, age } = lagGauges(metrics);
   while (!lifecycle.stopping.aborted) {
     for (const role of config.roles) {
       try {
         const { waiting, oldestPublishedAtMs } = await bus.lag(role);
+        const ageMs = oldestPublishedAtMs === null ? 0 : Math.max(0, clock.now() - oldestPublishedAtMs);
         events.set(waiting, { role });
-        age.set(oldestPublishedAtMs === null ? 0 : Math.max(0, clock.now() - oldestPublishedAtMs) / 1000, {
-          role,
-        });
+        age.set(ageMs / 1000, { role });
+        await watchdog?.look(role, { waiting, ageSeconds: ageMs / 1000 });
       } catch (error) {
         logger.debug({ err: error, role }, 'the lag could not be read'); // readiness tells that the bus is away
+        await watchdog?.look(role, null);
       }
     }
     await clock.sleep(LAG_EVERY_MS, lifecycle.stopping);

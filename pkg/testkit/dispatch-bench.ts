@@ -67,13 +67,13 @@ export const batchOf = (events: readonly (AdmittedEvent | string)[]): Delivery[]
 export const said = (outcomes: readonly Outcome[]): string[] =>
   outcomes.map((outcome) => (outcome.kind === 'dead' ? outcome.reason : outcome.kind));
 
-/** As a bus does it: retries and dead letters included. */
-export async function drive(
+/** As a bus does it: retries and dead letters included. Tells what may be acknowledged. */
+export const deliverAll = (
   db: Database,
   handler: BatchHandler,
-  events: readonly (AdmittedEvent | string)[],
-): Promise<void> {
-  const flags = await deliver(batchOf(events), handler, {
+  batch: readonly Delivery[],
+): Promise<readonly boolean[]> =>
+  deliver(batch, handler, {
     role: 'progression',
     maxAttempts: DEFAULT_MAX_ATTEMPTS,
     backoff: { baseMs: 1, capMs: 4 },
@@ -83,7 +83,14 @@ export async function drive(
     logger: quietLogger,
     signal: new AbortController().signal,
   });
-  expect(flags).not.toContain(false);
+
+/** Hands events over as a bus does, all of them to their end. */
+export async function drive(
+  db: Database,
+  handler: BatchHandler,
+  events: readonly (AdmittedEvent | string)[],
+): Promise<void> {
+  expect(await deliverAll(db, handler, batchOf(events))).not.toContain(false);
 }
 
 interface Counters {

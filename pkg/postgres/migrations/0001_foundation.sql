@@ -347,10 +347,11 @@ END $$;
 CREATE TABLE batches_in_hand (
   role        text COLLATE "C" NOT NULL,
   incarnation bigint      NOT NULL,                     -- one life of a process: a random number
+  slot        int         NOT NULL,                     -- which of the batches it has in hand at once
   keys        bigint[]    NOT NULL,                     -- of the messages in hand; see crashKey
   is_alone    boolean     NOT NULL,                     -- the process ran this one event and nothing else
   taken_at    timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (role, incarnation)
+  PRIMARY KEY (role, incarnation, slot)
 );
 ALTER TABLE batches_in_hand ALTER COLUMN keys SET STORAGE MAIN; -- rewritten with each batch: not through a table of its own
 

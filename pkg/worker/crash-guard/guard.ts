@@ -13,7 +13,7 @@ export interface CrashGuardOptions {
   readonly metrics: Metrics;
 }
 
-/** Wraps the handler of a role of this process. */
+/** Wraps the handler of a role of this process. Once per role: what it is called for at once is told apart. */
 export type CrashGuard = (role: RoleName, handler: BatchHandler) => BatchHandler;
 
 /**
@@ -40,7 +40,16 @@ export function createCrashGuard(options: CrashGuardOptions): CrashGuard {
   };
 }
 
+/** A batch with what it is known by. */
+interface Batch {
+  readonly slot: number;
+  readonly deliveries: readonly Delivery[];
+  readonly keys: readonly string[];
+}
+
 class GuardedRole {
+  private readonly slotsInUse = new Set<number>();
+
   constructor(
     private readonly options: CrashGuardOptions,
     private readonly role: RoleName,
@@ -49,47 +58,69 @@ class GuardedRole {
     private readonly alone: Counter,
   ) {}
 
-  async handle(batch: readonly Delivery[]): Promise<readonly Outcome[]> {
+  async handle(deliveries: readonly Delivery[]): Promise<readonly Outcome[]> {
+    const slot = this.freeSlot();
+    this.slotsInUse.add(slot);
+    try {
+      return await this.run({
+        slot,
+        deliveries,
+        keys: deliveries.map(({ messageId }) => crashKey(messageId)),
+      });
+    } finally {
+      this.slotsInUse.delete(slot);
+    }
+  }
+
+  private freeSlot(): number {
+    let slot = 0;
+    while (this.slotsInUse.has(slot)) slot += 1;
+    return slot;
+  }
+
+  private async run(batch: Batch): Promise<readonly Outcome[]> {
     const { marks, logger } = this.options;
-    const keys = batch.map(({ messageId }) => crashKey(messageId));
     let suspects: ReadonlyMap<string, number> = new Map();
     const whole = await this.turns.together(async () => {
-      suspects = await guarding(marks.take(this.role, keys, false));
-      if (suspects.size === 0) return this.handler(batch);
-      await guarding(marks.putDown(this.role, null)); // it may be long until its turn comes to run alone
+      suspects = await guarding(marks.take(this.role, batch.slot, batch.keys, false));
+      if (suspects.size === 0) return this.handler(batch.deliveries);
+      // It may be long until its turn comes to run alone.
+      await guarding(marks.putDown(this.role, batch.slot, null));
       return null;
     });
     if (whole !== null) return whole;
     logger.warn(
-      { role: this.role, suspects: suspects.size, events: batch.length },
+      { role: this.role, suspects: suspects.size, events: batch.keys.length },
       'a process died with these events in hand: each runs alone',
     );
     const outcomes: Outcome[] = [];
-    for (const portion of portionsOf(keys, (key) => suspects.has(key)))
-      outcomes.push(...(await this.runPortion(batch, keys, portion)));
+    for (const portion of portionsOf(batch.keys, (key) => suspects.has(key)))
+      outcomes.push(...(await this.runPortion(batch, portion)));
     return outcomes;
   }
 
-  private runPortion(
-    batch: readonly Delivery[],
-    keys: readonly string[],
-    { isAlone, from, to }: Portion,
-  ): Promise<readonly Outcome[]> {
-    const deliveries = batch.slice(from, to);
-    const [key] = keys.slice(from, to);
-    if (isAlone && key !== undefined) return this.turns.alone(() => this.runAlone(deliveries, key));
+  private runPortion(batch: Batch, { isAlone, from, to }: Portion): Promise<readonly Outcome[]> {
+    const { slot } = batch;
+    const deliveries = batch.deliveries.slice(from, to);
+    const keys = batch.keys.slice(from, to);
+    const [key] = keys;
+    if (isAlone && key !== undefined) return this.turns.alone(() => this.runAlone(slot, deliveries, key));
     return this.turns.together(async () => {
-      await guarding(this.options.marks.take(this.role, keys.slice(from, to), false));
+      await guarding(this.options.marks.take(this.role, slot, keys, false));
       return this.outcomesOf(deliveries);
     });
   }
 
-  private async runAlone(deliveries: readonly Delivery[], key: string): Promise<readonly Outcome[]> {
+  private async runAlone(
+    slot: number,
+    deliveries: readonly Delivery[],
+    key: string,
+  ): Promise<readonly Outcome[]> {
     const { marks, logger } = this.options;
     // Since the batch was looked at another process may have died of it, or settled it.
-    const crashes = (await guarding(marks.take(this.role, [key], true))).get(key) ?? 0;
+    const crashes = (await guarding(marks.take(this.role, slot, [key], true))).get(key) ?? 0;
     if (crashes >= CRASHES_MAX) {
-      await guarding(marks.putDown(this.role, null));
+      await guarding(marks.putDown(this.role, slot, null)); // its letter ends the count
       logger.error(
         { role: this.role, position: deliveries[0]?.position, crashes },
         'an event ends processes',
@@ -101,13 +132,13 @@ class GuardedRole {
     try {
       outcomes = await this.outcomesOf(deliveries);
     } catch (error) {
-      await marks.putDown(this.role, null).catch((failure: unknown) => {
+      await marks.putDown(this.role, slot, null).catch((failure: unknown) => {
         logger.warn({ role: this.role, err: failure }, 'an event that waits still counts as in hand');
       });
       throw error;
     }
     const isEnded = outcomes[0]?.kind !== 'retry';
-    await guarding(marks.putDown(this.role, isEnded ? key : null));
+    await guarding(marks.putDown(this.role, slot, isEnded ? key : null));
     return outcomes;
   }
 

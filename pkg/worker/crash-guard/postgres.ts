@@ -14,10 +14,10 @@ const IS_DEAD = 'pg_try_advisory_xact_lock_shared(incarnation)';
 
 const TAKE = `
   WITH ${QUICK}, mark AS (
-    INSERT INTO batches_in_hand (role, incarnation, keys, is_alone)
-    SELECT $1, $2::bigint, CASE WHEN $5::boolean THEN $3::bigint[] ELSE '{}' END, $4::boolean
+    INSERT INTO batches_in_hand (role, incarnation, slot, keys, is_alone)
+    SELECT $1, $2::bigint, $6::int, CASE WHEN $5::boolean THEN $3::bigint[] ELSE '{}' END, $4::boolean
       FROM quick WHERE setting IS NOT NULL
-    ON CONFLICT (role, incarnation) DO UPDATE SET keys = excluded.keys, is_alone = excluded.is_alone, taken_at = now()
+    ON CONFLICT (role, incarnation, slot) DO UPDATE SET keys = excluded.keys, is_alone = excluded.is_alone, taken_at = now()
   ), others AS MATERIALIZED (
     SELECT incarnation FROM batches_in_hand WHERE role = $1 AND incarnation <> $2::bigint
   )
@@ -44,7 +44,7 @@ const INQUEST = `
 const PUT_DOWN = `
   WITH ${QUICK}, mark AS (
     UPDATE batches_in_hand SET keys = '{}', is_alone = false FROM quick
-     WHERE role = $1 AND incarnation = $2::bigint AND setting IS NOT NULL
+     WHERE role = $1 AND incarnation = $2::bigint AND slot = $4::int AND setting IS NOT NULL
   )
   DELETE FROM crash_suspects WHERE role = $1 AND key = $3::bigint`;
 
@@ -54,8 +54,8 @@ const PUT_DOWN = `
  */
 const FORGET = `
   WITH marks AS (
-    DELETE FROM batches_in_hand WHERE (role, incarnation) IN (
-      SELECT role, incarnation FROM batches_in_hand WHERE taken_at < now() - interval '1 day' AND ${IS_DEAD}
+    DELETE FROM batches_in_hand WHERE (role, incarnation, slot) IN (
+      SELECT role, incarnation, slot FROM batches_in_hand WHERE taken_at < now() - interval '1 day' AND ${IS_DEAD}
          FOR UPDATE SKIP LOCKED)
   )
   DELETE FROM crash_suspects WHERE (role, key) IN (
@@ -73,9 +73,9 @@ interface TakenRow {
 export function createMarks(db: Sql, life: Pick<Life, 'incarnation' | 'isHeld'>): Marks {
   const { incarnation } = life;
   let isClosed = false;
-  const take: Marks['take'] = async (role: RoleName, keys, isAlone) => {
+  const take: Marks['take'] = async (role: RoleName, slot, keys, isAlone) => {
     if (isClosed) return new Map();
-    const values = [role, incarnation, `{${keys.join(',')}}`, isAlone, life.isHeld];
+    const values = [role, incarnation, `{${keys.join(',')}}`, isAlone, life.isHeld, slot];
     let rows = await db.query<TakenRow>(TAKE, values);
     if (rows[0]?.has_dead === true) {
       await db.query(INQUEST, [role, incarnation]);
@@ -86,8 +86,8 @@ export function createMarks(db: Sql, life: Pick<Life, 'incarnation' | 'isHeld'>)
   };
   return {
     take,
-    putDown: async (role, cleared) => {
-      await db.query(PUT_DOWN, [role, incarnation, cleared]);
+    putDown: async (role, slot, cleared) => {
+      await db.query(PUT_DOWN, [role, incarnation, cleared, slot]);
     },
     lastTaken: async (role) => {
       const [row] = await db.query<{ taken: string | null }>(

@@ -5,6 +5,7 @@ import type { RoleName } from '../../kernel/roles.js';
 import type { Sql } from '../../postgres/port.js';
 import type { Metrics } from '../../runtime/port.js';
 import type { AdmittedEvent } from '../../contract/event.js';
+import { crashKey } from '../crash-guard/rules.js';
 import type { DeadLetters } from '../port.js';
 import { readEvent } from '../read-event.js';
 
@@ -33,6 +34,8 @@ const put = (uniqueness: string): string => `
       attempts = d.attempts + 1, last_seen_at = now(), reason = excluded.reason, detail = excluded.detail,
       transport_position = excluded.transport_position, code_version = excluded.code_version,
       state = CASE WHEN d.state = 'redriven' THEN 'open' ELSE d.state END
+  ), counted AS (
+    DELETE FROM crash_suspects WHERE role = $1 AND key = $16::bigint
   )
   INSERT INTO role_counters AS c (role, lane, delivered, conflict, dead)
   VALUES ($1, $14::smallint, 1, $15::bigint, 1 - $15::bigint)
@@ -71,6 +74,7 @@ export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
         codeVersion,
         laneOf(event?.gameId ?? delivery.gameId, event?.playerId ?? delivery.playerId),
         reason === 'event_id_conflict' ? 1 : 0,
+        crashKey(delivery.messageId),
       ]);
       letters?.inc({ role, reason });
     },

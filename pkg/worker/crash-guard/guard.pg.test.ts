@@ -1,0 +1,290 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { BatchHandler, Delivery } from '../../bus/port.js';
+import { systemClock } from '../../kernel/clock.js';
+import { OutageError } from '../../kernel/errors.js';
+import { ok, retry, type Outcome } from '../../kernel/outcome.js';
+import { systemRandom } from '../../kernel/random.js';
+import type { RoleName } from '../../kernel/roles.js';
+import { createDatabase } from '../../postgres/database.js';
+import type { Database } from '../../postgres/port.js';
+import { batchOf, deliverAll, lettersOf, said, xp } from '../../testkit/dispatch-bench.js';
+import { eventually } from '../../testkit/eventually.js';
+import { testDatabase, type TestDatabase } from '../../testkit/postgres.js';
+import { quietLogger, quietMetrics } from '../../testkit/quiet.js';
+import { createCrashGuard } from './guard.js';
+import { openLife } from './postgres-life.js';
+import { createMarks } from './postgres.js';
+import { CRASHES_MAX } from './rules.js';
+
+let database: TestDatabase;
+let db: Database;
+const lives: { close(): Promise<void> }[] = [];
+beforeEach(async () => {
+  database = await testDatabase();
+  db = database.db;
+});
+afterEach(async () => {
+  await Promise.all(lives.splice(0).map((life) => life.close()));
+  await database.close();
+});
+
+const never = new Promise<never>(() => undefined);
+
+interface TestProcess {
+  handle(batch: readonly Delivery[], role?: RoleName): Promise<readonly Outcome[]>;
+  /** The message ids of each call. */
+  readonly calls: string[][];
+  /** What the server sees of a process that ends all of a sudden. */
+  die(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A worker process as the others see it: its session and its marks. What it is to do with an event is said by id. */
+async function startWorker(
+  outcomeOf: (delivery: Delivery) => Outcome | Promise<Outcome> = () => ok,
+): Promise<TestProcess> {
+  const life = await openLife({
+    url: database.url,
+    clock: systemClock,
+    random: systemRandom,
+    logger: quietLogger,
+  });
+  lives.push(life);
+  const marks = createMarks(db, life);
+  const guard = createCrashGuard({ marks, logger: quietLogger, metrics: quietMetrics });
+  const calls: string[][] = [];
+  const handler: BatchHandler = async (batch) => {
+    calls.push(batch.map(({ messageId }) => messageId));
+    return Promise.all(batch.map(outcomeOf));
+  };
+  const handlers = new Map<RoleName, BatchHandler>();
+  return {
+    calls,
+    handle: (batch, role = 'progression') => {
+      const guarded = handlers.get(role) ?? guard(role, handler);
+      handlers.set(role, guarded);
+      return guarded(batch);
+    },
+    die: () => life.close(),
+    stop: () => marks.close(),
+  };
+}
+
+/** A process that dies while it has these in hand, the last call of its handler. */
+async function dieWith(
+  batch: readonly Delivery[],
+  isDeadly: (delivery: Delivery) => boolean,
+): Promise<TestProcess> {
+  const process = await startWorker((delivery) => (isDeadly(delivery) ? never : ok));
+  void process.handle(batch);
+  await eventually('it is at the deadly one', () => {
+    const last = process.calls.at(-1) ?? [];
+    return batch.some((delivery) => isDeadly(delivery) && last.includes(delivery.messageId));
+  });
+  await process.die();
+  return process;
+}
+
+const three = (): Delivery[] => batchOf([xp('a', 'p-1', 1), xp('b', 'p-2', 1), xp('c', 'p-3', 1)]);
+const ids = (batch: readonly Delivery[]): string[] => batch.map(({ messageId }) => messageId);
+const each = (batch: readonly Delivery[]): string[][] => ids(batch).map((id) => [id]);
+const suspects = async (): Promise<number[]> =>
+  (await db.query<{ crashes: number }>('SELECT cardinality(crashes) AS crashes FROM crash_suspects')).map(
+    ({ crashes }) => crashes,
+  );
+
+describe('what a process had in hand when it died', () => {
+  test('runs one by one, once; then the same events run together again', async () => {
+    const batch = three();
+    await dieWith(batch, () => true);
+    const next = await startWorker();
+    expect(said(await next.handle(batch))).toEqual(['ok', 'ok', 'ok']);
+    expect(next.calls).toEqual(each(batch));
+    expect(await suspects()).toEqual([]);
+    await next.handle(batch);
+    expect(next.calls.at(-1)).toEqual(ids(batch));
+  });
+
+  test('does not split what it had not in hand', async () => {
+    const batch = three();
+    const [before, , between, after, end] = batchOf(
+      Array.from({ length: 5 }, (_, n) => xp(`o${String(n)}`, 'p', 1)),
+    );
+    await dieWith(batch.slice(0, 2), () => true);
+    const next = await startWorker();
+    const mixed = [before, batch[0], between, after, batch[1], end] as Delivery[];
+    expect(said(await next.handle(mixed))).toEqual(mixed.map(() => 'ok'));
+    const [b, one, m, n, two, e] = ids(mixed);
+    expect(next.calls).toEqual([[b], [one], [m, n], [two], [e]]);
+  });
+
+  test('is nothing to other roles, and of all that it had in hand at once nothing is forgotten', async () => {
+    const [first, second, other] = [three(), three(), three()];
+    const dying = await startWorker(() => never);
+    void dying.handle(first);
+    void dying.handle(second);
+    void dying.handle(other, 'archive');
+    await eventually('all three run', () => dying.calls.length === 3);
+    await dying.die();
+    const next = await startWorker();
+    await next.handle(other);
+    expect(next.calls).toEqual([ids(other)]);
+    await next.handle([...first, ...second]);
+    expect(next.calls.slice(1)).toEqual([...each(first), ...each(second)]);
+  });
+
+  test('is looked at by whoever gets it, and two at once agree', async () => {
+    const batch = three();
+    await dieWith(batch, () => true);
+    const [left, right] = await Promise.all([startWorker(), startWorker()]);
+    const answers = await Promise.all([left.handle(batch), right.handle(batch)]);
+    expect(answers.map(said)).toEqual([ids(batch).map(() => 'ok'), ids(batch).map(() => 'ok')]);
+    expect(await suspects()).toEqual([]);
+    expect(await db.query('SELECT 1 FROM batches_in_hand')).toHaveLength(2);
+  });
+
+  test('is not what a slow process has in hand, nor what one had that was told to stop', async () => {
+    const batch = three();
+    const slow = await startWorker(() => never);
+    void slow.handle(batch);
+    await eventually('it has them', () => slow.calls.length === 1);
+    const other = await startWorker();
+    await other.handle(batch);
+    await slow.stop();
+    await slow.die();
+    await other.handle(batch);
+    expect(other.calls).toEqual([ids(batch), ids(batch)]);
+  });
+});
+
+describe('an event that ends process after process', () => {
+  test('row 36: is a dead letter crash_loop after three crashes alone; its neighbours take effect', async () => {
+    const batch = three();
+    const poison = batch[1] as Delivery;
+    const isPoison = (delivery: Delivery): boolean => delivery === poison;
+    await dieWith(batch, isPoison); // in a batch: nobody knows which
+    for (let n = 1; n <= CRASHES_MAX; n += 1) {
+      const process = await dieWith(batch, isPoison);
+      expect(process.calls.at(-1)).toEqual([poison.messageId]);
+    }
+    const last = await startWorker();
+    expect(await deliverAll(db, last.handle, batch)).toEqual([true, true, true]);
+    expect(last.calls.flat()).not.toContain(poison.messageId);
+    expect(await lettersOf(db)).toMatchObject([{ reason: 'crash_loop', event: 'b' }]);
+    expect(await suspects()).toEqual([]);
+  });
+
+  test('keeps its count until its letter is written; sent round again it counts anew', async () => {
+    const batch = three().slice(0, 1);
+    await dieWith(batch, () => true);
+    for (let n = 1; n <= CRASHES_MAX; n += 1) await dieWith(batch, () => true);
+    const last = await startWorker();
+    expect([said(await last.handle(batch)), said(await last.handle(batch))]).toEqual([
+      ['crash_loop'],
+      ['crash_loop'],
+    ]);
+    expect(await suspects()).toEqual([CRASHES_MAX]);
+    await deliverAll(db, last.handle, batch);
+    expect(last.calls).toEqual([]);
+    expect(said(await last.handle(batch))).toEqual(['ok']);
+    expect(last.calls).toEqual(each(batch));
+  });
+
+  test('is suspected no longer when it succeeds or is dead, still when it asks for another try', async () => {
+    const batch = three();
+    const answers = new Map([
+      [batch[0], [retry(new Error('later')), ok]],
+      [batch[1], [ok]],
+      [batch[2], [{ kind: 'dead', reason: 'xp_overflow', detail: '' }]],
+    ] as [Delivery, Outcome[]][]);
+    await dieWith(batch, () => true);
+    const next = await startWorker((delivery) => answers.get(delivery)?.shift() ?? ok);
+    expect(said(await next.handle(batch))).toEqual(['retry', 'ok', 'xp_overflow']);
+    expect(await suspects()).toEqual([0]);
+    await next.handle(batch);
+    expect(await suspects()).toEqual([]);
+  });
+
+  test('an error of one that runs alone is its own', async () => {
+    const batch = three();
+    await dieWith(batch, () => true);
+    const next = await startWorker((delivery) => {
+      if (delivery === batch[1]) throw new TypeError('a mistake');
+      return ok;
+    });
+    expect(said(await next.handle(batch))).toEqual(['ok', 'retry', 'ok']);
+  });
+});
+
+describe('an outage', () => {
+  test('of the database under the guard pauses the batch before the handler sees it', async () => {
+    const away = createDatabase({ url: database.url, poolSize: 1 });
+    await away.close();
+    const marks = createMarks(away, { incarnation: '1', isHeld: true });
+    const guard = createCrashGuard({ marks, logger: quietLogger, metrics: quietMetrics });
+    let calls = 0;
+    const guarded = guard('progression', async (batch) => {
+      calls += 1;
+      return batch.map(() => ok);
+    });
+    await expect(guarded(three())).rejects.toBeInstanceOf(OutageError);
+    await db.query('ALTER TABLE batches_in_hand RENAME TO batches_away');
+    const worker = await startWorker();
+    await expect(worker.handle(three())).rejects.toBeInstanceOf(OutageError);
+    expect([calls, worker.calls]).toEqual([0, []]);
+  });
+
+  test('of a handler passes through, and an event that waits for its end is not in hand', async () => {
+    const batch = three();
+    await dieWith(batch, () => true);
+    for (let lives = 0; lives < CRASHES_MAX + 1; lives += 1) {
+      const waiting = await startWorker(() => {
+        throw new OutageError('PostgreSQL');
+      });
+      await expect(waiting.handle(batch)).rejects.toBeInstanceOf(OutageError);
+      await waiting.die();
+    }
+    const next = await startWorker();
+    expect(said(await next.handle(batch))).toEqual(['ok', 'ok', 'ok']);
+  });
+});
+
+test('a living process whose session breaks is taken for dead at most until it is back', async () => {
+  const batch = three().slice(0, 1);
+  await dieWith(batch, () => true);
+  const living = await startWorker(() => never);
+  void living.handle(batch);
+  await eventually('it runs alone', () => living.calls.length === 1);
+  const other = await startWorker();
+  const end =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fairtally life'";
+  await db.query(`${end} AND datname = current_database()`);
+  await eventually('both are back', async () => {
+    const [row] = await db.query<{ locks: number }>(
+      `SELECT count(*) AS locks FROM pg_locks JOIN pg_database d ON d.oid = database
+        WHERE locktype = 'advisory' AND d.datname = current_database() AND mode = 'ExclusiveLock' AND granted`,
+    );
+    return row?.locks === 2;
+  });
+  await eventually('nothing counts against it', async () =>
+    (await suspects()).every((crashes) => crashes === 0),
+  );
+  expect(said(await other.handle(batch))).toEqual(['ok']);
+});
+
+test('what never comes again is forgotten', async () => {
+  const [first, second] = [three(), three()];
+  await dieWith(first, () => true);
+  const next = await startWorker();
+  await next.handle(second);
+  expect(await suspects()).toEqual([0, 0, 0]);
+  await db.query("UPDATE crash_suspects SET since = now() - interval '61 minutes'");
+  await db.query("INSERT INTO crash_suspects VALUES ('progression', 1, '{7}', now() - interval '23 hours')");
+  await db.query(
+    "INSERT INTO batches_in_hand VALUES ('fairness', 7, 0, '{1}', false, now() - interval '25 hours')",
+  );
+  await dieWith(three(), () => true);
+  await next.handle(second);
+  expect((await suspects()).sort()).toEqual([0, 0, 0, 1]);
+  expect(await db.query("SELECT 1 FROM batches_in_hand WHERE role = 'fairness'")).toEqual([]);
+});
