@@ -6,7 +6,7 @@ export type JsonObject = { readonly [key: string]: JsonValue };
 
 /** An event that passed signature, limits and schema: what travels on the bus. Immutable from here on. */
 export interface AdmittedEvent {
-  /** Version of this envelope; readers accept every version they know (see docs: mixed deploys). */
+  /** Version of this envelope: see docs/operations.md, upgrades. Fields may be added within a version; readers pass over what they do not know. */
   readonly v: 1;
   readonly gameId: string;
   readonly playerId: string;
@@ -40,6 +40,8 @@ export interface EventContext {
   readonly late?: true;
   readonly future?: true;
   readonly replay?: true;
+  /** The id of the event whose place it takes in one role (docs/adr/0009). */
+  readonly corrects?: string;
 }
 
 /** One line of JSON; what a bus carries as its body. */
@@ -54,9 +56,10 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length > 0;
 
 /**
- * Reads a body that came over a bus. A bus is not trusted: whatever does not have the exact shape is poison.
+ * Reads a body that came over a bus. A bus is not trusted: whatever does not have the exact shape is poison. So is what a
+ * later build wrote in an envelope of its own, but under another name: it can be read once that build is back.
  *
- * @throws PoisonError `unreadable`
+ * @throws PoisonError `unreadable`, `unknown_version`
  */
 export function decodeEvent(body: string): AdmittedEvent {
   let value: unknown;
@@ -65,14 +68,22 @@ export function decodeEvent(body: string): AdmittedEvent {
   } catch {
     throw new PoisonError('unreadable', 'the message is not JSON');
   }
+  if (isObject(value) && isLaterVersion(value['v'])) {
+    throw new PoisonError(
+      'unknown_version',
+      'the message has an envelope of a later version than this build reads',
+    );
+  }
   const wrong = whatIsWrong(value);
   if (wrong !== null) throw new PoisonError('unreadable', `the message is not an admitted event: ${wrong}`);
   return value as AdmittedEvent;
 }
 
+const isLaterVersion = (version: unknown): boolean => Number.isSafeInteger(version) && Number(version) > 1;
+
 function whatIsWrong(value: unknown): string | null {
   if (!isObject(value)) return 'not an object';
-  if (value['v'] !== 1) return 'unknown envelope version';
+  if (value['v'] !== 1) return 'no envelope version';
   for (const key of ['gameId', 'playerId', 'id', 'type', 'keyId']) if (!isText(value[key])) return key;
   if (typeof value['identity'] !== 'string' || !HEX32.test(value['identity'])) return 'identity';
   if (typeof value['contentHash'] !== 'string' || !HEX64.test(value['contentHash'])) return 'contentHash';

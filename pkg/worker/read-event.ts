@@ -4,7 +4,7 @@ import { PoisonError } from '../kernel/errors.js';
 /**
  * An event as the worker trusts it: the exact envelope, a day of the calendar, texts that a database column can hold.
  *
- * @throws PoisonError `unreadable`
+ * @throws PoisonError `unreadable`, `unknown_version`
  */
 export function readEvent(body: string): AdmittedEvent {
   const event = decodeEvent(body);
