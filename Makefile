@@ -1,7 +1,7 @@
 # Fairtally. `make run` starts everything; `make help` tells the rest. Works with GNU make 3.81 and newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run install build unit test check types lint format openapi generated circular bench clean
+.PHONY: help run install build unit test check types lint format openapi generated circular bench chaos clean
 
 SOURCES := $(shell find api cmd pkg sample_events bench -type f 2>/dev/null | grep -v -e ' ' -e 'replay-checkpoint')
 INSTALLED := node_modules/.package-lock.json
@@ -56,6 +56,9 @@ circular: $(INSTALLED)
 
 bench: $(BUILT) ## Measure against limits taken in the same run (minutes)
 	npm run --silent bench
+
+chaos: $(BUILT) ## Load and SIGKILLs on real processes, then what was lost (SECONDS=180)
+	@node dist/pkg/testkit/chaos/main.js --seconds $(or $(SECONDS),180)
 
 clean: ## Remove what was built; data/ and node_modules/ stay
 	rm -rf dist coverage

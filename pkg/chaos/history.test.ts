@@ -44,3 +44,14 @@ test('once acknowledged an event stays so, whatever later copies are told', () =
   history.note('a', 'unknown');
   expect(history.answerOf('a')).toBe('ok');
 });
+
+test('what a client kept is read again, but for a line that its end cut off', () => {
+  let kept = '';
+  const written = new History((line) => (kept += line));
+  written.intend('a');
+  written.intend('b');
+  written.note('a', 'ok');
+  const read = new History();
+  read.readLines(`${kept}ok b`);
+  expect([read.answerOf('a'), read.answerOf('b'), read.sent]).toEqual(['ok', 'unknown', 2]);
+});

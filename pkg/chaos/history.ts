@@ -5,15 +5,30 @@ export type Answer = 'ok' | 'fail' | 'unknown';
 export class History {
   private readonly answers = new Map<string, Answer>();
 
+  /** @param keep takes a line for each thing noted, before anything else happens: what a killed client leaves behind */
+  constructor(private readonly keep: (line: string) => void = () => undefined) {}
+
   /** Before it is sent for the first time: from now on it may have taken effect. */
   intend(eventId: string): void {
-    if (!this.answers.has(eventId)) this.answers.set(eventId, 'unknown');
+    if (this.answers.has(eventId)) return;
+    this.keep(`unknown ${eventId}\n`);
+    this.answers.set(eventId, 'unknown');
+  }
+
+  /** Takes over the lines that another history kept. A last line that was cut off says nothing. */
+  readLines(text: string): void {
+    for (const line of text.split('\n').slice(0, -1)) {
+      const [answer, eventId = ''] = line.split(' ');
+      if (answer === 'unknown') this.intend(eventId);
+      else if (answer === 'ok' || answer === 'fail') this.note(eventId, answer);
+    }
   }
 
   /** An event may be sent many times: once acknowledged it stays so, and a refusal says nothing of a copy still under way. */
   note(eventId: string, answer: Answer): void {
     const before = this.answers.get(eventId);
-    if (before === 'ok' || answer === 'unknown') return;
+    if (before === 'ok' || answer === 'unknown' || before === answer) return;
+    this.keep(`${answer} ${eventId}\n`);
     this.answers.set(eventId, answer);
   }
 
