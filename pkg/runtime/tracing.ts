@@ -58,7 +58,7 @@ export async function startTracing({
     import('@opentelemetry/exporter-trace-otlp-http'),
     import('@opentelemetry/resources'),
   ]);
-  diag.setLogger(complaints(logger, clock), DiagLogLevel.WARN);
+  diag.setLogger(complaints(logger, clock), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
   const exporter = new OTLPTraceExporter({
     url: `${otlpEndpoint.replace(/\/+$/, '')}/v1/traces`,
     timeoutMillis: EXPORT_TIMEOUT_MS,
@@ -80,12 +80,11 @@ export async function startTracing({
   return {
     tracer: tracerOf(provider.getTracer('fairtally', version)),
     close: async () => {
-      const flushed = provider.shutdown().then(
-        () => true,
-        () => true, // the exporter has complained of what it could not send
-      );
-      const inTime = await Promise.race([flushed, clock.sleep(FLUSH_WITHIN_MS).then(() => false)]);
-      if (!inTime) logger.warn({}, 'the last traces could not be sent in time');
+      const done = new AbortController();
+      const finish = (): void => done.abort(); // fails or not: the exporter has complained of what it could not send
+      void provider.shutdown().then(finish, finish);
+      await clock.sleep(FLUSH_WITHIN_MS, done.signal);
+      if (!done.signal.aborted) logger.warn({}, 'the last traces could not be sent in time');
     },
   };
 }
