@@ -47,7 +47,7 @@ export const settledIn = (
 ): ArchivedEvent[] =>
   rows.flatMap((row) => {
     const version = row.settled[role];
-    if (version === undefined) return [];
+    if (version === undefined || version === 0) return [];
     const definition = definitionOf(definitions, version);
     if (!takes(role, definition, row.type)) return [];
     return {
@@ -61,29 +61,41 @@ export const settledIn = (
     };
   });
 
-/** The law of identities: what the archive has stands, for every role, in the inbox or in a letter, not in both. */
+/**
+ * The law of identities: what the archive has stands, for every role, in the inbox, or in a letter, or on its way beside
+ * the bus, or somebody decided that it takes no effect there (docs/adr/0009).
+ */
 export function checkEvents(rows: readonly EventRow[]): Difference[] {
   const differences: Difference[] = [];
   const seen = new Set<string>();
   for (const row of rows) {
-    const differs = (kind: DifferenceKind, role: RoleName, expected: string, found: string): void => {
+    const differs = (role: RoleName, expected: string, found: string): void => {
       const what = `event ${row.event_id}`;
-      differences.push({ kind, role, subject: row.player_id, what, expected, found });
+      differences.push({ kind: 'event', role, subject: row.player_id, what, expected, found });
     };
-    if (seen.has(row.identity)) differs('event', 'archive', 'archived once', 'archived twice');
+    if (seen.has(row.identity)) differs('archive', 'archived once', 'archived twice');
     seen.add(row.identity);
     for (const role of ROLES) {
-      const isSettled = row.settled[role] !== undefined;
-      const isLetter = row.letters.includes(role);
-      if (row.conflicting.includes(role))
-        differs('event', role, 'this content', 'other content with the same identity took effect');
-      else if (isSettled && isLetter)
-        differs('event', role, 'the inbox or an open dead letter', 'both of them');
-      else if (!isSettled && !isLetter && !row.closed_letters.includes(role))
-        differs('event', role, 'the inbox or an open dead letter', 'neither of them');
+      const fault = placeFault(role, row);
+      if (fault !== null) differs(role, ...fault);
     }
   }
   return differences;
+}
+
+/** What is wrong with the places that an event has in a role, as expected and found; null when nothing is. */
+function placeFault(role: RoleName, row: EventRow): [string, string] | null {
+  const version = row.settled[role];
+  const isEffective = version !== undefined && version > 0;
+  const isLetter = row.letters.includes(role);
+  const isDecided = row.decided.includes(role);
+  if (row.conflicting.includes(role))
+    return ['this content', 'other content with the same identity took effect'];
+  if (version === 0 && !isDecided) return ['an effect, or a decision against it', 'barred by no decision'];
+  if (isEffective && isDecided) return ['no effect, as it was decided', 'it took effect'];
+  if (version !== undefined && isLetter) return ['the inbox or an open dead letter', 'both of them'];
+  if (version !== undefined || isLetter || isDecided || row.resubmitted.includes(role)) return null;
+  return ['the inbox or an open dead letter', 'neither of them'];
 }
 
 export function checkProfile(profile: ProfileRow, events: readonly EventRow[]): Difference[] {

@@ -10,13 +10,15 @@ export interface EventRow {
   readonly type: string;
   readonly ts_ms: number;
   readonly payload: JsonObject;
-  /** Roles in whose inbox this content stands, each with the definition version it entered with. */
+  /** Roles in whose inbox this content stands, each with the definition version it entered with; 0: barred, without effect. */
   readonly settled: Readonly<Partial<Record<RoleName, number>>>;
   /** Roles in whose inbox other content with the same identity stands. */
   readonly conflicting: readonly RoleName[];
   readonly letters: readonly RoleName[];
-  /** Roles whose letter an operator has dropped or sent again. */
-  readonly closed_letters: readonly RoleName[];
+  /** Roles in which an operator decided that it takes no effect: a letter dropped or corrected, a correction for another role. */
+  readonly decided: readonly RoleName[];
+  /** Roles it is on its way to, beside the bus. */
+  readonly resubmitted: readonly RoleName[];
 }
 
 export interface ProfileRow {
@@ -145,12 +147,18 @@ const rolesWith = (
   `coalesce((SELECT ${gathered} FROM ${table} o
     WHERE o.role IN (${EVERY_ROLE}) AND o.dedupe_day = e.dedupe_day AND o.identity = e.identity AND ${condition}), '${none}')`;
 
+/** The roles that an event, if it is a correction, was not made for. */
+const OTHER_ROLES = `
+  coalesce((SELECT array_agg(r.role) FROM corrections c, unnest('{${ROLES.join(', ')}}'::text[]) AS r (role)
+    WHERE c.dedupe_day = e.dedupe_day AND c.identity = e.identity AND r.role NOT IN ('archive', c.role)), '{}')`;
+
 const EVENTS = `
   SELECT e.player_id, e.event_id, e.identity, e.type, e.ts_ms, e.payload,
          ${rolesWith('inbox', 'o.content_hash = e.content_hash', ['jsonb_object_agg(o.role, o.definition_version)', '{}'])} AS settled,
          ${rolesWith('inbox', 'o.content_hash <> e.content_hash')} AS conflicting,
          ${rolesWith('dead_letters', "o.content_hash = e.content_hash AND o.state = 'open'")} AS letters,
-         ${rolesWith('dead_letters', "o.content_hash = e.content_hash AND o.state IN ('redriven', 'dropped')")} AS closed_letters
+         ${rolesWith('dead_letters', "o.content_hash = e.content_hash AND o.state IN ('dropped', 'corrected')")} || ${OTHER_ROLES} AS decided,
+         ${rolesWith('resubmissions', "o.content_hash = e.content_hash AND o.state = 'pending'")} AS resubmitted
     FROM events e WHERE e.game_id = $1 AND e.player_id = ANY($2)`;
 
 export const eventsOf = (sql: Sql, gameId: string, players: readonly string[]): Promise<EventRow[]> =>
@@ -217,17 +225,20 @@ export interface StrangerRow {
   readonly identity: string;
 }
 
-/** Identities that took effect or died in a role, and that the archive holds neither in its inbox nor in a letter. */
+/** Identities that took effect or died in a role, and that the archive has neither in its inbox, nor in a letter, nor on their way. */
 export const strangersOf = (sql: Sql, gameId: string): Promise<StrangerRow[]> =>
   sql.query<StrangerRow>(
     `SELECT o.role, o.identity FROM (
-       SELECT role, dedupe_day, identity FROM inbox WHERE game_id = $1 AND role <> 'archive'
+       SELECT role, dedupe_day, identity FROM inbox WHERE game_id = $1 AND role <> 'archive' AND definition_version > 0
        UNION
        SELECT role, dedupe_day, identity FROM dead_letters
         WHERE game_id = $1 AND role <> 'archive' AND state = 'open' AND identity IS NOT NULL
      ) AS o
      WHERE NOT EXISTS (SELECT FROM inbox a
-                        WHERE a.role = 'archive' AND a.dedupe_day = o.dedupe_day AND a.identity = o.identity)
+                        WHERE a.role = 'archive' AND a.dedupe_day = o.dedupe_day AND a.identity = o.identity
+                          AND a.definition_version > 0)
+       AND NOT EXISTS (SELECT FROM resubmissions r
+                        WHERE r.role = 'archive' AND r.state = 'pending' AND r.dedupe_day = o.dedupe_day AND r.identity = o.identity)
        AND NOT EXISTS (SELECT FROM dead_letters d
                         WHERE d.role = 'archive' AND d.state <> 'applied' AND d.dedupe_day = o.dedupe_day AND d.identity = o.identity)
      LIMIT $2`,
@@ -277,7 +288,7 @@ export const unprofiledOf = (
 /** Each archived event has one inbox row and the other way round: what a page of events cannot show is a row too many here. */
 export async function archiveCounts(sql: Sql, gameId: string): Promise<{ inbox: number; events: number }> {
   const [row] = await sql.query<{ inbox: number; events: number }>(
-    `SELECT (SELECT count(*) FROM inbox WHERE role = 'archive' AND game_id = $1) AS inbox,
+    `SELECT (SELECT count(*) FROM inbox WHERE role = 'archive' AND game_id = $1 AND definition_version > 0) AS inbox,
             (SELECT count(*) FROM events WHERE game_id = $1) AS events`,
     [gameId],
   );
@@ -336,7 +347,7 @@ export const countersOf = (sql: Sql): Promise<CounterRow[]> =>
             coalesce(applied + duplicate + conflict + dead, 0) AS settled, coalesce(applied, 0) AS applied,
             coalesce(entered, 0) AS inbox
        FROM role_counters
-       FULL JOIN (SELECT role, lane, count(*) AS entered FROM inbox GROUP BY role, lane) AS i USING (role, lane)
+       FULL JOIN (SELECT role, lane, count(*) AS entered FROM inbox WHERE definition_version > 0 GROUP BY role, lane) AS i USING (role, lane)
       ORDER BY role, lane`,
   );
 

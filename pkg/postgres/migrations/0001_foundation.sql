@@ -69,7 +69,7 @@ CREATE TABLE inbox (
   game_id            text COLLATE "C" NOT NULL,
   lane               smallint NOT NULL,
   content_hash       bytea    NOT NULL,
-  definition_version int      NOT NULL,
+  definition_version int      NOT NULL,                 -- 0: barred by an operator's decision, without effect (docs/adr/0009)
   settled_at         timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (role, dedupe_day, identity)
 ) PARTITION BY RANGE (dedupe_day);
@@ -90,9 +90,12 @@ CREATE TABLE events (
   schema_version     int,
   content_hash       bytea   NOT NULL,
   payload            jsonb   NOT NULL,
-  context            jsonb                              -- build, platform, sessionId, mapped, traceparent, late, future
+  context            jsonb,                             -- build, platform, sessionId, mapped, traceparent, late, future, corrects
+  archived_at        timestamptz NOT NULL DEFAULT now() -- beginning of the transaction that archived it
 ) PARTITION BY RANGE (dedupe_day);
 CREATE INDEX events_by_player ON events (game_id, player_id, ts_ms);
+-- Rows come in the order of this time, more or less: a few bytes per megabyte find those of an hour.
+CREATE INDEX events_by_archival ON events USING brin (archived_at) WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE player_profiles (
   game_id          text COLLATE "C" NOT NULL,
@@ -251,6 +254,16 @@ CREATE TABLE suspicious_events (
 );
 CREATE INDEX suspicious_events_latest ON suspicious_events (game_id, found_at DESC);
 
+-- Who decided what by hand, and why. INSERT only.
+CREATE TABLE operator_actions (
+  id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  action  text        NOT NULL,                         -- redrive | drop | correct | reconcile
+  actor   text        NOT NULL,
+  why     text        NOT NULL,
+  scope   jsonb       NOT NULL,                         -- the ids or filters it was asked for
+  made_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- A letter is unique per role and event content: a conflict (same identity, other content) is a letter beside the
 -- event that took effect. What could not be read has no identity and is known by its place in the transport.
 CREATE TABLE dead_letters (
@@ -258,6 +271,8 @@ CREATE TABLE dead_letters (
   role               text COLLATE "C" NOT NULL,
   game_id            text COLLATE "C",
   player_id          text COLLATE "C",
+  event_id           text COLLATE "C",                  -- null where the message could not be read
+  event_type         text COLLATE "C",
   dedupe_day         date,
   identity           uuid,
   content_hash       bytea,
@@ -268,7 +283,8 @@ CREATE TABLE dead_letters (
   body               text        NOT NULL,              -- the message as it came
   headers            jsonb       NOT NULL,
   code_version       text        NOT NULL,
-  state              text        NOT NULL DEFAULT 'open', -- open | applied | redriven | dropped
+  state              text        NOT NULL DEFAULT 'open', -- open | redriven (on its way again) | applied | corrected | dropped
+  action_id          bigint      REFERENCES operator_actions, -- the last decision about it
   first_seen_at      timestamptz NOT NULL DEFAULT now(),
   last_seen_at       timestamptz NOT NULL DEFAULT now(),
   closed_at          timestamptz,
@@ -277,7 +293,50 @@ CREATE TABLE dead_letters (
 );
 CREATE UNIQUE INDEX dead_letters_by_identity ON dead_letters (role, dedupe_day, identity, content_hash) WHERE identity IS NOT NULL;
 CREATE UNIQUE INDEX dead_letters_by_position ON dead_letters (role, transport_position) WHERE identity IS NULL;
-CREATE INDEX dead_letters_open ON dead_letters (role, first_seen_at) WHERE state = 'open';
+-- What an effect may still close.
+CREATE INDEX dead_letters_open ON dead_letters (role, last_seen_at) WHERE state IN ('open', 'redriven');
+
+-- The event that took the place of a dead one in one role (docs/adr/0009). No other role takes it.
+CREATE TABLE corrections (
+  letter_id  bigint PRIMARY KEY,
+  role       text COLLATE "C" NOT NULL,
+  dedupe_day date   NOT NULL,
+  identity   uuid   NOT NULL,                           -- of the event that took its place
+  event_id   text COLLATE "C" NOT NULL,
+  action_id  bigint NOT NULL REFERENCES operator_actions,
+  UNIQUE (dedupe_day, identity)
+);
+
+-- Events on their way to one role again, beside the bus: redriven letters, corrections, what the reconciler found missing.
+CREATE TABLE resubmissions (
+  id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  role         text COLLATE "C" NOT NULL,
+  game_id      text COLLATE "C" NOT NULL,
+  player_id    text COLLATE "C" NOT NULL,
+  dedupe_day   date,                                    -- null where the message could not be read
+  identity     uuid,
+  content_hash bytea,
+  position     text        NOT NULL,                    -- of the letter, so that a message that still cannot be read finds it
+  body         text        NOT NULL,
+  headers      jsonb       NOT NULL,
+  letter_id    bigint,
+  action_id    bigint      NOT NULL REFERENCES operator_actions,
+  state        text        NOT NULL DEFAULT 'pending',  -- pending | done | skipped (took effect before) | failed (a letter again)
+  made_at      timestamptz NOT NULL DEFAULT now(),
+  closed_at    timestamptz
+);
+CREATE INDEX resubmissions_pending ON resubmissions (role, id) WHERE state = 'pending';
+CREATE UNIQUE INDEX resubmissions_once ON resubmissions (role, dedupe_day, identity, content_hash)
+  WHERE state = 'pending' AND identity IS NOT NULL;
+CREATE UNIQUE INDEX resubmissions_letter_once ON resubmissions (letter_id) WHERE state = 'pending' AND letter_id IS NOT NULL;
+CREATE INDEX resubmissions_by_action ON resubmissions (action_id, state);
+CREATE INDEX resubmissions_closed ON resubmissions (closed_at) WHERE state <> 'pending';
+
+-- How far the reconciler has compared a role with the archive, by archived_at.
+CREATE TABLE reconciled (
+  role    text COLLATE "C" PRIMARY KEY,
+  through timestamptz NOT NULL
+);
 
 -- The conservation law, live: delivered = applied + duplicate + conflict + dead, per role and lane.
 CREATE TABLE role_counters (

@@ -19,23 +19,26 @@ export interface DeadLettersOptions {
 /**
  * A letter is unique per (role, event content); what cannot be read is known by its place in the transport. A letter that
  * comes again counts as one more attempt. One that was sent round again and failed again is open again; one whose event
- * took effect, or that somebody dropped, stays closed. The counters move in the same statement.
+ * took effect, or that somebody dropped or corrected, stays closed. In the same statement the counters
+ * move, and the count of crashes ends (pkg/worker/crash-guard): who sends it round again gives it a new chance.
  */
 const put = (uniqueness: string): string => `
   WITH letter AS (
     INSERT INTO dead_letters AS d (role, game_id, player_id, dedupe_day, identity, content_hash, transport_position,
-                                   reason, detail, attempts, body, headers, code_version, state, closed_at, closed_by)
-    SELECT $1, $2, $3, $4::date, $5::uuid, decode($6::text, 'hex'), $7, $8, $9, $10::int, $11, $12::jsonb, $13,
+                                   reason, detail, attempts, body, headers, code_version, event_id, event_type,
+                                   state, closed_at, closed_by)
+    SELECT $1, $2, $3, $4::date, $5::uuid, decode($6::text, 'hex'), $7, $8, $9, $10::int, $11, $12::jsonb, $13, $16, $17,
            CASE WHEN took_effect THEN 'applied' ELSE 'open' END,
            CASE WHEN took_effect THEN now() END, CASE WHEN took_effect THEN 'worker' END
       FROM (SELECT EXISTS (SELECT 1 FROM inbox WHERE role = $1 AND dedupe_day = $4::date AND identity = $5::uuid
-                              AND content_hash = decode($6::text, 'hex')) AS took_effect) known
+                              AND content_hash = decode($6::text, 'hex') AND definition_version > 0) AS took_effect) known
     ON CONFLICT ${uniqueness} DO UPDATE SET
       attempts = d.attempts + 1, last_seen_at = now(), reason = excluded.reason, detail = excluded.detail,
       transport_position = excluded.transport_position, code_version = excluded.code_version,
-      state = CASE WHEN d.state = 'redriven' THEN 'open' ELSE d.state END
+      state = CASE WHEN d.state IN ('open', 'redriven') THEN excluded.state ELSE d.state END,
+      closed_at = coalesce(d.closed_at, excluded.closed_at), closed_by = coalesce(d.closed_by, excluded.closed_by)
   ), counted AS (
-    DELETE FROM crash_suspects WHERE role = $1 AND key = $16::bigint
+    DELETE FROM crash_suspects WHERE role = $1 AND key = $18::bigint
   )
   INSERT INTO role_counters AS c (role, lane, delivered, conflict, dead)
   VALUES ($1, $14::smallint, 1, $15::bigint, 1 - $15::bigint)
@@ -44,15 +47,43 @@ const put = (uniqueness: string): string => `
 const PUT_BY_IDENTITY = put('(role, dedupe_day, identity, content_hash) WHERE identity IS NOT NULL');
 const PUT_BY_POSITION = put('(role, transport_position) WHERE identity IS NULL');
 
+const APPLIED = `state = 'applied', closed_at = now(), closed_by = 'worker', closed_why = 'the event took effect'`;
+
+/** The state is asked outside, so that no plan looks through all open letters for each event. */
 const CLOSE = `
-  UPDATE dead_letters SET state = 'applied', closed_at = now(), closed_by = 'worker', closed_why = 'the event took effect'
+  UPDATE dead_letters SET ${APPLIED}
    WHERE id = ANY (ARRAY(
      SELECT d.id FROM unnest($2::date[], $3::uuid[], $4::text[]) AS e (dedupe_day, identity, content_hash)
       CROSS JOIN LATERAL (
-        SELECT id FROM dead_letters
+        SELECT id, state FROM dead_letters
          WHERE role = $1 AND dedupe_day = e.dedupe_day AND identity = e.identity
-           AND content_hash = decode(e.content_hash, 'hex') AND state = 'open' LIMIT 1
-      ) d ORDER BY d.id))`;
+           AND content_hash = decode(e.content_hash, 'hex') LIMIT 1
+      ) d WHERE d.state IN ('open', 'redriven') ORDER BY d.id))`;
+
+/** Longer than any transaction of a role may take. */
+const LOOK_BACK = '10 minutes';
+const STALE_MAX = 1_000;
+
+const CLOSE_STALE = `
+  UPDATE dead_letters SET ${APPLIED}
+   WHERE state IN ('open', 'redriven') AND id = ANY (ARRAY(
+     SELECT d.id FROM dead_letters d
+       JOIN inbox i ON i.role = $1 AND i.dedupe_day = d.dedupe_day AND i.identity = d.identity
+                   AND i.content_hash = d.content_hash AND i.definition_version > 0
+      WHERE d.role = $1 AND d.state IN ('open', 'redriven') AND d.last_seen_at > now() - interval '${LOOK_BACK}'
+      ORDER BY d.id LIMIT ${String(STALE_MAX)}))
+  RETURNING id`;
+
+/**
+ * Closes the latest open letters of events that have taken effect. A letter that is written while another worker's
+ * transaction applies the same event sees nothing of it, and that transaction nothing of the letter: nobody but who looks
+ * afterwards can close it. Until then the letter is harmless: the inbox holds the event.
+ *
+ * @returns how many were closed
+ */
+export async function closeStale(sql: Sql, role: RoleName): Promise<number> {
+  return (await sql.query(CLOSE_STALE, [role])).length;
+}
 
 /** The dead letters of all roles, in the table `dead_letters`. */
 export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
@@ -74,6 +105,8 @@ export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
         codeVersion,
         laneOf(event?.gameId ?? delivery.gameId, event?.playerId ?? delivery.playerId),
         reason === 'event_id_conflict' ? 1 : 0,
+        event === null ? null : storable(event.id),
+        event === null ? null : storable(event.type),
         crashKey(delivery.messageId),
       ]);
       letters?.inc({ role, reason });

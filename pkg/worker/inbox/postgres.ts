@@ -18,7 +18,7 @@ export interface InboxEntry {
 export interface Entered {
   /** Content hashes (hex) of the entries, by index, that stood there before; all others are new. */
   readonly standing: ReadonlyMap<number, string>;
-  /** Whether the role has open dead letters at all: mostly it has none, and closing them can be left out. */
+  /** Whether the role has open dead letters (or redriven ones) at all: mostly it has none, and closing them can be left out. */
   readonly hasOpenLetters: boolean;
 }
 
@@ -34,7 +34,7 @@ const ENTER = `
     ON CONFLICT DO NOTHING RETURNING dedupe_day, identity
   )
   SELECT coalesce(array_agg((g.n - 1)::int) FILTER (WHERE e.identity IS NULL), '{}') AS standing,
-         EXISTS (SELECT 1 FROM dead_letters WHERE role = $1 AND state = 'open') AS has_open_letters
+         EXISTS (SELECT 1 FROM dead_letters WHERE role = $1 AND state IN ('open', 'redriven')) AS has_open_letters
     FROM given g LEFT JOIN entered e USING (dedupe_day, identity)`;
 
 /** A statement of its own: a row that another transaction committed while ours waited for it is visible only now. */
