@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import type { Clock } from '../../pkg/kernel/clock.js';
 import { FairtallyError } from '../../pkg/kernel/errors.js';
 import type { Logger } from '../../pkg/runtime/port.js';
-import { EXIT_CONFIG } from '../run-main.js';
+import { restartAfter } from './restart-rule.js';
 
 /** One process of the all-in-one. */
 export interface ChildPlan {
@@ -30,9 +30,6 @@ export interface SupervisorDeps {
 }
 
 const STOP_DEADLINE_MS = 20_000;
-const RESTARTS_MAX = 20;
-const RESTART_DELAY_MS = 250;
-const STABLE_AFTER_MS = 60_000;
 
 /** Starts the processes of the all-in-one and starts again one that dies, so that a crash of one is not a crash of all. */
 export function supervise(
@@ -64,9 +61,14 @@ export function supervise(
     child.once('exit', (code, signal) => {
       children.delete(plan.name);
       if (isStopping) return;
-      const count = clock.monotonicMs() - startedAt > STABLE_AFTER_MS ? 0 : restarts + 1;
-      // What never became ready (a port that is taken, say) would not the next time either.
-      if (code === EXIT_CONFIG || count > RESTARTS_MAX || !wasReady.has(plan.name)) {
+      const restart = restartAfter({
+        code,
+        signal,
+        wasReady: wasReady.has(plan.name),
+        livedMs: clock.monotonicMs() - startedAt,
+        restarts,
+      });
+      if (restart === null) {
         fail(
           new FairtallyError(
             'child_ended',
@@ -75,12 +77,9 @@ export function supervise(
         );
         return;
       }
-      logger.warn(
-        { process: plan.name, code, signal, restarts: count },
-        'a process ended; starting it again',
-      );
-      void clock.sleep(RESTART_DELAY_MS).then(() => {
-        if (!isStopping) start(plan, count, onReady);
+      logger.warn({ process: plan.name, code, signal, ...restart }, 'a process ended; starting it again');
+      void clock.sleep(restart.afterMs).then(() => {
+        if (!isStopping) start(plan, restart.restarts, onReady);
       });
     });
   };

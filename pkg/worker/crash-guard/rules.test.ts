@@ -33,7 +33,7 @@ test('any number run together, one runs alone, and nobody is overtaken', async (
   const ends = new Map<string, () => void>();
   const work = (name: string) => (): Promise<void> => {
     log.push(`${name} begins`);
-    return new Promise((resolve) => ends.set(name, resolve)).then(() => void log.push(`${name} ends`));
+    return new Promise<void>((resolve) => ends.set(name, resolve)).then(() => void log.push(`${name} ends`));
   };
   const all = [
     turns.together(work('a')),
