@@ -1,0 +1,89 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { Kafka, logLevel, type ISocketFactory, type SASLOptions } from 'kafkajs';
+import type { Logger } from '../runtime/port.js';
+
+/** How the brokers are reached. */
+export interface KafkaConnection {
+  /** `host:port` of brokers to begin with. */
+  readonly brokers: readonly string[];
+  readonly isTls: boolean;
+  readonly sasl: {
+    readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+    readonly username: string;
+    readonly password: string;
+  } | null;
+}
+
+export interface KafkaClient {
+  readonly kafka: Kafka;
+  /** Breaks every connection and lets no new one be made: the one end that needs no answer from a broker. */
+  destroy(): void;
+}
+
+const CLIENT_ID = 'fairtally';
+const CONNECT_TIMEOUT_MS = 2_000;
+const KEEP_ALIVE_MS = 60_000;
+/** Enough tries to come past brokers that are away; what is lost for longer is begun anew by who uses the client. */
+const RETRY = { initialRetryTime: 50, maxRetryTime: 500, retries: 4 };
+
+export interface KafkaClientOptions {
+  readonly kafka: KafkaConnection;
+  /** A broker that is silent for so long counts as away. */
+  readonly requestTimeoutMs: number;
+  readonly logger: Logger;
+  /** A consumer's offset is none of the partition's any more: it goes on from the oldest message there is. */
+  readonly onOffsetReset?: (partition: unknown) => void;
+}
+
+/** What the client (2.2.4) says when it does that; there is no event for it. */
+const OUT_OF_RANGE = 'Offset out of range, resetting to default offset';
+
+export function openKafka(options: KafkaClientOptions): KafkaClient {
+  const { kafka: connection, requestTimeoutMs, logger, onOffsetReset } = options;
+  const { sasl } = connection;
+  const sockets = trackedSockets();
+  const kafka = new Kafka({
+    clientId: CLIENT_ID,
+    brokers: [...connection.brokers],
+    ssl: connection.isTls,
+    ...(sasl === null ? {} : { sasl: sasl as SASLOptions }),
+    connectionTimeout: CONNECT_TIMEOUT_MS,
+    requestTimeout: requestTimeoutMs,
+    retry: RETRY,
+    socketFactory: sockets.open,
+    logLevel: logLevel.WARN,
+    // The client calls a rebalance an error. What matters is told by the driver, in its own words.
+    logCreator:
+      () =>
+      ({ namespace, log: { message, ...fields } }) => {
+        logger.debug({ ...fields, namespace }, message);
+        if (message === OUT_OF_RANGE) onOffsetReset?.(fields['partition']);
+      },
+  });
+  return { kafka, destroy: sockets.destroy };
+}
+
+function trackedSockets(): { readonly open: ISocketFactory; destroy(): void } {
+  const sockets = new Set<Socket>();
+  let isDestroyed = false;
+  const open: ISocketFactory = ({ host, port, ssl, onConnect }) => {
+    if (isDestroyed) throw new Error('the client was ended');
+    const secure: unknown = ssl; // typed as always there, and is false without TLS
+    const socket = secure
+      ? connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect)
+      : connectTcp({ host, port }, onConnect);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    return socket;
+  };
+  return {
+    open,
+    destroy: () => {
+      isDestroyed = true;
+      // With an error: the client does not look for a bare end, and would wait for its answers.
+      for (const socket of sockets) socket.destroy(new Error('the client was ended'));
+    },
+  };
+}

@@ -1,0 +1,199 @@
+import { Partitioners, type ICustomPartitioner, type Message } from 'kafkajs';
+import type { Clock } from '../kernel/clock.js';
+import { FairtallyError, OutageError } from '../kernel/errors.js';
+import type { Logger } from '../runtime/port.js';
+import { openKafka, type KafkaClient, type KafkaConnection } from './kafka-client.js';
+import { toRecord, type SizedRecord } from './kafka-record.js';
+import { checkMessageIds, checkMessages } from './message.js';
+import type { BusMessage } from './port.js';
+
+export interface KafkaPublisherOptions {
+  readonly kafka: KafkaConnection;
+  readonly topic: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Messages that may wait for the flush in flight; beyond it `publish` rejects with OutageError. */
+  readonly queueMax: number;
+  /** A caller waits no longer; whether its messages arrived is then unknown. */
+  readonly timeoutMs: number;
+}
+
+const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+const FLUSH_MAX = 1_000;
+/** All of a flush may go to one partition, as one record batch, and brokers take batches of 1 MiB unless told otherwise. */
+const FLUSH_BYTES_MAX = 900 * 1024;
+
+/** A part of a call that goes out in one flush. */
+interface Piece {
+  readonly records: readonly Message[];
+  readonly bytes: number;
+  /** Monotonic. */
+  readonly deadlineMs: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Producer {
+  readonly client: KafkaClient;
+  send(records: readonly Message[]): Promise<void>;
+}
+
+/** Group commit: one flush in flight, everything that arrives meanwhile goes with the next. */
+export class KafkaPublisher {
+  private readonly queue: Piece[] = [];
+  private queued = 0;
+  private queuedBytes = 0;
+  private flushing: Promise<void> | null = null;
+  private producer: Producer | null = null;
+  private isClosed = false;
+
+  constructor(private readonly options: KafkaPublisherOptions) {}
+
+  /**
+   * Resolves when all in-sync replicas have the messages.
+   *
+   * @throws OutageError when that is not known, or the queue is full
+   * @throws FairtallyError `message_refused`, `bus_closed`
+   */
+  async publish(messages: readonly BusMessage[]): Promise<void> {
+    if (this.isClosed) throw new FairtallyError('bus_closed', 'the bus is closed');
+    checkMessages(messages);
+    checkMessageIds(messages);
+    const nowMs = this.options.clock.now();
+    const chunks = inFlushes(messages.map((message) => toRecord(message, nowMs)));
+    const bytes = chunks.reduce((sum, chunk) => sum + bytesOf(chunk), 0);
+    const isFull =
+      this.queued + messages.length > this.options.queueMax || this.queuedBytes + bytes > QUEUE_BYTES_MAX;
+    if (isFull) throw new OutageError('Kafka', new Error('too many messages wait to be published'));
+    await Promise.all(chunks.map((chunk) => this.enqueue(chunk)));
+  }
+
+  /** Refuses new messages, ends when the accepted ones are answered. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    while (this.flushing !== null) await this.flushing;
+    this.abandonProducer();
+  }
+
+  private enqueue(chunk: readonly SizedRecord[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const records = chunk.map(({ record }) => record);
+      const bytes = bytesOf(chunk);
+      const deadlineMs = this.options.clock.monotonicMs() + this.options.timeoutMs;
+      this.queue.push({ records, bytes, deadlineMs, resolve, reject });
+      this.queued += records.length;
+      this.queuedBytes += bytes;
+      this.flushing ??= this.flushAll();
+    });
+  }
+
+  private async flushAll(): Promise<void> {
+    while (this.queue.length > 0) await this.flush(this.nextPieces());
+    // In the same turn as the last look at the queue: a call that comes later begins the next round.
+    this.flushing = null;
+  }
+
+  private nextPieces(): Piece[] {
+    let records = 0;
+    let bytes = 0;
+    let count = 0;
+    for (const piece of this.queue) {
+      records += piece.records.length;
+      bytes += piece.bytes;
+      if (count > 0 && (records > FLUSH_MAX || bytes > FLUSH_BYTES_MAX)) break;
+      count += 1;
+    }
+    const pieces = this.queue.splice(0, count);
+    for (const piece of pieces) {
+      this.queued -= piece.records.length;
+      this.queuedBytes -= piece.bytes;
+    }
+    return pieces;
+  }
+
+  private async flush(pieces: readonly Piece[]): Promise<void> {
+    const answered = new AbortController();
+    try {
+      const sent = this.send(pieces.flatMap(({ records }) => records));
+      await Promise.race([sent, this.deadline(pieces, answered.signal)]);
+      for (const { resolve } of pieces) resolve();
+    } catch (error) {
+      // What arrived of it is unknown, and so are the broker's next sequence numbers: a producer that went on with its own
+      // could have its next batch dropped as a repeat. A fresh one has fresh numbers.
+      this.abandonProducer();
+      for (const { reject } of pieces) reject(new OutageError('Kafka', error));
+    } finally {
+      answered.abort();
+    }
+  }
+
+  /** Rejects when the first of the pieces may wait no longer. */
+  private async deadline(pieces: readonly Piece[], answered: AbortSignal): Promise<never> {
+    const { clock } = this.options;
+    const deadlineMs = Math.min(...pieces.map((piece) => piece.deadlineMs));
+    await clock.sleep(Math.max(0, deadlineMs - clock.monotonicMs()), answered);
+    throw new Error('publishing takes too long');
+  }
+
+  private async send(records: readonly Message[]): Promise<void> {
+    this.producer ??= openProducer(this.options);
+    await this.producer.send(records);
+  }
+
+  private abandonProducer(): void {
+    this.producer?.client.destroy();
+    this.producer = null;
+  }
+}
+
+const bytesOf = (chunk: readonly SizedRecord[]): number => chunk.reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** In order, each as much as one flush carries. */
+function inFlushes(records: readonly SizedRecord[]): SizedRecord[][] {
+  const chunks: SizedRecord[][] = [];
+  let open: SizedRecord[] = [];
+  let openBytes = 0;
+  for (const record of records) {
+    if (open.length === 0 || open.length === FLUSH_MAX || openBytes + record.bytes > FLUSH_BYTES_MAX) {
+      chunks.push((open = []));
+      openBytes = 0;
+    }
+    open.push(record);
+    openBytes += record.bytes;
+  }
+  return chunks;
+}
+
+function openProducer(options: KafkaPublisherOptions): Producer {
+  const { kafka, topic, timeoutMs, logger } = options;
+  const client = openKafka({ kafka, requestTimeoutMs: timeoutMs, logger });
+  const producer = client.kafka.producer({
+    idempotent: true,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    createPartitioner: eachRecordOnce,
+  });
+  const connected = producer.connect();
+  return {
+    client,
+    send: async (records) => {
+      await connected;
+      await producer.send({ topic, acks: -1, timeout: timeoutMs, messages: [...records] });
+    },
+  };
+}
+
+/**
+ * The client sends again by itself after a failure; it asks for the partition of each record anew when it does, and is
+ * refused here. Of a flush to several brokers it would leave out what a broker refused if another one, which answered
+ * already, has become its leader since, and call that success.
+ */
+const eachRecordOnce: ICustomPartitioner = () => {
+  const partitionOf = Partitioners.DefaultPartitioner();
+  const sent = new WeakSet<Message>();
+  return (record) => {
+    if (sent.has(record.message)) throw new FairtallyError('not_sent_again', 'the first try has failed');
+    sent.add(record.message);
+    return partitionOf(record);
+  };
+};
