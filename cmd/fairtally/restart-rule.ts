@@ -20,7 +20,7 @@ export type Restart = { readonly restarts: number; readonly afterMs: number } | 
  */
 export const RESTARTS_MAX = 20;
 const FIRST_DELAY_MS = 250;
-const LAST_DELAY_MS = 5_000;
+const LAST_DELAY_MS = 2_000;
 const STABLE_AFTER_MS = 60_000;
 
 /** Whether and when a process that ended is started again: a crash is, a start that failed for its own reasons is not. */
