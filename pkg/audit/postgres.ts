@@ -202,7 +202,7 @@ export async function rowsOfPlayers(
     ledger: await sql.query<LedgerRow>(LEDGER, values),
     receipts: await sql.query<ReceiptRow>(RECEIPTS, values),
     scores: await sql.query<ScoreRow>(
-      `SELECT ${SCORE_COLUMNS} FROM board_scores WHERE game_id = $1 AND subject = ANY($2)`,
+      `SELECT ${SCORE_COLUMNS} FROM board_scores WHERE game_id = $1 AND subject = ANY($2) AND subject <> ''`,
       values,
     ),
     samples: await sql.query<SampleRow>(SAMPLES, values),

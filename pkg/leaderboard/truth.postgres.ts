@@ -33,7 +33,7 @@ SELECT ${CYCLE_COLUMNS}, ${TRUTH_COLUMNS}
 FROM board_scores s
 JOIN board_cycles c USING (game_id, board, cycle, partition)
 LEFT JOIN player_state p ON p.game_id = s.game_id AND p.player_id = s.subject
-WHERE s.game_id = $1 AND s.subject = $2 AND c.final_at IS NULL`;
+WHERE s.game_id = $1 AND s.subject = $2 AND s.subject <> '' AND c.final_at IS NULL`;
 
 const PAGE = `
 SELECT ${TRUTH_COLUMNS}
