@@ -1,0 +1,21 @@
+import { checkArchive, checkProgress } from './check-effects.js';
+import { checkFairness } from './check-fairness.js';
+import { checkScores, checkViews } from './check-boards.js';
+import { checkCounters, checkRefused, checkRolesAgree, checkSettled } from './check-settled.js';
+import { groundOf, Violation } from './ground.js';
+import type { System } from './system.js';
+
+/** Every check of a world at rest. @throws Violation */
+export function checkAll(system: System): void {
+  const ground = groundOf(system);
+  checkSettled(system, ground);
+  checkRefused(system, ground);
+  checkRolesAgree(system, ground);
+  checkCounters(system, ground);
+  checkArchive(system, ground);
+  checkProgress(system, ground);
+  checkScores(system, ground);
+  checkFairness(system, ground);
+  checkViews(system);
+  if (system.log.leak !== null) throw new Violation('I16', `a secret stands in the log: ${system.log.leak}`);
+}

@@ -1,0 +1,53 @@
+import { decodeEvent, type AdmittedEvent } from '../../contract/event.js';
+import { ROLES, type RoleName } from '../../kernel/roles.js';
+import type { Row } from './store/rows.js';
+import type { System } from './system.js';
+
+/** A promise that a run broke: `I1` ... `I17` as docs/reliability.md numbers them. */
+export class Violation extends Error {
+  override readonly name = 'Violation';
+
+  constructor(
+    readonly invariant: string,
+    what: string,
+  ) {
+    super(`${invariant}: ${what}`);
+  }
+}
+
+/** What roles entered, and what was published: the ground every check stands on. */
+export interface Ground {
+  /** By role, then by identity. */
+  readonly inbox: ReadonlyMap<RoleName, ReadonlyMap<string, Row>>;
+  /** By role, identity and content. */
+  readonly letters: ReadonlyMap<string, Row>;
+  /** By identity and content. */
+  readonly published: ReadonlyMap<string, AdmittedEvent>;
+}
+
+export const contentKey = (identity: unknown, contentHash: unknown): string =>
+  `${String(identity)} ${String(contentHash)}`;
+
+export function groundOf({ store, broker }: System): Ground {
+  const inbox = new Map<RoleName, Map<string, Row>>(ROLES.map((role) => [role, new Map()]));
+  for (const row of store.committed('inbox'))
+    inbox.get(row['role'] as RoleName)?.set(row['identity'] as string, row);
+  const letters = new Map<string, Row>();
+  for (const row of store.committed('dead_letters'))
+    letters.set(`${String(row['role'])} ${contentKey(row['identity'], row['content_hash'])}`, row);
+  const published = new Map<string, AdmittedEvent>();
+  for (const { body } of broker.published) {
+    const event = decodeEvent(body);
+    published.set(contentKey(event.identity, event.contentHash), event);
+  }
+  return { inbox, letters, published };
+}
+
+/** The events that a role entered, each under the version it entered with. */
+export function eventsOf({ inbox, published }: Ground, role: RoleName): AdmittedEvent[] {
+  return [...(inbox.get(role) ?? new Map<string, Row>()).values()].map((row) => {
+    const event = published.get(contentKey(row['identity'], row['content_hash']));
+    if (event === undefined) throw new Violation('I2', `${role} entered an event that nobody published`);
+    return { ...event, definitionVersion: row['definition_version'] as number };
+  });
+}

@@ -1,0 +1,107 @@
+import { ROLES } from '../../kernel/roles.js';
+import { checkAll } from './check.js';
+import { Coverage } from './coverage.js';
+import { ROLLOVER_MS } from './game.js';
+import { Violation } from './ground.js';
+import { heal, startMonkey } from './monkey.js';
+import { swarmOf, type Swarm } from './swarm.js';
+import { System } from './system.js';
+import { START_MS, World } from './world.js';
+
+export interface RunOptions {
+  readonly seed: number;
+  /** Steps before everything is healed. */
+  readonly steps: number;
+  readonly coverage?: Coverage;
+}
+
+export interface RunResult {
+  readonly seed: number;
+  readonly steps: number;
+  readonly traceHash: string;
+  readonly swarm: Swarm;
+  /** null: every promise was kept. */
+  readonly failure: Error | null;
+  readonly lastLines: readonly string[];
+}
+
+export const DEFAULT_STEPS = 2_000;
+
+/** When every cycle that turns in a run has closed for certain: the end of the longer launch season, its grace, and a round of closing. */
+const CLOSED_MS = ROLLOVER_MS + 2 * 60_000 + 60_000 + 40_000;
+/** Liveness: this long after the last fault everything is at rest. */
+const REST_WITHIN_MS = 15 * 60_000;
+const REST_WITHIN_STEPS = 60_000;
+
+/** One world from beginning to end: faults, healing, rest, and the checks. */
+export async function runSeed({ seed, steps, coverage = new Coverage() }: RunOptions): Promise<RunResult> {
+  const world = new World(seed, swarmOf(seed), coverage);
+  const system = new System(world);
+  let failure: Error | null = null;
+  try {
+    startMonkey(system);
+    await world.run(() => system.bug !== null || world.steps >= steps);
+    heal(system);
+    await rest(system);
+    checkAll(system);
+  } catch (error) {
+    failure = error as Error;
+  }
+  failure = system.bug ?? failure;
+  const { traceHash, swarm } = world;
+  return { seed, steps: world.steps, traceHash, swarm, failure, lastLines: world.lastLines() };
+}
+
+/** @throws Violation I14 when the system does not come to rest */
+async function rest(system: System): Promise<void> {
+  const { world } = system;
+  const untilMs = Math.max(world.nowMs, CLOSED_MS) + REST_WITHIN_MS;
+  const untilSteps = world.steps + REST_WITHIN_STEPS;
+  let nextLookMs = 0;
+  const isAtRest = (): boolean => {
+    if (system.bug !== null || world.nowMs > untilMs || world.steps > untilSteps) return true;
+    if (world.nowMs < CLOSED_MS || world.nowMs < nextLookMs) return false;
+    nextLookMs = world.nowMs + 1_000;
+    return restlessness(system) === null;
+  };
+  await world.run(isAtRest);
+  const why = restlessness(system);
+  if (why !== null)
+    throw new Violation(
+      'I14',
+      `${why}, ${String(Math.round((world.nowMs - START_MS) / 1000))} s after the beginning`,
+    );
+}
+
+function restlessness({ clients, broker, store, view, world }: System): string | null {
+  if (!clients.every(({ isDone }) => isDone)) return 'a client still waits';
+  for (const role of ROLES) if (broker.lag(role).waiting > 0) return `${role} still has events to settle`;
+  if (broker.heldGroups() > 0) return 'a batch is still in hand';
+  if (!world.swarm.hasView) return null;
+  for (const cycle of store.committed('board_cycles')) {
+    if (cycle['final_at'] !== null) continue;
+    const key = {
+      gameId: cycle['game_id'],
+      board: cycle['board'],
+      cycle: cycle['cycle'],
+      partition: cycle['partition'],
+    };
+    if (view.whole(key as never, cycle['epoch'] as number) === null) return 'a view is not whole';
+  }
+  return null;
+}
+
+/** What a person needs to see the failure again. */
+export function describeFailure(
+  { seed, swarm, failure, lastLines, traceHash }: RunResult,
+  steps: number,
+): string {
+  const faults = Object.entries(swarm.faults).filter(([, rate]) => rate > 0);
+  return [
+    `seed ${String(seed)} failed: ${failure?.stack ?? String(failure)}`,
+    `trace hash ${traceHash}`,
+    `configuration: ${JSON.stringify({ ...swarm, faults: faults.map(([kind]) => kind) })}`,
+    ...lastLines,
+    `again: make sim SEED=${String(seed)} STEPS=${String(steps)}`,
+  ].join('\n');
+}

@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import { archiveStatements } from './archive-statements.js';
+import { boardStatements } from './board-statements.js';
+import { fairnessStatements } from './fairness-statements.js';
+import { progressionStatements } from './progression-statements.js';
+import type { Meaning, Taught } from './meaning.js';
+import { snapshotStatements } from './snapshot-statements.js';
+import { truthStatements } from './truth-statements.js';
+import { workerStatements } from './worker-statements.js';
+
+/** Every statement that the simulated store understands. */
+export const TAUGHT: readonly Taught[] = [
+  ...workerStatements,
+  ...archiveStatements,
+  ...progressionStatements,
+  ...boardStatements,
+  ...truthStatements,
+  ...snapshotStatements,
+  ...fairnessStatements,
+];
+
+const byFingerprint = new Map(TAUGHT.map((taught) => [taught.fingerprint, taught]));
+const byText = new Map<string, Meaning>();
+
+/** Twelve hex digits over a statement's words, whatever the spaces between them. */
+export const fingerprintOf = (text: string): string =>
+  createHash('sha256').update(text.trim().replace(/\s+/g, ' ')).digest('hex').slice(0, 12);
+
+/** What a statement of production does to the tables. @throws when nobody has taught it */
+export function meaningOf(text: string): Meaning {
+  let meaning = byText.get(text);
+  if (meaning === undefined) {
+    const taught = byFingerprint.get(fingerprintOf(text));
+    if (taught === undefined) throw new UntaughtStatement(text);
+    meaning = taught.meaning;
+    byText.set(text, meaning);
+  }
+  return meaning;
+}
+
+/**
+ * A statement was changed, or is new. Its meaning is not guessed: somebody compares the text with what stands in
+ * `*-statements.ts` here, changes the meaning if it is another, and writes the new fingerprint. The `.pg` test beside
+ * tells whether PostgreSQL agrees.
+ */
+export class UntaughtStatement extends Error {
+  override readonly name = 'UntaughtStatement';
+
+  constructor(text: string) {
+    super(
+      `the simulated store does not know this statement; fingerprint ${fingerprintOf(text)}. Compare its text with the ` +
+        `meaning in pkg/testkit/sim/store/*-statements.ts, change the meaning where it differs, and set the fingerprint ` +
+        `there. The text:\n${text.trim()}`,
+    );
+  }
+}

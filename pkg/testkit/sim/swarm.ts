@@ -1,0 +1,98 @@
+import { Chance } from './chance.js';
+
+/** Everything that can go wrong. A seed switches each on or off: faults that are always on hide each other. */
+export const FAULT_KINDS = [
+  'node.kill',
+  'node.clock-jump',
+  'net.request-lost',
+  'net.answer-lost',
+  'db.lost-before',
+  'db.lost-after',
+  'db.commit-lost-before',
+  'db.commit-lost-after',
+  'db.serialization',
+  'db.slow',
+  'db.restart',
+  'db.pause-in-statement',
+  'db.disk-full',
+  'bus.publish-refused',
+  'bus.publish-unknown',
+  'bus.publish-twice',
+  'bus.publish-partial',
+  'bus.outage',
+  'bus.lock-lost',
+  'bus.ack-lost',
+  'bus.ack-unknown',
+  'bus.delay',
+  'view.fails-before',
+  'view.fails-after',
+  'view.applies-twice',
+  'view.away',
+  'view.forgets-all',
+  'view.forgets-tail',
+  'view.loses-key',
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** The kinds of engine whose rules a simulated bus keeps. */
+export const BUS_KINDS = ['postgres', 'kafka', 'sqs', 'servicebus'] as const;
+export type BusKind = (typeof BUS_KINDS)[number];
+
+/** What one seed is made of. */
+export interface Swarm {
+  readonly bus: BusKind;
+  /** Probability at each opportunity; 0: off in this seed. */
+  readonly faults: Readonly<Record<FaultKind, number>>;
+  readonly gateways: number;
+  readonly workers: number;
+  readonly players: number;
+  readonly clients: number;
+  readonly batchMax: number;
+  readonly hasView: boolean;
+  /** Identities that a gateway remembers. */
+  readonly recentEvents: number;
+  readonly latencyMs: number;
+}
+
+/** Opportunities differ in number, so rates do. */
+const RATES: Readonly<Partial<Record<FaultKind, number>>> = {
+  'node.kill': 0.5,
+  'node.clock-jump': 0.3,
+  'db.restart': 0.15,
+  'db.lost-before': 0.01,
+  'db.lost-after': 0.01,
+  'db.serialization': 0.015,
+  'db.slow': 0.01,
+  'db.disk-full': 0.05,
+  'db.pause-in-statement': 0.1,
+  'db.commit-lost-before': 0.05,
+  'db.commit-lost-after': 0.06,
+  'bus.outage': 0.15,
+  'bus.lock-lost': 0.5,
+  'view.away': 0.15,
+  'view.forgets-all': 0.15,
+  'view.forgets-tail': 0.2,
+  'view.loses-key': 0.2,
+};
+
+export function swarmOf(seed: number): Swarm {
+  const chance = new Chance(seed + 0x5eed * 2 ** 32);
+  const faults = {} as Record<FaultKind, number>;
+  const isCalm = chance.is(0.04);
+  for (const kind of FAULT_KINDS) {
+    const isOn = !isCalm && chance.is(0.5);
+    faults[kind] = isOn ? (RATES[kind] ?? 0.06) * chance.between(0.4, 1.6) : 0;
+  }
+  return {
+    bus: chance.pick(BUS_KINDS),
+    faults,
+    gateways: 1 + chance.below(2),
+    workers: 1 + chance.below(3),
+    players: 1 + chance.below(6),
+    clients: 2 + chance.below(4),
+    batchMax: chance.pick([1, 3, 10, 50]),
+    hasView: chance.is(0.85),
+    recentEvents: chance.pick([2, 16, 200]),
+    latencyMs: chance.pick([0.5, 2, 10]),
+  };
+}

@@ -1,0 +1,172 @@
+import { MemoryIdempotencyStore, MemoryRateLimiter } from '../../admission/memory.js';
+import type { IdempotencyStore } from '../../admission/port.js';
+import { archiveRole } from '../../archive/role.js';
+import type { BatchHandler } from '../../bus/port.js';
+import { fairnessRole } from '../../fairness/role.js';
+import { DEFAULT_INGEST_LIMITS } from '../../ingest/limits.js';
+import { createIngestListener, type IngestListener } from '../../ingest/listener.js';
+import { ROLES, type RoleName } from '../../kernel/roles.js';
+import { leaderboardRole } from '../../leaderboard/role.js';
+import { runSnapshots } from '../../leaderboard/snapshots.js';
+import { postgresSnapshots } from '../../leaderboard/snapshots.postgres.js';
+import { postgresBoardTruth } from '../../leaderboard/truth.postgres.js';
+import { BoardView } from '../../leaderboard/view.js';
+import { createProgressionRole } from '../../progression/role.js';
+import { createDeadLetters } from '../../worker/dead-letters/postgres.js';
+import { createDispatch } from '../../worker/dispatch.js';
+import type { Role } from '../../worker/port.js';
+import { quietMetrics } from '../quiet.js';
+import { Broker, createSimBus } from './bus.js';
+import { knock, type SimAnswer, type SimRequest } from './door.js';
+import { DEDUPE_FLOOR, definitionsOf, GAMES, keyRing } from './game.js';
+import { History } from './history.js';
+import { SimLog } from './log.js';
+import { SimNode } from './node.js';
+import { SimClient } from './players.js';
+import { simSigner } from './signer.js';
+import { SimDatabase } from './store/client.js';
+import { StoreServer } from './store/server.js';
+import { createSimView, ViewServer } from './view-server.js';
+import type { World } from './world.js';
+
+const VIEW_CHECK_MS = 15_000;
+const CLIENT_TIMEOUT_MS = 15_000;
+
+/** Everything that runs in one world: the parts of production, wired as cmd/ wires them, on simulated servers. */
+export class System {
+  readonly store: StoreServer;
+  readonly broker: Broker;
+  readonly view: ViewServer;
+  readonly history = new History();
+  readonly log: SimLog;
+  readonly gateways: SimNode[] = [];
+  readonly workers: SimNode[] = [];
+  readonly clients: SimClient[] = [];
+  /** A fault of the simulator itself, or an error that nothing handled. */
+  bug: Error | null = null;
+  private readonly listeners = new Map<SimNode, IngestListener>();
+  private readonly idempotency: IdempotencyStore;
+
+  constructor(readonly world: World) {
+    this.store = new StoreServer(world);
+    this.broker = new Broker(world, world.swarm.bus);
+    this.view = new ViewServer(world);
+    this.log = new SimLog(world);
+    for (const gameId of GAMES)
+      this.store.seedRow('games', gameId, { game_id: gameId, dedupe_floor: DEDUPE_FLOOR });
+    const server = new SimNode(world, 'redis');
+    server.start();
+    this.idempotency = new MemoryIdempotencyStore({ clock: server.clock, random: world.chance });
+    const { gateways, workers, clients } = world.swarm;
+    for (let n = 1; n <= gateways; n += 1) this.startGateway(new SimNode(world, `gateway-${String(n)}`));
+    for (let n = 1; n <= workers; n += 1) this.startWorker(new SimNode(world, `worker-${String(n)}`));
+    for (let n = 1; n <= clients; n += 1) this.startClient(`c${String(n)}`);
+  }
+
+  private failed = (error: unknown): void => {
+    this.bug ??= error instanceof Error ? error : new Error(String(error));
+  };
+
+  private startClient(name: string): void {
+    const client: SimClient = new SimClient(this.world, name, this.history, (request) =>
+      this.overNetwork(client.node, request),
+    );
+    this.clients.push(client);
+    client.run().catch(this.failed);
+  }
+
+  startGateway(node: SimNode): void {
+    const { world } = this;
+    if (!this.gateways.includes(node)) this.gateways.push(node);
+    node.start();
+    const db = this.databaseOf(node);
+    const deadLetters = createDeadLetters({ db, codeVersion: 'sim' });
+    const bus = createSimBus({ node, broker: this.broker, deadLetters, logger: this.log, batchMax: 1 });
+    const limiter = new MemoryRateLimiter({ clock: node.clock });
+    const listener = createIngestListener({
+      ...{ keyRing, definitions: definitionsOf(node), bus, addressLimiter: limiter, limiter },
+      ...{ idempotency: this.idempotency, clock: node.clock, random: node.random },
+      ...{ metrics: quietMetrics, logger: this.log, clientAddress: () => '10.0.0.1' },
+      ...{ tracer: null, signedPathPrefix: '', corsOrigins: [] },
+      limits: { ...DEFAULT_INGEST_LIMITS, recentEvents: world.swarm.recentEvents },
+    });
+    this.listeners.set(node, listener);
+  }
+
+  startWorker(node: SimNode): void {
+    const { world, log } = this;
+    if (!this.workers.includes(node)) this.workers.push(node);
+    node.start();
+    const { clock, random } = node;
+    const db = this.databaseOf(node);
+    const definitions = definitionsOf(node);
+    const deadLetters = createDeadLetters({ db, codeVersion: 'sim' });
+    const bus = createSimBus({
+      node,
+      broker: this.broker,
+      deadLetters,
+      logger: log,
+      batchMax: world.swarm.batchMax,
+    });
+    const view = new BoardView({
+      truth: postgresBoardTruth(db),
+      store: world.swarm.hasView ? createSimView(node, this.view) : null,
+      ...{ definitions, clock, log, checkIntervalMs: VIEW_CHECK_MS },
+    });
+    const handlerOf = <State, Changes>(role: Role<State, Changes>): BatchHandler =>
+      createDispatch({
+        db,
+        role,
+        definitions,
+        deadLetters,
+        clock,
+        random,
+        metrics: quietMetrics,
+        logger: log,
+      });
+    const handlers: Record<RoleName, BatchHandler> = {
+      archive: handlerOf(archiveRole),
+      progression: handlerOf(createProgressionRole({ definitions, signer: simSigner })),
+      leaderboard: handlerOf(leaderboardRole(view)),
+      fairness: handlerOf(fairnessRole),
+    };
+    for (const role of ROLES) bus.subscribe(role, handlers[role]).catch(this.failed);
+    const never = new AbortController().signal;
+    view.run(never).catch(this.failed);
+    const snapshots = { store: postgresSnapshots(db), definitions, roles: ROLES, clock, log };
+    runSnapshots({ ...snapshots, lag: (role) => bus.lag(role) }, never).catch(this.failed);
+  }
+
+  /** Starts a node that is down. */
+  revive(node: SimNode): void {
+    if (node.isUp) return;
+    if (this.gateways.includes(node)) this.startGateway(node);
+    else this.startWorker(node);
+  }
+
+  private databaseOf(node: SimNode): SimDatabase {
+    return new SimDatabase(node, this.store, this.failed);
+  }
+
+  /** A client's request through a network that loses things. */
+  private overNetwork(client: SimNode, request: SimRequest): Promise<SimAnswer | null> {
+    const { world } = this;
+    const latencyMs = (): number => world.swarm.latencyMs * world.chance.between(0.5, 5);
+    return client.ask<SimAnswer | null>('request', ({ resolve }) => {
+      const timeout = world.after(CLIENT_TIMEOUT_MS, `${client.name} hears nothing`, () => resolve(null));
+      const gateway = world.chance.pick(this.gateways);
+      world.after(latencyMs(), `${client.name} -> ${gateway.name}`, () => {
+        const listener = this.listeners.get(gateway);
+        if (!gateway.isUp || listener === undefined || world.strikes('net.request-lost')) return;
+        const { life } = gateway;
+        knock(listener, request, (answer) => {
+          if (life !== gateway.life || world.strikes('net.answer-lost')) return;
+          world.after(latencyMs(), `${client.name} <- ${String(answer.status)}`, () => {
+            timeout.act = null;
+            resolve(answer);
+          });
+        });
+      });
+    });
+  }
+}

@@ -1,0 +1,161 @@
+import type { Board } from '../../games/port.js';
+import { boardId } from '../../leaderboard/fold.js';
+import type { BoardKey } from '../../leaderboard/port.js';
+import type { ApplyOptions, BoardViewStore, Mark, ViewRow } from '../../leaderboard/view-port.js';
+import type { SimNode } from './node.js';
+import type { World } from './world.js';
+
+/** What `board-*.lua` keeps of a subject: the member is null where it is hidden. */
+export interface ViewEntry {
+  readonly revision: number;
+  readonly place: { readonly score: number; readonly reachedAtMs: number } | null;
+}
+
+interface ViewKeys {
+  /** The sorted set. */
+  rank: Set<string> | null;
+  /** The hash; `visible` is the field that tells how many members the sorted set has. */
+  rows: { readonly entries: Map<string, ViewEntry>; visible: number } | null;
+  mark: (Mark & { readonly life: number; readonly untilMs: number }) | null;
+}
+
+const BUILD_LEASE_MS = 30_000;
+
+/** One Redis with the scripts of pkg/redis/board-*.lua. It forgets what a test of faults lets it forget. */
+export class ViewServer {
+  isUp = true;
+  /** Its run_id: marks of another life are not trusted. */
+  life = 1;
+  private views = new Map<string, ViewKeys>();
+  private saved = new Map<string, ViewKeys>();
+
+  constructor(private readonly world: World) {}
+
+  /** `standing()` of board.lua. */
+  standing(key: BoardKey, life: number): Mark | null {
+    const view = this.views.get(boardId(key));
+    const mark = view?.mark ?? null;
+    if (view === undefined || mark === null || mark.life !== life || mark.untilMs <= this.world.nowMs)
+      return null;
+    return view.rows !== null && view.rows.visible === (view.rank?.size ?? 0) ? mark : null;
+  }
+
+  begin(key: BoardKey, epoch: number, life: number): boolean {
+    const standing = this.standing(key, life);
+    if (standing !== null && standing.epoch >= epoch) return false;
+    const untilMs = this.world.nowMs + BUILD_LEASE_MS;
+    this.views.set(boardId(key), {
+      rank: null,
+      rows: { entries: new Map(), visible: 0 },
+      mark: { epoch, state: 'building', life, untilMs },
+    });
+    return true;
+  }
+
+  apply(
+    key: BoardKey,
+    rows: readonly ViewRow[],
+    { epoch, isBuilder }: ApplyOptions,
+    life: number,
+  ): 'applied' | 'absent' | 'newer' {
+    const standing = this.standing(key, life);
+    const view = this.views.get(boardId(key));
+    if (standing === null || view === undefined || view.rows === null || standing.epoch < epoch)
+      return 'absent';
+    if (standing.epoch > epoch) return 'newer';
+    const { entries } = view.rows;
+    view.rank ??= new Set();
+    for (const row of rows) {
+      if ((entries.get(row.subject)?.revision ?? -1) >= row.revision) continue;
+      const { score, reachedAtMs } = row;
+      entries.set(row.subject, { revision: row.revision, place: row.hidden ? null : { score, reachedAtMs } });
+      if (row.hidden) view.rank.delete(row.subject);
+      else view.rank.add(row.subject);
+    }
+    view.rows.visible = view.rank.size;
+    if (standing.state === 'building' && isBuilder && view.mark !== null)
+      view.mark = { ...view.mark, untilMs: this.world.nowMs + BUILD_LEASE_MS };
+    return 'applied';
+  }
+
+  complete(key: BoardKey, epoch: number, life: number): boolean {
+    const standing = this.standing(key, life);
+    const view = this.views.get(boardId(key));
+    if (view === undefined || standing?.epoch !== epoch || standing.state !== 'building') return false;
+    view.mark = { epoch, state: 'complete', life, untilMs: Infinity };
+    return true;
+  }
+
+  /** What readers may use: the entries of a view that is whole and of this epoch. */
+  whole(key: BoardKey, epoch: number): ReadonlyMap<string, ViewEntry> | null {
+    const standing = this.standing(key, this.life);
+    if (standing?.epoch !== epoch || standing.state !== 'complete') return null;
+    return this.views.get(boardId(key))?.rows?.entries ?? null;
+  }
+
+  /** FLUSHALL, or a restart without a disk. */
+  forgetAll(): void {
+    this.views.clear();
+    if (this.world.chance.is(0.5)) this.life += 1;
+  }
+
+  /** What a replica or a disk has that lags behind. */
+  save(): void {
+    this.saved = new Map([...this.views].map(([id, view]) => [id, copyOf(view)]));
+  }
+
+  /** A restart from the disk, or a failover: the end is gone, and it is another life. */
+  forgetTail(): void {
+    this.views = new Map([...this.saved].map(([id, view]) => [id, copyOf(view)]));
+    this.life += 1;
+  }
+
+  /** An eviction takes any of the three keys. */
+  loseKey(): void {
+    const { chance } = this.world;
+    if (this.views.size === 0) return;
+    const view = chance.pick([...this.views.values()]);
+    view[chance.pick(['rank', 'rows', 'mark'] as const)] = null;
+  }
+}
+
+const copyOf = ({ rank, rows, mark }: ViewKeys): ViewKeys => ({
+  rank: rank === null ? null : new Set(rank),
+  rows: rows === null ? null : { entries: new Map(rows.entries), visible: rows.visible },
+  mark,
+});
+
+/** One process's connection to the view. */
+export function createSimView(node: SimNode, server: ViewServer): BoardViewStore {
+  const { world } = node;
+  const { chance } = world;
+  const latencyMs = (): number => world.swarm.latencyMs * chance.between(0.1, 1);
+
+  const call = <T>(point: string, act: (life: number) => T): Promise<T> => {
+    const { life } = server;
+    return node.ask<T>(point, ({ resolve, reject }) => {
+      world.after(latencyMs(), `${node.name} ${point}`, () => {
+        if (!server.isUp || life !== server.life || world.strikes('view.fails-before'))
+          return reject(new Error('Redis is away'));
+        const answer = act(life);
+        if (world.strikes('view.applies-twice')) {
+          world.after(chance.between(0, 500), `${node.name} ${point} again`, () => {
+            if (server.isUp && life === server.life) act(life);
+          });
+        }
+        if (world.strikes('view.fails-after')) return reject(new Error('the answer of Redis was lost'));
+        resolve(answer);
+      });
+    });
+  };
+
+  return {
+    isAway: () => !server.isUp,
+    begin: (key, epoch) => call('view begin', (life) => server.begin(key, epoch, life)),
+    apply: (key, _order: Board['order'], rows, options) =>
+      call('view apply', (life) => server.apply(key, rows, options, life)),
+    complete: (key, epoch) => call('view complete', (life) => server.complete(key, epoch, life)),
+    marks: (keys) => call('view marks', (life) => keys.map((key) => server.standing(key, life))),
+    read: () => Promise.reject(new Error('readers of the simulation look at the server itself')),
+  };
+}

@@ -1,0 +1,128 @@
+import { Chance } from './chance.js';
+import type { Coverage } from './coverage.js';
+import type { FaultKind, Swarm } from './swarm.js';
+
+/** Something that will happen at a virtual instant. */
+export interface Happening {
+  readonly atMs: number;
+  /** Of those at one instant the smaller comes first: drawn, so that any order comes up. */
+  readonly tie: number;
+  readonly label: string;
+  act: (() => void) | null;
+}
+
+const TRACE_LINES = 60;
+const HASH_PRIME = 0x01000193;
+
+/** 2026-11-20T23:58:00Z: a Friday whose day turns two minutes later. */
+export const START_MS = Date.UTC(2026, 10, 20, 23, 58);
+
+/**
+ * One seed's universe: virtual time, one queue of what will happen, and the dice that order it. Whatever runs in it takes
+ * its time, chance and answers from here, so the same seed is the same run.
+ */
+export class World {
+  nowMs = START_MS;
+  steps = 0;
+  /** From then on nothing goes wrong any more. */
+  isHealed = false;
+  readonly chance: Chance;
+  private readonly queue: Happening[] = [];
+  private readonly lines: string[] = [];
+  private hashValue = 0x811c9dc5;
+
+  constructor(
+    readonly seed: number,
+    readonly swarm: Swarm,
+    readonly coverage: Coverage,
+  ) {
+    this.chance = new Chance(seed);
+  }
+
+  /** Lets `act` happen after a while. What is cancelled (`act = null`) costs no step. */
+  after(delayMs: number, label: string, act: () => void): Happening {
+    const happening = { atMs: this.nowMs + delayMs, tie: this.chance.unit(), label, act };
+    push(this.queue, happening);
+    return happening;
+  }
+
+  /** Whether a fault strikes here. Counted, so that a fault which never strikes is seen. */
+  strikes(kind: FaultKind): boolean {
+    const rate = this.swarm.faults[kind];
+    if (this.isHealed || rate === 0 || !this.chance.is(rate)) return false;
+    this.coverage.fault(kind);
+    this.trace(`! ${kind}`);
+    return true;
+  }
+
+  /** One line of what happened. Enters the hash by which two runs of a seed are compared. */
+  trace(line: string): void {
+    let hash = Math.imul(this.hashValue ^ Math.floor(this.nowMs), HASH_PRIME);
+    for (let i = 0; i < line.length; i += 1) hash = Math.imul(hash ^ line.charCodeAt(i), HASH_PRIME);
+    this.hashValue = hash ^ (hash >>> 15);
+    if (this.lines.length >= TRACE_LINES * 2) this.lines.splice(0, TRACE_LINES);
+    this.lines.push(`${(this.nowMs - START_MS).toFixed(1).padStart(10)} ms  ${line}`);
+  }
+
+  get traceHash(): string {
+    return (this.hashValue >>> 0).toString(16).padStart(8, '0');
+  }
+
+  lastLines(): readonly string[] {
+    return this.lines.slice(-TRACE_LINES);
+  }
+
+  /** Runs step after step until `isDone` or nothing is left. Between two steps every promise that can go on has gone on. */
+  async run(isDone: () => boolean): Promise<void> {
+    while (!isDone()) {
+      const next = pop(this.queue);
+      if (next === undefined) return;
+      const { act } = next;
+      if (act === null) continue;
+      next.act = null;
+      this.nowMs = Math.max(this.nowMs, next.atMs);
+      this.steps += 1;
+      this.trace(next.label);
+      act();
+      await turn();
+    }
+  }
+}
+
+/** All promises that can go on without a timer or an input have gone on when this resolves. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const isBefore = (a: Happening, b: Happening): boolean =>
+  a.atMs < b.atMs || (a.atMs === b.atMs && a.tie < b.tie);
+
+/** A binary heap. */
+function push(heap: Happening[], item: Happening): void {
+  let at = heap.length;
+  heap.push(item);
+  while (at > 0) {
+    const parent = (at - 1) >> 1;
+    const above = heap[parent] as Happening;
+    if (!isBefore(item, above)) break;
+    heap[at] = above;
+    at = parent;
+  }
+  heap[at] = item;
+}
+
+function pop(heap: Happening[]): Happening | undefined {
+  const first = heap[0];
+  const last = heap.pop();
+  if (first === undefined || last === undefined || heap.length === 0) return first;
+  let at = 0;
+  for (;;) {
+    let child = at * 2 + 1;
+    if (child >= heap.length) break;
+    if (child + 1 < heap.length && isBefore(heap[child + 1] as Happening, heap[child] as Happening))
+      child += 1;
+    if (!isBefore(heap[child] as Happening, last)) break;
+    heap[at] = heap[child] as Happening;
+    at = child;
+  }
+  heap[at] = last;
+  return first;
+}
