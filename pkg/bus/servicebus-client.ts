@@ -70,8 +70,25 @@ type Code = ServiceBusError['code'];
 export const hasCode = (error: unknown, ...codes: readonly Code[]): boolean =>
   isServiceBusError(error) && codes.includes(error.code);
 
-interface Held {
+/** What we look at inside the SDK, which has no public word for it. */
+interface ConnectionInside {
+  readonly _connectionContext?: {
+    readonly connection?: { once?(event: 'disconnected', listener: () => void): void };
+  };
+}
+
+/**
+ * Calls back when the connection breaks: the SDK lets a send in flight wait for its answer until the timeout. Should a later
+ * version keep its connection elsewhere, the timeout tells.
+ */
+function onDisconnected(client: ServiceBusClient, listener: () => void): void {
+  (client as unknown as ConnectionInside)._connectionContext?.connection?.once?.('disconnected', listener);
+}
+
+export interface Held {
   readonly client: ServiceBusClient;
+  /** Aborts when its connection breaks. */
+  readonly broken: AbortSignal;
 }
 
 /** The client that publishing, ping and lag share. Whoever finds it silent or broken discards it, and the next use makes another. */
@@ -84,10 +101,10 @@ export class SharedClient {
   ) {}
 
   /** Runs `work` with the client; when it fails the client is not used again. */
-  async use<T>(work: (client: ServiceBusClient) => Promise<T>): Promise<T> {
+  async use<T>(work: (held: Held) => Promise<T>): Promise<T> {
     const opening = (this.opening ??= this.open());
     try {
-      return await work((await opening).client);
+      return await work(await opening);
     } catch (error) {
       this.discard(opening);
       throw error;
@@ -100,8 +117,16 @@ export class SharedClient {
     if (opening !== null) await opening.then(({ client }) => closeClient(client));
   }
 
-  private async open(): Promise<Held> {
-    return { client: await openClient(this.address, this.timeoutMs) };
+  private open(): Promise<Held> {
+    const opening = openClient(this.address, this.timeoutMs).then((client) => {
+      const broken = new AbortController();
+      onDisconnected(client, () => {
+        broken.abort(new Error('the connection broke'));
+        this.discard(opening);
+      });
+      return { client, broken: broken.signal };
+    });
+    return opening;
   }
 
   private discard(opening: Promise<Held>): void {

@@ -83,24 +83,19 @@ class Member {
     }
   }
 
-  /** The batch in hand is finished only when the subscription closes; a broken client is not waited for. */
+  /** The batch in hand is finished when the subscription closes; a broken client is not waited for. */
   private async leave(client: ServiceBusClient): Promise<void> {
-    if (this.closing.aborted) await Promise.all(this.working);
+    if (!this.closing.aborted) return void closeClient(client);
+    await Promise.all(this.working);
     await closeClient(client);
   }
 
   /** Until the subscription closes; rejects as soon as the client is found to be broken. */
   private async work(client: ServiceBusClient, broken: AbortController, onHeard: () => void): Promise<void> {
     const signal = AbortSignal.any([this.closing, broken.signal]);
-    const stopped = new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener('abort', () => resolve(), { once: true });
-    });
     signal.addEventListener('abort', () => this.room.wake(), { once: true });
     const accepting = Array.from({ length: ACCEPTS_MAX }, () => this.acceptAll(client, signal, onHeard));
-    // A wish at the service cannot be withdrawn: closing does not wait for its answer.
-    await Promise.race([Promise.all(accepting), stopped]);
-    void Promise.allSettled(accepting);
+    await Promise.all(accepting);
   }
 
   private async acceptAll(client: ServiceBusClient, signal: AbortSignal, onHeard: () => void): Promise<void> {
@@ -121,9 +116,10 @@ class Member {
           credit: Math.min(batchMax, Math.ceil((2 * batchMax) / sessionsMax)),
           clock,
           logger,
+          signal,
         });
         if (session !== null) this.take(session, signal);
-        else await this.ask(client);
+        else if (!signal.aborted) await this.ask(client);
         onHeard();
       } finally {
         this.accepting -= 1;

@@ -7,7 +7,7 @@ import type {
 import { FairtallyError, OutageError } from '../kernel/errors.js';
 import { checkMessageIds, checkMessages } from './message.js';
 import type { BusMessage } from './port.js';
-import { asOutage, within, type SharedClient } from './servicebus-client.js';
+import { asOutage, within, type Held, type SharedClient } from './servicebus-client.js';
 import { sessionOf, toBroker } from './servicebus-message.js';
 
 export interface PublisherOptions {
@@ -124,40 +124,28 @@ export class ServicebusPublisher {
   }
 
   private async flush(queue: Entry[]): Promise<void> {
+    const { shared, timeoutMs } = this.options;
     let entries: readonly Entry[] = [];
-    try {
-      const { client, batch } = await this.openBatch();
+    const send = async ({ client, broken }: Held): Promise<void> => {
+      const sender = this.senderOf(client);
+      const batch = await within(timeoutMs, 'opening a sender', emptyBatch(sender), broken);
       entries = this.fill(batch, queue);
-      if (entries.length === 0) return;
-      await this.options.shared.use(() =>
-        within(this.options.timeoutMs, 'sending', this.senderOf(client).sendMessages(batch)),
-      );
+      if (entries.length > 0) await within(timeoutMs, 'sending', sender.sendMessages(batch), broken);
+    };
+    try {
+      await shared.use(send).catch((error: unknown) => {
+        // A client that broke unseen is replaced once, while nothing is sent: a send of unknown outcome is not repeated here.
+        if (entries.length > 0) throw error;
+        return shared.use(send);
+      });
       for (const { call } of entries) {
         call.left -= 1;
         if (call.left === 0 && !call.isOver) call.resolve();
       }
     } catch (error) {
       const outage = asOutage(error);
-      // Nothing was taken when the link could not be opened: then all that waits is told.
       const failed = entries.length > 0 ? entries : this.take(queue, queue.length);
       for (const { call } of failed) if (!call.isOver) call.reject(outage);
-    }
-  }
-
-  /** An empty batch of the size that the service takes. A client that has broken unseen is replaced once: nothing is sent yet. */
-  private async openBatch(): Promise<{ client: ServiceBusClient; batch: ServiceBusMessageBatch }> {
-    const open = async (
-      client: ServiceBusClient,
-    ): Promise<{ client: ServiceBusClient; batch: ServiceBusMessageBatch }> => {
-      const sender = this.senderOf(client);
-      const batch = await within(this.options.timeoutMs, 'opening a sender', sender.createMessageBatch());
-      if (batch.maxSizeInBytes <= BATCH_BYTES_MAX) return { client, batch };
-      return { client, batch: await sender.createMessageBatch({ maxSizeInBytes: BATCH_BYTES_MAX }) };
-    };
-    try {
-      return await this.options.shared.use(open);
-    } catch {
-      return await this.options.shared.use(open);
     }
   }
 
@@ -193,4 +181,11 @@ export class ServicebusPublisher {
     for (const { bytes } of taken) this.queuedBytes -= bytes;
     return taken;
   }
+}
+
+/** Of the size that the service takes, which it tells when the sender's link opens. */
+async function emptyBatch(sender: ServiceBusSender): Promise<ServiceBusMessageBatch> {
+  const batch = await sender.createMessageBatch();
+  if (batch.maxSizeInBytes <= BATCH_BYTES_MAX) return batch;
+  return sender.createMessageBatch({ maxSizeInBytes: BATCH_BYTES_MAX });
 }

@@ -19,6 +19,8 @@ export interface SessionOptions {
   readonly credit: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Ends the wish; a session that comes after all is given back. */
+  readonly signal: AbortSignal;
 }
 
 interface Arrived {
@@ -77,11 +79,11 @@ export class HeldSession {
       skipParsingBodyAsJson: true,
     });
     try {
-      return new HeldSession(await within(options.answerMs, 'accepting a session', accepting), options);
+      const receiver = await within(options.answerMs, 'accepting a session', accepting, options.signal);
+      return new HeldSession(receiver, options);
     } catch (error) {
-      // One that comes too late is given back.
       if (error instanceof OutageError) void accepting.then(closeClient, () => undefined);
-      if (hasCode(error, 'ServiceTimeout', 'SessionCannotBeLocked')) return null;
+      if (options.signal.aborted || hasCode(error, 'ServiceTimeout', 'SessionCannotBeLocked')) return null;
       throw error;
     }
   }

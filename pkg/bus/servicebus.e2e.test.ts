@@ -3,10 +3,13 @@ import { systemRandom } from '../kernel/random.js';
 import { ROLES } from '../kernel/roles.js';
 import { quietLogger } from '../testkit/quiet.js';
 import { ServicebusDouble } from '../testkit/servicebus/double.js';
+import { letGoOfForgottenTimers } from '../testkit/servicebus/forgotten-timers.js';
 import { startTcpProxy } from '../testkit/tcp-proxy.js';
 import { busContract } from './contract.js';
 import type { Bus } from './port.js';
 import { createServicebusBus } from './servicebus.js';
+
+letGoOfForgottenTimers();
 
 const connectionString = (port: number): string =>
   `Endpoint=sb://127.0.0.1:${String(port)};SharedAccessKeyName=a;SharedAccessKey=b;UseDevelopmentEmulator=true;`;
@@ -23,11 +26,11 @@ busContract({
         ...settings,
         servicebus: { connectionString: connectionString(port), namespace: null },
         name: 'game-events',
+        sessionsMax: 8, // so that a session may have a good part of the suite's small batches
         clock: systemClock,
         random: systemRandom,
         logger: quietLogger,
         backoff: { baseMs: 1, capMs: 4 },
-        publishTimeoutMs: 3_000,
       });
     const buses = [start(proxy.port)];
     return {

@@ -92,12 +92,12 @@ export function createServicebusBus(options: ServicebusBusOptions): Bus {
     },
     lag: async (role) => {
       requireRole(role);
-      return shared.use((client) => lagOf(client, role)).catch(rethrowAsOutage);
+      return shared.use(({ client }) => lagOf(client, role)).catch(rethrowAsOutage);
     },
     ping: async () => {
       if (isClosed) throw new OutageError('Service Bus', new Error('the bus is closed'));
       const [anyRole] = roles;
-      await shared.use((client) => ask(client, topic, anyRole)).catch(rethrowAsOutage);
+      await shared.use(({ client }) => ask(client, topic, anyRole)).catch(rethrowAsOutage);
     },
     close: async () => {
       isClosed = true;
