@@ -48,13 +48,13 @@ export function createSqsOperator(options: SqsOperatorOptions): BusOperator {
       return pairs.flat();
     },
     create: async () => {
-      const done: Created[] = [];
-      for (const { queue, dead } of names) {
-        done.push(await make(client, dead, deadQueueSettings()));
-        const deadArn = await arnOf(client, dead);
-        done.push(await make(client, queue, settingsOf(deadArn)));
-      }
-      return done;
+      const pairs = await Promise.all(
+        names.map(async ({ queue, dead }) => {
+          const madeDead = await make(client, dead, deadQueueSettings());
+          return [madeDead, await make(client, queue, settingsOf(await arnOf(client, dead)))];
+        }),
+      );
+      return pairs.flat();
     },
     close: async () => client.destroy(),
   };

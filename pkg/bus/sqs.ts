@@ -1,7 +1,8 @@
 import { FairtallyError, OutageError } from '../kernel/errors.js';
 import { ROLES, type RoleName } from '../kernel/roles.js';
 import type { DeliveryPolicy } from './deliver.js';
-import type { Bus, Lag } from './port.js';
+import type { Bus } from './port.js';
+import { SqsLag } from './sqs-lag.js';
 import { SqsPublisher } from './sqs-publisher.js';
 import { openSqs, queueNameOf, SqsQueue, type SqsEngine } from './sqs-queue.js';
 import { startSqsSubscription, VISIBILITY_SECONDS, type SqsSubscription } from './sqs-subscription.js';
@@ -53,27 +54,8 @@ export function createSqsBus(options: SqsBusOptions): Bus {
     timeoutMs: options.publishTimeoutMs ?? PUBLISH_TIMEOUT_MS,
   });
   const subscriptions = new Map<SqsSubscription, RoleName>();
-  /** By role: when it was last seen that nothing waits. */
-  const emptyAtMs = new Map<RoleName, number>();
+  const lags = new SqsLag(clock);
   let isClosed = false;
-
-  /**
-   * SQS does not tell how old its oldest message is. A role has the oldest in hand, or nearly; who does not read it knows that
-   * all that waits came after the queue was last seen empty, was made, or began to forget.
-   */
-  const lag = async (role: RoleName): Promise<Lag> => {
-    const askedAtMs = clock.now();
-    const { waiting, createdAtMs, retentionMs } = await queueOf(role).counts();
-    if (waiting === 0) {
-      emptyAtMs.set(role, askedAtMs);
-      return { waiting, oldestPublishedAtMs: null };
-    }
-    const inHand = [...subscriptions]
-      .filter(([, reader]) => reader === role)
-      .flatMap(([subscription]) => subscription.oldestInHandAtMs() ?? []);
-    const earliestMs = Math.max(emptyAtMs.get(role) ?? 0, createdAtMs, askedAtMs - retentionMs);
-    return { waiting, oldestPublishedAtMs: inHand.length > 0 ? Math.min(...inHand) : earliestMs };
-  };
 
   return {
     publish: (messages) => publisher.publish(messages),
@@ -91,7 +73,13 @@ export function createSqsBus(options: SqsBusOptions): Bus {
       subscriptions.set(subscription, role);
       return { close: () => subscription.close().finally(() => subscriptions.delete(subscription)) };
     },
-    lag,
+    lag: async (role) => {
+      const readers = [...subscriptions].filter(([, reader]) => reader === role);
+      return lags.of(
+        queueOf(role),
+        readers.flatMap(([subscription]) => subscription.oldestInHandAtMs() ?? []),
+      );
+    },
     ping: async () => {
       if (isClosed) throw new OutageError('SQS', new Error('the bus is closed'));
       const answered = new AbortController();

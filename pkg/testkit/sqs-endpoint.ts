@@ -10,8 +10,10 @@ export interface SqsEndpoint {
     readonly region: string;
     readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
   };
-  /** As if the visibility timeout of all that is in flight had passed, in the queues whose names begin so. */
-  expire(queues: string): void;
+  /** Connections that are open. One that was cut in between may live on here for a moment. */
+  connections(): Promise<number>;
+  /** As if the visibility timeout of all that is in flight had passed. */
+  expire(): void;
   /** Every answer of this action passes through here, after it took effect. */
   onAnswer(action: string, change: AnswerChange): void;
   /** The requests of an action that came so far, in order. */
@@ -50,7 +52,6 @@ interface ReceivedMessage {
   readonly ReceiptHandle: string;
 }
 interface Queue {
-  readonly name: string;
   readonly fifoMessages: Map<string, StoredMessage[]>;
   fifoLockedGroups: Map<string, number>;
   readonly inflightMessages: Map<string, { readonly message: StoredMessage; visibilityDeadline: number }>;
@@ -61,7 +62,7 @@ interface Queue {
 interface Store {
   createQueue(...parameters: unknown[]): Queue;
   getQueue(url: string): Queue | undefined;
-  readonly queuesByName: Map<string, Queue>;
+  readonly queues: Map<string, Queue>;
 }
 type Stores = NonNullable<NonNullable<Parameters<typeof buildApp>[0]>['stores']>;
 
@@ -169,9 +170,12 @@ export async function startSqsEndpoint(): Promise<SqsEndpoint> {
       region: 'eu-test-1',
       credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
     },
-    expire: (queues) => {
-      for (const [name, queue] of store.queuesByName) {
-        if (!name.startsWith(queues)) continue;
+    connections: () =>
+      new Promise((resolve, reject) => {
+        app.server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+      }),
+    expire: () => {
+      for (const queue of store.queues.values()) {
         for (const entry of queue.inflightMessages.values()) entry.visibilityDeadline = 0;
         queue.processTimers();
       }
