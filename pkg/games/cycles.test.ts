@@ -33,6 +33,25 @@ describe('row 57: ISO weeks', () => {
     expect(nameAt(window('weekly'), `${day}T23:59:59.999Z`)).toBe(week);
   });
 
+  test('the first week of any year is the one with January 4th, and weeks are counted from it', () => {
+    const DAY_MS = 24 * HOUR_MS;
+    /** Monday of the week that holds January 4th. */
+    const firstMonday = (year: number): number => {
+      const january4 = Date.UTC(year, 0, 4);
+      return january4 - ((new Date(january4).getUTCDay() + 6) % 7) * DAY_MS;
+    };
+    const years = fc.integer({ min: 1970, max: 2399 });
+    fc.assert(
+      fc.property(years, fc.nat(52), fc.nat(7 * DAY_MS - 1), (year, weeks, restMs) => {
+        const ts = firstMonday(year) + weeks * 7 * DAY_MS + restMs;
+        fc.pre(ts < firstMonday(year + 1));
+        const name = `${String(year)}-W${String(weeks + 1).padStart(2, '0')}`;
+        expect(cycles.cycleAt(window('weekly'), ts).name).toBe(name);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test('a week begins on Monday at the reset hour', () => {
     const week = cycles.cycleAt(window('weekly', 'UTC', 5), at('2026-11-16T05:00:00Z'));
     expect([week.name, iso(week.startsAtMs), iso(week.endsAtMs)]).toEqual([
@@ -121,6 +140,21 @@ describe('every instant is in exactly one cycle', () => {
         }
       }),
       { numRuns: 400 },
+    );
+  });
+
+  test('a day that begins at midnight has the date on the clocks of its zone', () => {
+    const clocks = new Map(
+      ZONES.map((timeZone) => {
+        const shown = { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' } as const;
+        return [timeZone, new Intl.DateTimeFormat('en-CA', shown)] as const;
+      }),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...ZONES), anyInstant, (zone, ts) => {
+        expect(cycles.cycleAt(window('daily', zone), ts).name).toBe(clocks.get(zone)?.format(ts));
+      }),
+      { numRuns: 300 },
     );
   });
 
