@@ -403,23 +403,30 @@ BEGIN
   EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF events FOR VALUES FROM (%L) TO (%L)', 'events_' || suffix, first_day, next_first);
 END $$;
 
--- What each worker process has in hand, per role: written before a batch, so that a process which dies names what it died
--- of (pkg/worker/crash-guard). A living process holds the advisory lock of its incarnation; a row without one is of a dead.
+-- Worker processes, each while it lives: it holds the advisory lock of its incarnation, a random number. A row whose lock
+-- can be had is of a process that died (pkg/worker/crash-guard).
+CREATE TABLE worker_lives (
+  incarnation bigint PRIMARY KEY,
+  began_at    timestamptz NOT NULL DEFAULT now()
+);
+
+-- What a worker process has in hand, written before each batch, so that a process which dies names what it died of.
 CREATE TABLE batches_in_hand (
   role        text COLLATE "C" NOT NULL,
-  incarnation bigint      NOT NULL,                     -- one life of a process: a random number
+  incarnation bigint      NOT NULL,
   slot        int         NOT NULL,                     -- which of the batches it has in hand at once
-  keys        bigint[]    NOT NULL,                     -- of the messages in hand; see crashKey
+  keys        bytea       NOT NULL,                     -- eight bytes of each message's id, one after the other; see crashKey
   is_alone    boolean     NOT NULL,                     -- the process ran this one event and nothing else
   taken_at    timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (role, incarnation, slot)
 );
-ALTER TABLE batches_in_hand ALTER COLUMN keys SET STORAGE MAIN; -- rewritten with each batch: not through a table of its own
+-- Two rows of a full batch share a page, so that each is a heap-only tuple in the room of the one before the last.
+ALTER TABLE batches_in_hand ALTER COLUMN keys SET STORAGE MAIN;
 
 -- What dead processes had in hand. It runs alone until it comes to an end.
 CREATE TABLE crash_suspects (
   role    text COLLATE "C" NOT NULL,
-  key     bigint      NOT NULL,
+  key     text COLLATE "C" NOT NULL,                    -- sixteen hex digits
   crashes bigint[]    NOT NULL,                         -- the incarnations that died while this event ran alone
   since   timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (role, key)

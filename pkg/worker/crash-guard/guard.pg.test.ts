@@ -65,7 +65,16 @@ async function startWorker(
       handlers.set(role, guarded);
       return guarded(batch);
     },
-    die: () => life.close(),
+    die: async () => {
+      await life.close();
+      await eventually('the server has noticed', async () => {
+        const [row] = await db.query<{ free: boolean }>(
+          'SELECT pg_try_advisory_xact_lock_shared($1::bigint) AS free',
+          [life.incarnation],
+        );
+        return row?.free === true;
+      });
+    },
     stop: () => marks.close(),
   };
 }
@@ -279,9 +288,11 @@ test('what never comes again is forgotten', async () => {
   await next.handle(second);
   expect(await suspects()).toEqual([0, 0, 0]);
   await db.query("UPDATE crash_suspects SET since = now() - interval '61 minutes'");
-  await db.query("INSERT INTO crash_suspects VALUES ('progression', 1, '{7}', now() - interval '23 hours')");
   await db.query(
-    "INSERT INTO batches_in_hand VALUES ('fairness', 7, 0, '{1}', false, now() - interval '25 hours')",
+    "INSERT INTO crash_suspects VALUES ('progression', 'counted', '{7}', now() - interval '23 hours')",
+  );
+  await db.query(
+    "INSERT INTO batches_in_hand VALUES ('fairness', 7, 0, '', false, now() - interval '25 hours')",
   );
   await dieWith(three(), () => true);
   await next.handle(second);

@@ -26,7 +26,7 @@ const BEAT_EVERY_MS = 5_000;
 const AGAIN_AFTER_MS = 500;
 
 /**
- * Holds the advisory lock of a new incarnation on a connection of its own until the process ends, however it ends: the
+ * Writes down a new incarnation and holds its advisory lock on a connection of its own until the process ends, however it ends: the
  * server lets go of it then. A connection that breaks under a living process is opened again, and what was counted against
  * it meanwhile is taken back. The URL must lead to the server itself or a pooler in session mode.
  *
@@ -95,6 +95,9 @@ async function holdLock(url: string, incarnation: string): Promise<Held> {
   try {
     await client.connect();
     await client.query('SELECT pg_advisory_lock($1::bigint)', [incarnation]);
+    await client.query('INSERT INTO worker_lives (incarnation) VALUES ($1::bigint) ON CONFLICT DO NOTHING', [
+      incarnation,
+    ]);
     return held;
   } catch (error) {
     end(held);

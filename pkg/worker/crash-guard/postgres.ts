@@ -1,4 +1,3 @@
-import type { RoleName } from '../../kernel/roles.js';
 import type { Sql } from '../../postgres/port.js';
 import type { Marks } from './port.js';
 import type { Life } from './postgres-life.js';
@@ -15,38 +14,46 @@ const IS_DEAD = 'pg_try_advisory_xact_lock_shared(incarnation)';
 const TAKE = `
   WITH ${QUICK}, mark AS (
     INSERT INTO batches_in_hand (role, incarnation, slot, keys, is_alone)
-    SELECT $1, $2::bigint, $6::int, CASE WHEN $5::boolean THEN $3::bigint[] ELSE '{}' END, $4::boolean
+    SELECT $1, $2::bigint, $3::int, CASE WHEN $6::boolean THEN $4::bytea ELSE '' END, $5::boolean
       FROM quick WHERE setting IS NOT NULL
-    ON CONFLICT (role, incarnation, slot) DO UPDATE SET keys = excluded.keys, is_alone = excluded.is_alone, taken_at = now()
+    ON CONFLICT (role, incarnation, slot)
+    DO UPDATE SET keys = excluded.keys, is_alone = excluded.is_alone, taken_at = now()
   ), others AS MATERIALIZED (
-    SELECT incarnation FROM batches_in_hand WHERE role = $1 AND incarnation <> $2::bigint
+    SELECT incarnation FROM worker_lives WHERE incarnation <> $2::bigint
   )
-  SELECT d.has_dead, s.key, s.crashes
-    FROM (SELECT EXISTS (SELECT 1 FROM others WHERE ${IS_DEAD}) AS has_dead) d
-    LEFT JOIN (SELECT key::text, cardinality(crashes) AS crashes FROM crash_suspects
-                WHERE role = $1 AND key = ANY ($3::bigint[])) s ON true`;
+  SELECT EXISTS (SELECT 1 FROM others WHERE ${IS_DEAD}) AS has_dead,
+         EXISTS (SELECT 1 FROM crash_suspects WHERE role = $1) AS has_suspects`;
 
-/** What the dead had in hand becomes suspect; what ran alone counts as a crash of that event. In key order: others do it too. */
+/**
+ * What the dead had in hand for any role becomes suspect; what ran alone counts as a crash of that event. Two at once wait
+ * for each other at the dead one's row, and the second finds everything done.
+ */
 const INQUEST = `
   WITH ${QUICK}, others AS MATERIALIZED (
-    SELECT incarnation FROM batches_in_hand, quick WHERE role = $1 AND incarnation <> $2::bigint AND setting IS NOT NULL
-  ), gone AS (
-    DELETE FROM batches_in_hand
-     WHERE role = $1 AND incarnation IN (SELECT incarnation FROM others WHERE ${IS_DEAD})
-    RETURNING incarnation, keys, is_alone
+    SELECT incarnation FROM worker_lives, quick WHERE incarnation <> $1::bigint AND setting IS NOT NULL
+  ), dead AS (
+    DELETE FROM worker_lives WHERE incarnation IN (SELECT incarnation FROM others WHERE ${IS_DEAD})
+    RETURNING incarnation
+  ), had AS (
+    DELETE FROM batches_in_hand b USING dead WHERE b.incarnation = dead.incarnation
+    RETURNING b.role, b.incarnation, b.keys, b.is_alone
   )
   INSERT INTO crash_suspects AS c (role, key, crashes)
-  SELECT $1, key, coalesce(array_agg(DISTINCT incarnation) FILTER (WHERE is_alone), '{}')
-    FROM gone, unnest(keys) AS key GROUP BY key ORDER BY key
+  SELECT role, encode(substr(keys, 8 * n + 1, 8), 'hex') AS key,
+         coalesce(array_agg(DISTINCT incarnation) FILTER (WHERE is_alone), '{}')
+    FROM had, generate_series(0, length(keys) / 8 - 1) AS n GROUP BY role, key ORDER BY role, key
   ON CONFLICT (role, key) DO UPDATE
     SET crashes = ARRAY(SELECT DISTINCT unnest(c.crashes || excluded.crashes)), since = now()`;
 
+const FIND = `
+  SELECT key, cardinality(crashes) AS crashes FROM crash_suspects WHERE role = $1 AND key = ANY ($2::text[])`;
+
 const PUT_DOWN = `
   WITH ${QUICK}, mark AS (
-    UPDATE batches_in_hand SET keys = '{}', is_alone = false FROM quick
-     WHERE role = $1 AND incarnation = $2::bigint AND slot = $4::int AND setting IS NOT NULL
+    UPDATE batches_in_hand SET keys = '', is_alone = false FROM quick
+     WHERE role = $1 AND incarnation = $2::bigint AND slot = $3::int AND setting IS NOT NULL
   )
-  DELETE FROM crash_suspects WHERE role = $1 AND key = $3::bigint`;
+  DELETE FROM crash_suspects WHERE role = $1 AND key = $4`;
 
 /**
  * What never came again: it was settled by the process that died, or belongs to a role that nobody runs any more. A
@@ -55,7 +62,9 @@ const PUT_DOWN = `
 const FORGET = `
   WITH marks AS (
     DELETE FROM batches_in_hand WHERE (role, incarnation, slot) IN (
-      SELECT role, incarnation, slot FROM batches_in_hand WHERE taken_at < now() - interval '1 day' AND ${IS_DEAD}
+      SELECT role, incarnation, slot FROM batches_in_hand b
+       WHERE NOT EXISTS (SELECT 1 FROM worker_lives l WHERE l.incarnation = b.incarnation)
+         AND taken_at < now() - interval '1 hour'
          FOR UPDATE SKIP LOCKED)
   )
   DELETE FROM crash_suspects WHERE (role, key) IN (
@@ -63,31 +72,41 @@ const FORGET = `
      WHERE since < now() - CASE WHEN crashes = '{}' THEN interval '1 hour' ELSE interval '1 day' END
        FOR UPDATE SKIP LOCKED)`;
 
+const CLOSE = `
+  WITH marks AS (DELETE FROM batches_in_hand WHERE incarnation = $1::bigint)
+  DELETE FROM worker_lives WHERE incarnation = $1::bigint`;
+
 interface TakenRow {
   readonly has_dead: boolean;
-  readonly key: string | null;
-  readonly crashes: number | null;
+  readonly has_suspects: boolean;
 }
+
+interface SuspectRow {
+  readonly key: string;
+  readonly crashes: number;
+}
+
+const NOBODY: ReadonlyMap<string, number> = new Map();
 
 /** @param life of this process: while its lock is lost nothing is written down, for the others would take it for left behind. */
 export function createMarks(db: Sql, life: Pick<Life, 'incarnation' | 'isHeld'>): Marks {
   const { incarnation } = life;
   let isClosed = false;
-  const take: Marks['take'] = async (role: RoleName, slot, keys, isAlone) => {
-    if (isClosed) return new Map();
-    const values = [role, incarnation, `{${keys.join(',')}}`, isAlone, life.isHeld, slot];
-    let rows = await db.query<TakenRow>(TAKE, values);
-    if (rows[0]?.has_dead === true) {
-      await db.query(INQUEST, [role, incarnation]);
-      await db.query(FORGET);
-      rows = await db.query<TakenRow>(TAKE, values);
-    }
-    return new Map(rows.flatMap(({ key, crashes }) => (key === null ? [] : [[key, crashes ?? 0]])));
-  };
   return {
-    take,
+    take: async (role, slot, keys, isAlone) => {
+      if (isClosed) return NOBODY;
+      const bytes = Buffer.from(keys.join(''), 'hex');
+      const [seen] = await db.query<TakenRow>(TAKE, [role, incarnation, slot, bytes, isAlone, life.isHeld]);
+      if (seen === undefined) throw new Error('the marks gave no answer');
+      if (seen.has_dead) {
+        await db.query(INQUEST, [incarnation]);
+        await db.query(FORGET);
+      } else if (!seen.has_suspects) return NOBODY;
+      const found = await db.query<SuspectRow>(FIND, [role, keys]);
+      return new Map(found.map(({ key, crashes }) => [key, crashes]));
+    },
     putDown: async (role, slot, cleared) => {
-      await db.query(PUT_DOWN, [role, incarnation, cleared, slot]);
+      await db.query(PUT_DOWN, [role, incarnation, slot, cleared]);
     },
     lastTaken: async (role) => {
       const [row] = await db.query<{ taken: string | null }>(
@@ -98,7 +117,7 @@ export function createMarks(db: Sql, life: Pick<Life, 'incarnation' | 'isHeld'>)
     },
     close: async () => {
       isClosed = true;
-      await db.query('DELETE FROM batches_in_hand WHERE incarnation = $1::bigint', [incarnation]);
+      await db.query(CLOSE, [incarnation]);
     },
   };
 }

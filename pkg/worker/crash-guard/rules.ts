@@ -6,12 +6,12 @@ export const CRASHES_MAX = 3;
 const SIXTEEN_HEX_DIGITS = /^[0-9a-f]{16}/;
 
 /**
- * What a message is known by in the tables of the crash guard: the first eight bytes of its id, as a signed 64-bit number
- * in decimal. Our ids are hex digests; of any other (another producer's) a digest is made.
+ * What a message is known by in the tables of the crash guard: the first eight bytes of its id in sixteen hex digits. Our
+ * ids are hex digests; of any other (another producer's) a digest is made.
  */
 export function crashKey(messageId: string): string {
   const digest = SIXTEEN_HEX_DIGITS.test(messageId) ? messageId : hash('sha256', messageId, 'hex');
-  return BigInt.asIntN(64, BigInt(`0x${digest.slice(0, 16)}`)).toString();
+  return digest.slice(0, 16);
 }
 
 /** Some deliveries of a batch, by their places, that go to the handler in one call. */

@@ -38,7 +38,7 @@ const put = (uniqueness: string): string => `
       state = CASE WHEN d.state IN ('open', 'redriven') THEN excluded.state ELSE d.state END,
       closed_at = coalesce(d.closed_at, excluded.closed_at), closed_by = coalesce(d.closed_by, excluded.closed_by)
   ), counted AS (
-    DELETE FROM crash_suspects WHERE role = $1 AND key = $18::bigint
+    DELETE FROM crash_suspects WHERE role = $1 AND key = $18
   )
   INSERT INTO role_counters AS c (role, lane, delivered, conflict, dead)
   VALUES ($1, $14::smallint, 1, $15::bigint, 1 - $15::bigint)
