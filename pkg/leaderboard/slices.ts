@@ -17,11 +17,11 @@ export interface Slices {
 /** Cycles come in one order, whatever the order of the keys. No key may come twice. */
 export function sliceByCycle(keys: Iterable<ScoreKey>): Slices {
   const groups = new Map<string, SlicedCycle & { readonly subjects: string[] }>();
-  for (const { subject, ...key } of keys) {
+  for (const key of keys) {
     const id = boardId(key);
-    const group = groups.get(id);
-    if (group === undefined) groups.set(id, { id, key, subjects: [subject] });
-    else group.subjects.push(subject);
+    let group = groups.get(id);
+    if (group === undefined) groups.set(id, (group = { id, key: boardKeyOf(key), subjects: [] }));
+    group.subjects.push(key.subject);
   }
   const cycles = [...groups.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   const [firsts, lasts, subjects]: [number[], number[], string[]] = [[], [], []];
@@ -32,6 +32,8 @@ export function sliceByCycle(keys: Iterable<ScoreKey>): Slices {
   }
   return { cycles, values: [...keyColumns(cycles.map(({ key }) => key)), firsts, lasts, subjects] };
 }
+
+const boardKeyOf = ({ subject: _, ...key }: ScoreKey): BoardKey => key;
 
 export const keyColumns = (keys: readonly BoardKey[]): string[][] => [
   keys.map((key) => key.gameId),

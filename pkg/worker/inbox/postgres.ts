@@ -3,6 +3,7 @@ import { OutageError } from '../../kernel/errors.js';
 import type { Random } from '../../kernel/random.js';
 import type { RoleName } from '../../kernel/roles.js';
 import { isStatementTimeout, isTransient } from '../../postgres/database.js';
+import { plainArray } from '../../postgres/plain-array.js';
 import type { Sql } from '../../postgres/port.js';
 
 /** What makes an event's effect happen once per role. Unique within one call. */
@@ -33,9 +34,11 @@ const ENTER = `
       FROM given ORDER BY dedupe_day, identity
     ON CONFLICT DO NOTHING RETURNING dedupe_day, identity
   )
-  SELECT coalesce(array_agg((g.n - 1)::int) FILTER (WHERE e.identity IS NULL), '{}') AS standing,
-         EXISTS (SELECT 1 FROM dead_letters WHERE role = $1 AND state IN ('open', 'redriven')) AS has_open_letters
-    FROM given g LEFT JOIN entered e USING (dedupe_day, identity)`;
+  SELECT CASE WHEN (SELECT count(*) FROM entered) = (SELECT count(*) FROM given) THEN '{}' ELSE (
+           SELECT array_agg((g.n - 1)::int) FILTER (WHERE e.identity IS NULL)
+             FROM given g LEFT JOIN entered e USING (dedupe_day, identity)
+         ) END AS standing,
+         EXISTS (SELECT 1 FROM dead_letters WHERE role = $1 AND state IN ('open', 'redriven')) AS has_open_letters`;
 
 /** A statement of its own: a row that another transaction committed while ours waited for it is visible only now. */
 const LOOK = `
@@ -50,12 +53,12 @@ const LOOK = `
 export async function enterInbox(sql: Sql, role: RoleName, entries: readonly InboxEntry[]): Promise<Entered> {
   const [row] = await sql.query<{ standing: number[]; has_open_letters: boolean }>(ENTER, [
     role,
-    entries.map((entry) => entry.dedupeDay),
-    entries.map((entry) => entry.identity),
+    plainArray(entries.map((entry) => entry.dedupeDay)),
+    plainArray(entries.map((entry) => entry.identity)),
     entries.map((entry) => entry.gameId),
-    entries.map((entry) => entry.lane),
-    entries.map((entry) => entry.contentHash),
-    entries.map((entry) => entry.definitionVersion),
+    plainArray(entries.map((entry) => entry.lane)),
+    plainArray(entries.map((entry) => entry.contentHash)),
+    plainArray(entries.map((entry) => entry.definitionVersion)),
   ]);
   if (row === undefined) throw new Error('the inbox gave no answer');
   const hasOpenLetters = row.has_open_letters;
@@ -88,9 +91,9 @@ export async function countSettled(sql: Sql, role: RoleName, counts: readonly La
        duplicate = c.duplicate + excluded.duplicate`,
     [
       role,
-      counts.map(({ lane }) => lane),
-      counts.map(({ applied }) => applied),
-      counts.map(({ duplicate }) => duplicate),
+      plainArray(counts.map(({ lane }) => lane)),
+      plainArray(counts.map(({ applied }) => applied)),
+      plainArray(counts.map(({ duplicate }) => duplicate)),
     ],
   );
 }
