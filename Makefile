@@ -1,7 +1,7 @@
 # Fairtally. `make run` starts everything; `make help` tells the rest. Works with GNU make 3.81 and newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run install build unit test check types lint format openapi generated circular bench chaos clean
+.PHONY: help run install build unit test test-kafka seasons check types lint format openapi generated circular bench chaos clean
 
 SOURCES := $(shell find api cmd pkg sample_events bench -type f 2>/dev/null | grep -v -e ' ' -e 'replay-checkpoint')
 INSTALLED := node_modules/.package-lock.json
@@ -10,7 +10,7 @@ ENV_FILE := $(if $(wildcard .env),--env-file=.env)
 export REDOCLY_TELEMETRY := off
 
 help: ## What can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 run: $(BUILT) ## Install and build what is missing, start everything, feed the sample season once
 	@exec node $(ENV_FILE) dist/cmd/fairtally/main.js run
@@ -33,6 +33,12 @@ unit: $(INSTALLED) ## The tests that need no server
 
 test: $(BUILT) ## Every test, against real PostgreSQL, Redis and processes
 	node scripts/run-tests.mjs
+
+test-kafka: $(INSTALLED) ## The Kafka driver against Apache Kafka itself, where Java and Maven, KAFKA_HOME or KAFKA_BROKERS are
+	node scripts/test-kafka.mjs
+
+seasons: $(BUILT) ## The whole sample season over every bus (`make test` takes a fifth of it)
+	WHOLE_SEASON=on node scripts/run-tests.mjs season-
 
 check: types lint format openapi generated circular ## Everything that is decided without running it
 

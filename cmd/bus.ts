@@ -20,13 +20,23 @@ export interface BusParts {
   readonly policy: DeliveryPolicy;
 }
 
-/** Chooses the driver that BUS names. A new bus is one more case here and below, in the configuration and in pkg/bus. */
+/**
+ * Chooses the driver that BUS names. The SDK of a broker is loaded by who uses it alone.
+ * A new bus is one more case here and below, in the configuration and in pkg/bus. */
 export async function createBus({ settings, db, databaseUrl, policy }: BusParts): Promise<Bus> {
   switch (settings.driver) {
     case 'memory':
       return createMemoryBus(policy);
     case 'postgres':
       return createPostgresBus({ ...policy, db, url: databaseUrl });
+    case 'sqs': {
+      const { createSqsBus } = await import('../pkg/bus/sqs.js');
+      return createSqsBus({ ...policy, sqs: settings.sqs, name: settings.name });
+    }
+    case 'servicebus': {
+      const { createServicebusBus } = await import('../pkg/bus/servicebus.js');
+      return createServicebusBus({ ...policy, servicebus: settings.servicebus, name: settings.name });
+    }
     default:
       throw new FairtallyError('bus_unknown', `there is no bus ${settings.driver}`);
   }
@@ -42,6 +52,14 @@ export async function createOperator({
       throw new FairtallyError('memory_bus', 'BUS=memory lives in the process that uses it');
     case 'postgres':
       return createPostgresOperator({ db });
+    case 'sqs': {
+      const { createSqsOperator } = await import('../pkg/bus/sqs-operator.js');
+      return createSqsOperator({
+        sqs: settings.sqs,
+        name: settings.name,
+        maxAttempts: DEFAULT_MAX_ATTEMPTS,
+      });
+    }
     default:
       throw new FairtallyError('bus_unknown', `there is no bus ${settings.driver}`);
   }

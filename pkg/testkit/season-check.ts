@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { readSeason, recompute, type Recomputed } from '../../sample_events/recompute.js';
+import type { SeasonEvent } from '../../sample_events/season.js';
 import { parseDefinition } from '../games/definition-file.js';
 import { ROLES } from '../kernel/roles.js';
 import type { Database } from '../postgres/port.js';
@@ -9,19 +11,38 @@ import type { Database } from '../postgres/port.js';
 const file = (name: string): URL => new URL(`../../sample_events/${name}`, import.meta.url);
 const text = (name: string): string => readFileSync(file(name), 'utf8');
 
-export const SEASON_FILE = fileURLToPath(file('season.ndjson'));
+const definition = parseDefinition(text('demo.yaml'), { gameId: 'demo', version: 1 });
 
-interface Summary {
-  readonly lines: number;
+/** The sample season, or the part of it that some of its players played. */
+export interface Season {
+  /** As `replay` reads it. */
+  readonly file: string;
+  readonly lines: readonly SeasonEvent[];
+  /** Events without their duplicates and conflicts. */
   readonly unique: number;
 }
-export const seasonSummary = JSON.parse(text('summary.json')) as Summary;
 
-/** What the whole season must lead to: a plain recomputation in memory that knows nothing of the roles' code. */
-export async function expectedSeason(db: Database): Promise<Recomputed> {
-  const definition = parseDefinition(text('demo.yaml'), { gameId: 'demo', version: 1 });
-  return recompute(readSeason(text('season.ndjson')), definition, await storedOrder(db));
+export function wholeSeason(): Season {
+  const lines = readSeason(text('season.ndjson'));
+  return { file: fileURLToPath(file('season.ndjson')), lines, unique: uniqueOf(lines) };
 }
+
+/** Everything of every n-th player, in a file below `folder`: what is decided per player is decided as in the whole. */
+export function partOfSeason(every: number, folder: string): Season {
+  const whole = readSeason(text('season.ndjson'));
+  const players = [...new Set(whole.map(({ playerId }) => playerId))].sort();
+  const chosen = new Set(players.filter((_, n) => n % every === 0));
+  const lines = whole.filter(({ playerId }) => chosen.has(playerId));
+  const path = join(folder, 'season.ndjson');
+  writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  return { file: path, lines, unique: uniqueOf(lines) };
+}
+
+const uniqueOf = (lines: readonly SeasonEvent[]): number => recompute(lines, definition).events.length;
+
+/** What a season must lead to: a plain recomputation in memory that knows nothing of the roles' code. */
+export const expectedSeason = async (db: Database, { lines }: Season): Promise<Recomputed> =>
+  recompute(lines, definition, await storedOrder(db));
 
 /** The order in which the running fairness role took its samples. */
 const storedOrder = (
@@ -46,10 +67,10 @@ export async function settledEvents(db: Database): Promise<number[]> {
 /** The tests that a season, fed whole and drained, passes on every bus. */
 export function seasonTests(given: () => { readonly db: Database; readonly expected: Recomputed }): void {
   test('every unique event is archived once and settled once by every role', async () => {
-    const { db } = given();
+    const { db, expected } = given();
     const archived = await db.query('SELECT count(*) AS events FROM events');
-    expect(archived).toEqual([{ events: seasonSummary.unique }]);
-    expect(await settledEvents(db)).toEqual(ROLES.map(() => seasonSummary.unique));
+    expect(archived).toEqual([{ events: expected.events.length }]);
+    expect(await settledEvents(db)).toEqual(ROLES.map(() => expected.events.length));
   });
 
   test('every board of every cycle equals a plain recomputation, ranks included', async () => {
