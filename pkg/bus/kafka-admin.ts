@@ -1,4 +1,4 @@
-import type { Admin } from 'kafkajs';
+import { KafkaJSProtocolError, type Admin } from 'kafkajs';
 import type { Clock } from '../kernel/clock.js';
 import { FairtallyError, OutageError } from '../kernel/errors.js';
 import type { Logger } from '../runtime/port.js';
@@ -12,18 +12,31 @@ export interface KafkaAdminOptions {
   readonly timeoutMs: number;
 }
 
+const RETRY_MS = 100;
+
+/** Leaders and coordinators move, and a new cluster has none for a moment. */
+const isForAnother = (error: unknown): boolean => error instanceof KafkaJSProtocolError && error.retriable;
+
 /** Questions to the brokers over one connection, which is made when it is needed and made anew after any failure. */
 export class KafkaAdmin {
   private open: { readonly client: KafkaClient; readonly admin: Promise<Admin> } | null = null;
 
   constructor(private readonly options: KafkaAdminOptions) {}
 
-  /** @throws OutageError when there is no answer in time, or it is an error */
+  /**
+   * Asks again while brokers say that another one should be asked.
+   *
+   * @throws OutageError when there is no answer in time, or it is an error
+   * @throws FairtallyError what the question threw
+   */
   async ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
     const used = (this.open ??= this.connect());
     const answered = new AbortController();
     try {
-      return await Promise.race([used.admin.then(question), this.deadline(answered.signal)]);
+      return await Promise.race([
+        this.untilTold(used.admin, question, answered.signal),
+        this.deadline(answered.signal),
+      ]);
     } catch (error) {
       used.client.destroy();
       if (this.open === used) this.open = null;
@@ -43,6 +56,22 @@ export class KafkaAdmin {
     const client = openKafka({ kafka, requestTimeoutMs: timeoutMs, logger });
     const admin = client.kafka.admin();
     return { client, admin: admin.connect().then(() => admin) };
+  }
+
+  private async untilTold<T>(
+    connected: Promise<Admin>,
+    question: (admin: Admin) => Promise<T>,
+    over: AbortSignal,
+  ): Promise<T> {
+    const admin = await connected;
+    for (;;) {
+      try {
+        return await question(admin);
+      } catch (error) {
+        if (over.aborted || !isForAnother(error)) throw error;
+      }
+      await this.options.clock.sleep(RETRY_MS, over);
+    }
   }
 
   private async deadline(answered: AbortSignal): Promise<never> {

@@ -17,6 +17,10 @@ export interface KafkaConnection {
 
 export interface KafkaClient {
   readonly kafka: Kafka;
+  /** How many connections were refused, broken or ended by a broker so far. */
+  lostConnections(): number;
+  /** What the client said last of anything that went wrong: of a failure that it hides by trying again this is all there is. */
+  complaint(): string;
   /** Breaks every connection and lets no new one be made: the one end that needs no answer from a broker. */
   destroy(): void;
 }
@@ -43,6 +47,7 @@ export function openKafka(options: KafkaClientOptions): KafkaClient {
   const { kafka: connection, requestTimeoutMs, logger, onOffsetReset } = options;
   const { sasl } = connection;
   const sockets = trackedSockets();
+  let complaint = 'no reason given';
   const kafka = new Kafka({
     clientId: CLIENT_ID,
     brokers: [...connection.brokers],
@@ -57,16 +62,26 @@ export function openKafka(options: KafkaClientOptions): KafkaClient {
     logCreator:
       () =>
       ({ namespace, log: { message, ...fields } }) => {
+        const { error } = fields as { readonly error?: unknown };
+        complaint = typeof error === 'string' ? `${message}: ${error}` : message;
         logger.debug({ ...fields, namespace }, message);
         if (message === OUT_OF_RANGE) onOffsetReset?.(fields['partition']);
       },
   });
-  return { kafka, destroy: sockets.destroy };
+  return { kafka, complaint: () => complaint, lostConnections: sockets.lost, destroy: sockets.destroy };
 }
 
-function trackedSockets(): { readonly open: ISocketFactory; destroy(): void } {
+function trackedSockets(): { readonly open: ISocketFactory; lost(): number; destroy(): void } {
   const sockets = new Set<Socket>();
+  const ended = new WeakSet<Socket>();
+  let lost = 0;
   let isDestroyed = false;
+  const end = (socket: Socket): void => {
+    if (ended.has(socket)) return;
+    ended.add(socket);
+    sockets.delete(socket);
+    lost += 1;
+  };
   const open: ISocketFactory = ({ host, port, ssl, onConnect }) => {
     if (isDestroyed) throw new Error('the client was ended');
     const secure: unknown = ssl; // typed as always there, and is false without TLS
@@ -75,11 +90,12 @@ function trackedSockets(): { readonly open: ISocketFactory; destroy(): void } {
       : connectTcp({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    for (const event of ['end', 'error', 'close']) socket.once(event, () => end(socket));
     return socket;
   };
   return {
     open,
+    lost: () => lost,
     destroy: () => {
       isDestroyed = true;
       // With an error: the client does not look for a bare end, and would wait for its answers.

@@ -20,6 +20,7 @@ export interface KafkaPublisherOptions {
 
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 const FLUSH_MAX = 1_000;
+const RETRY_MS = 100;
 /** All of a flush may go to one partition, as one record batch, and brokers take batches of 1 MiB unless told otherwise. */
 const FLUSH_BYTES_MAX = 900 * 1024;
 
@@ -112,18 +113,19 @@ export class KafkaPublisher {
   }
 
   private async flush(pieces: readonly Piece[]): Promise<void> {
-    const answered = new AbortController();
+    const over = new AbortController();
     try {
-      const sent = this.send(pieces.flatMap(({ records }) => records));
-      await Promise.race([sent, this.deadline(pieces, answered.signal)]);
+      const sent = this.send(
+        pieces.flatMap(({ records }) => records),
+        over.signal,
+      );
+      await Promise.race([sent, this.deadline(pieces, over.signal)]);
       for (const { resolve } of pieces) resolve();
     } catch (error) {
-      // What arrived of it is unknown, and so are the broker's next sequence numbers: a producer that went on with its own
-      // could have its next batch dropped as a repeat. A fresh one has fresh numbers.
       this.abandonProducer();
       for (const { reject } of pieces) reject(new OutageError('Kafka', error));
     } finally {
-      answered.abort();
+      over.abort();
     }
   }
 
@@ -135,11 +137,27 @@ export class KafkaPublisher {
     throw new Error('publishing takes too long');
   }
 
-  private async send(records: readonly Message[]): Promise<void> {
-    this.producer ??= openProducer(this.options);
-    await this.producer.send(records);
+  /** Sends again only what brokers have answered and refused (another one leads by now): without an answer nothing is known. */
+  private async send(records: readonly Message[], over: AbortSignal): Promise<void> {
+    while (!over.aborted) {
+      const producer = (this.producer ??= openProducer(this.options));
+      const lost = producer.client.lostConnections();
+      try {
+        return await producer.send(records);
+      } catch (error) {
+        if (over.aborted || producer.client.lostConnections() > lost) throw error;
+        this.options.logger.warn({ err: error }, 'Kafka refused messages: they are sent again');
+      }
+      this.abandonProducer();
+      await this.options.clock.sleep(RETRY_MS, over);
+    }
+    throw new Error('publishing takes too long');
   }
 
+  /**
+   * What arrived of a failed flush is unknown, and so are the brokers' next sequence numbers: a producer that went on with
+   * its own could have its next batch dropped as a repeat. A fresh one has fresh numbers.
+   */
   private abandonProducer(): void {
     this.producer?.client.destroy();
     this.producer = null;
@@ -171,7 +189,7 @@ function openProducer(options: KafkaPublisherOptions): Producer {
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
-    createPartitioner: eachRecordOnce,
+    createPartitioner: eachRecordOnce(() => client.complaint()),
   });
   const connected = producer.connect();
   return {
@@ -188,12 +206,14 @@ function openProducer(options: KafkaPublisherOptions): Producer {
  * refused here. Of a flush to several brokers it would leave out what a broker refused if another one, which answered
  * already, has become its leader since, and call that success.
  */
-const eachRecordOnce: ICustomPartitioner = () => {
-  const partitionOf = Partitioners.DefaultPartitioner();
-  const sent = new WeakSet<Message>();
-  return (record) => {
-    if (sent.has(record.message)) throw new FairtallyError('not_sent_again', 'the first try has failed');
-    sent.add(record.message);
-    return partitionOf(record);
+const eachRecordOnce =
+  (reason: () => string): ICustomPartitioner =>
+  () => {
+    const partitionOf = Partitioners.DefaultPartitioner();
+    const sent = new WeakSet<Message>();
+    return (record) => {
+      if (sent.has(record.message)) throw new FairtallyError('not_sent', reason());
+      sent.add(record.message);
+      return partitionOf(record);
+    };
   };
-};

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { Kafka, logLevel } from 'kafkajs';
+import { eventually } from './eventually.js';
 
 /** A cluster that speaks Kafka's protocol. */
 export interface KafkaBroker {
@@ -68,8 +69,18 @@ function realKafka(brokers: readonly string[]): KafkaBroker {
     makeTopic: async (topic, partitions) => {
       const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
       await admin.connect();
-      await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions }] });
-      await admin.disconnect();
+      try {
+        await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: partitions }] });
+        // A broker that is told of its new partitions last refuses what comes earlier.
+        await eventually(`${topic} has leaders`, () =>
+          admin.fetchTopicOffsets(topic).then(
+            (offsets) => offsets.length === partitions,
+            () => false,
+          ),
+        );
+      } finally {
+        await admin.disconnect();
+      }
     },
     stop: () => Promise.resolve(),
   };
