@@ -7,6 +7,7 @@ import { fairnessRole } from '../fairness/role.js';
 import { parseDefinition } from '../games/definition-file.js';
 import { systemClock } from '../kernel/clock.js';
 import { systemRandom } from '../kernel/random.js';
+import type { RoleName } from '../kernel/roles.js';
 import { leaderboardRole } from '../leaderboard/role.js';
 import { createReceiptSigner } from '../progression/receipt-signer.js';
 import { createProgressionRole } from '../progression/role.js';
@@ -119,12 +120,7 @@ export function playedEvents(): AdmittedEvent[] {
 /** Runs the real roles over events, as workers do. @returns what each role said of each event: `ok` or the reason */
 export async function applyToRoles(db: Database, events: readonly AdmittedEvent[]): Promise<string[][]> {
   const said: string[][] = [];
-  for (const handle of [
-    handlerOf(db, archiveRole),
-    handlerOf(db, progression),
-    handlerOf(db, leaderboard),
-    handlerOf(db, fairnessRole),
-  ]) {
+  for (const handle of Object.values(handlersOf(db))) {
     const outcomes = await handle(events.map(deliveryOf));
     said.push(outcomes.map((outcome) => (outcome.kind === 'dead' ? outcome.reason : outcome.kind)));
   }
@@ -134,6 +130,13 @@ export async function applyToRoles(db: Database, events: readonly AdmittedEvent[
 export const applyToArchive = async (db: Database, events: readonly AdmittedEvent[]): Promise<void> => {
   await handlerOf(db, archiveRole)(events.map(deliveryOf));
 };
+
+export const handlersOf = (db: Database): Record<RoleName, BatchHandler> => ({
+  archive: handlerOf(db, archiveRole),
+  progression: handlerOf(db, progression),
+  leaderboard: handlerOf(db, leaderboard),
+  fairness: handlerOf(db, fairnessRole),
+});
 
 const handlerOf = <State, Changes>(db: Database, role: Role<State, Changes>): BatchHandler =>
   createDispatch({
@@ -147,7 +150,7 @@ const handlerOf = <State, Changes>(db: Database, role: Role<State, Changes>): Ba
     logger: quietLogger,
   });
 
-const deliveryOf = (event: AdmittedEvent, index: number): Delivery => ({
+export const deliveryOf = (event: AdmittedEvent, index: number): Delivery => ({
   body: encodeEvent(event),
   headers: {},
   messageId: event.id,

@@ -51,6 +51,14 @@ export async function databaseNow(sql: Sql): Promise<number> {
   return row.now;
 }
 
+/** When the oldest event was archived that anything may lack, UTC ms; null when there is none. Reads the whole archive. */
+export async function archivedSince(sql: Sql): Promise<number | null> {
+  const [row] = await sql.query<{ ms: number | null }>(
+    'SELECT extract(epoch FROM min(archived_at))::float8 * 1000 AS ms FROM events',
+  );
+  return row?.ms ?? null;
+}
+
 /** Makes this transaction the only one that reconciles a role; false when another is. */
 export async function holdReconciler(transaction: Sql, role: RoleName): Promise<boolean> {
   const [row] = await transaction.query<{ held: boolean }>(

@@ -8,6 +8,7 @@ import { recordAction } from '../dead-letters/queries.postgres.js';
 import { backlogOf, submitCopies } from '../resubmissions/postgres.js';
 import { admittedEventOf } from './archived-event.js';
 import {
+  archivedSince,
   countLacking,
   databaseNow,
   holdReconciler,
@@ -144,13 +145,15 @@ export async function reconcileByHand(
   const missing = new Map<RoleName, number>();
   const { gameId, sinceMs, isDryRun, decision } = command;
   const untilMs = (await databaseNow(db)) - command.ageMs;
+  // A slice does not hold its own beginning.
+  const firstMs = Math.max(sinceMs, ((await archivedSince(db)) ?? untilMs) - 1);
   let action: Promise<number> | null = null;
   const scope = { roles: command.roles, gameId, sinceMs };
   const actionOf = (): Promise<number> => (action ??= recordAction(db, 'reconcile', decision, scope));
   for (const role of command.roles) {
     missing.set(role, 0);
     let sliceMs = SLICE.firstMs;
-    for (let fromMs = Math.max(0, sinceMs); fromMs < untilMs;) {
+    for (let fromMs = firstMs; fromMs < untilMs;) {
       const slice = { role, gameId, fromMs, toMs: Math.min(fromMs + sliceMs, untilMs) };
       const found = isDryRun
         ? { submitted: await countLacking(db, slice), isFull: false }

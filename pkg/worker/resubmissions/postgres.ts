@@ -181,7 +181,7 @@ export async function backlogOf(sql: Sql, role: RoleName, countMax: number): Pro
   const [row] = await sql.query<{ count: number }>(
     `SELECT count(*) AS count FROM (
        SELECT 1 FROM resubmissions WHERE role = $1 AND state = 'pending' LIMIT $2
-     ) AS some`,
+     ) AS waiting`,
     [role, countMax],
   );
   return row?.count ?? 0;
