@@ -43,6 +43,9 @@ export async function openGuards(platform: Platform, lookEveryMs: number): Promi
   };
 }
 
+/** A database that is away must not hold up a stop: without the marks it goes on as it would without the guard. */
+const MARKS_TIMEOUT_MS = 2_000;
+
 interface OpenCrashGuard {
   readonly guard: CrashGuard;
   readonly lastTaken: (role: RoleName) => Promise<string | null>;
@@ -60,6 +63,11 @@ async function openCrashGuard(platform: Platform): Promise<OpenCrashGuard> {
   return {
     guard: createCrashGuard({ marks, logger, metrics }),
     lastTaken: marks.lastTaken,
-    close: marks.close,
+    close: async () => {
+      const taken = marks.close().catch((error: unknown) => {
+        logger.warn({ err: error }, 'the marks of this process stay: another looks at what it had in hand');
+      });
+      await Promise.race([taken, clock.sleep(MARKS_TIMEOUT_MS)]);
+    },
   };
 }

@@ -48,7 +48,7 @@ export class Watchdog {
 
   /** Begins to watch a role; its handler and its database are used through what this returns. */
   watch(role: RoleName): WatchedRole {
-    const watched = new WatchedRole();
+    const watched = this.#roles.get(role) ?? new WatchedRole();
     this.#roles.set(role, watched);
     return watched;
   }
@@ -117,7 +117,7 @@ export class WatchedRole {
   #calls = 0;
   #statements = 0;
 
-  /** The outermost wrapper of the role's handler. */
+  /** The outermost wrapper of a handler of the role. */
   handler(handler: BatchHandler): BatchHandler {
     return async (batch) => {
       this.#calls += 1;

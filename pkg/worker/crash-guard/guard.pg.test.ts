@@ -57,14 +57,9 @@ async function startWorker(
     calls.push(batch.map(({ messageId }) => messageId));
     return Promise.all(batch.map(outcomeOf));
   };
-  const handlers = new Map<RoleName, BatchHandler>();
   return {
     calls,
-    handle: (batch, role = 'progression') => {
-      const guarded = handlers.get(role) ?? guard(role, handler);
-      handlers.set(role, guarded);
-      return guarded(batch);
-    },
+    handle: (batch, role = 'progression') => guard(role, handler)(batch),
     die: async () => {
       await life.close();
       await eventually('the server has noticed', async () => {

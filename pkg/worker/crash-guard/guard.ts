@@ -13,7 +13,7 @@ export interface CrashGuardOptions {
   readonly metrics: Metrics;
 }
 
-/** Wraps the handler of a role of this process. Once per role: what it is called for at once is told apart. */
+/** Wraps a handler of a role of this process; the role may have several, and each may be called several times at once. */
 export type CrashGuard = (role: RoleName, handler: BatchHandler) => BatchHandler;
 
 /**
@@ -34,8 +34,11 @@ export function createCrashGuard(options: CrashGuardOptions): CrashGuard {
     'Events run by themselves because a process died while it had them in hand',
     ['role'],
   );
+  const slotsOf = new Map<RoleName, Set<number>>();
   return (role, handler) => {
-    const guarded = new GuardedRole(options, role, handler, turns, alone);
+    const slots = slotsOf.get(role) ?? new Set();
+    slotsOf.set(role, slots);
+    const guarded = new GuardedRole(options, role, handler, { turns, slots }, alone);
     return (batch) => guarded.handle(batch);
   };
 }
@@ -47,20 +50,27 @@ interface Batch {
   readonly keys: readonly string[];
 }
 
-class GuardedRole {
-  private readonly slotsInUse = new Set<number>();
+/** What all handlers of a process share, or all of a role. */
+interface Shared {
+  readonly turns: Turns;
+  /** The slots of the role that are in use. */
+  readonly slots: Set<number>;
+}
 
+class GuardedRole {
   constructor(
     private readonly options: CrashGuardOptions,
     private readonly role: RoleName,
     private readonly handler: BatchHandler,
-    private readonly turns: Turns,
+    private readonly shared: Shared,
     private readonly alone: Counter,
   ) {}
 
   async handle(deliveries: readonly Delivery[]): Promise<readonly Outcome[]> {
-    const slot = this.freeSlot();
-    this.slotsInUse.add(slot);
+    const { slots } = this.shared;
+    let slot = 0;
+    while (slots.has(slot)) slot += 1;
+    slots.add(slot);
     try {
       return await this.run({
         slot,
@@ -68,20 +78,14 @@ class GuardedRole {
         keys: deliveries.map(({ messageId }) => crashKey(messageId)),
       });
     } finally {
-      this.slotsInUse.delete(slot);
+      slots.delete(slot);
     }
-  }
-
-  private freeSlot(): number {
-    let slot = 0;
-    while (this.slotsInUse.has(slot)) slot += 1;
-    return slot;
   }
 
   private async run(batch: Batch): Promise<readonly Outcome[]> {
     const { marks, logger } = this.options;
     let suspects: ReadonlyMap<string, number> = new Map();
-    const whole = await this.turns.together(async () => {
+    const whole = await this.shared.turns.together(async () => {
       suspects = await guarding(marks.take(this.role, batch.slot, batch.keys, false));
       if (suspects.size === 0) return this.handler(batch.deliveries);
       // It may be long until its turn comes to run alone.
@@ -104,8 +108,9 @@ class GuardedRole {
     const deliveries = batch.deliveries.slice(from, to);
     const keys = batch.keys.slice(from, to);
     const [key] = keys;
-    if (isAlone && key !== undefined) return this.turns.alone(() => this.runAlone(slot, deliveries, key));
-    return this.turns.together(async () => {
+    if (isAlone && key !== undefined)
+      return this.shared.turns.alone(() => this.runAlone(slot, deliveries, key));
+    return this.shared.turns.together(async () => {
       await guarding(this.options.marks.take(this.role, slot, keys, false));
       return this.outcomesOf(deliveries);
     });
