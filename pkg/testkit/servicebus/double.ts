@@ -36,7 +36,7 @@ export class ServicebusDouble {
       port: 0,
       host: '127.0.0.1',
       receiver_options: { autoaccept: false },
-    }) as unknown as Server;
+    });
     const double = new ServicebusDouble(server);
     double.serve(container);
     await new Promise((resolve) => server.once('listening', resolve));
@@ -135,7 +135,7 @@ export class ServicebusDouble {
 }
 
 const cut = (connection: Connection): void =>
-  void (connection as unknown as { socket: { destroy(): void } }).socket.destroy();
+  (connection as unknown as { socket: { destroy(): void } }).socket.destroy();
 
 /** One connection of a client, and its links. The words of the methods are the client's. */
 class Peer {

@@ -63,6 +63,8 @@ export class TopicDouble {
 
 export class SubscriptionDouble {
   readonly deadLetters: StoredMessage[] = [];
+  /** How often a lock was renewed. */
+  renewals = 0;
   private readonly sessions = new Map<string, SessionQueue>();
   /** Sessions with messages that nobody holds, longest waiting first. */
   private readonly free = new Set<string>();
@@ -123,6 +125,7 @@ export class SubscriptionDouble {
     const session = this.session(lock.sessionId);
     if (session.lock !== lock) return null;
     this.startTimer(session, lock);
+    this.renewals += 1;
     return lock.untilMs;
   }
 

@@ -80,7 +80,7 @@ export const outgoing = (stored: StoredMessage, lockedUntilMs?: number): Message
   },
 });
 
-export const encode = (message: Message): Buffer => rhea.message.encode(message) as unknown as Buffer;
+export const encode = (message: Message): Buffer => rhea.message.encode(message);
 
 /** The lock token: 16 bytes. */
 export const lockToken = (): Buffer => randomBytes(16);
