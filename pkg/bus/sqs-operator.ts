@@ -156,6 +156,6 @@ function isDenied(error: unknown): boolean {
   return error instanceof SQSServiceException && DENIED.has(error.name);
 }
 
-/** SQS said no to the request itself. */
+/** SQS said no to the request itself, not to the moment. */
 const isWrong = (error: unknown): error is SQSServiceException =>
-  error instanceof SQSServiceException && error.$fault === 'client' && error.$retryable === undefined;
+  error instanceof SQSServiceException && error.$fault === 'client' && !/throttl/i.test(error.name);

@@ -5,7 +5,7 @@ import type { HeldMessage } from './sqs-message.js';
 import type { SqsQueue } from './sqs-queue.js';
 
 export interface KeepHiddenOptions {
-  readonly queue: SqsQueue;
+  readonly queue: Pick<SqsQueue, 'hide'>;
   readonly role: RoleName;
   readonly clock: Clock;
   readonly logger: Logger;

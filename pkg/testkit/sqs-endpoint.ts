@@ -14,33 +14,35 @@ export interface SqsEndpoint {
   connections(): Promise<number>;
   /** As if the visibility timeout of all that is in flight had passed. */
   expire(): void;
-  /** Every answer of this action passes through here, after it took effect. */
-  onAnswer(action: string, change: AnswerChange): void;
+  /** Asked before each request of the action takes effect: it may wait, or answer with an error in the endpoint's place. */
+  before(
+    action: string,
+    answer: (request: SqsRequest) => ServiceError | null | Promise<ServiceError | null>,
+  ): void;
+  /** Entries that a batch request is to fail with, while the others of the request take effect. */
+  failEntries(action: string, pick: (entry: SqsEntry, request: SqsRequest) => EntryFailure | null): void;
   /** The requests of an action that came so far, in order. */
   requests(action: string): readonly SqsRequest[];
   close(): Promise<void>;
 }
 
-export interface SqsRequest {
-  readonly QueueUrl?: string;
-  readonly QueueName?: string;
-  readonly Entries?: readonly {
-    readonly Id: string;
-    readonly MessageBody?: string;
-    readonly VisibilityTimeout?: number;
-  }[];
+export interface SqsEntry {
+  readonly Id: string;
+  readonly MessageBody?: string;
 }
 
-export type AnswerChange = (request: SqsRequest, answer: SqsAnswer) => SqsAnswer | ServiceError;
+export interface SqsRequest {
+  readonly QueueUrl?: string;
+  readonly Entries?: readonly SqsEntry[];
+}
 
-export interface SqsAnswer {
-  Successful?: { Id: string }[];
-  Failed?: { Id: string; SenderFault: boolean; Code: string; Message: string }[];
+export interface EntryFailure {
+  readonly SenderFault: boolean;
+  readonly Code: string;
 }
 
 export interface ServiceError {
   readonly __type: string;
-  readonly message: string;
   readonly status: number;
 }
 
@@ -135,32 +137,55 @@ async function makeStores(): Promise<{ stores: Stores; store: Store }> {
   return { stores: stores as unknown as Stores, store };
 }
 
+type App = ReturnType<typeof buildApp>;
+
+const actionOf = (headers: Readonly<Record<string, unknown>>): string =>
+  String(headers['x-amz-target']).replace('AmazonSQS.', '');
+
+/** Lets tests look at requests and get into their way. */
+function addFaults(app: App): Pick<SqsEndpoint, 'before' | 'failEntries' | 'requests'> {
+  const requests = new Map<string, SqsRequest[]>();
+  const before = new Map<string, Parameters<SqsEndpoint['before']>[1]>();
+  const picks = new Map<string, Parameters<SqsEndpoint['failEntries']>[1]>();
+  const failures = new WeakMap<object, object[]>();
+  app.addHook('preHandler', async (request, reply) => {
+    const action = actionOf(request.headers);
+    const body = request.body as SqsRequest;
+    requests.set(action, [...(requests.get(action) ?? []), body]);
+    const error = await before.get(action)?.(body);
+    if (error !== null && error !== undefined) return reply.status(error.status).send(error);
+    const failed = new Map(
+      (body.Entries ?? []).map((entry) => [entry, picks.get(action)?.(entry, body) ?? null]),
+    );
+    const Failed = [...failed].flatMap(([{ Id }, failure]) => (failure === null ? [] : [{ Id, ...failure }]));
+    if (Failed.length === 0) return;
+    if (Failed.length === body.Entries?.length) return reply.send({ Successful: [], Failed });
+    failures.set(request, Failed);
+    request.body = { ...body, Entries: body.Entries?.filter((entry) => failed.get(entry) === null) };
+  });
+  app.addHook('onSend', async (request, _reply, payload) => {
+    const Failed = failures.get(request);
+    if (Failed === undefined) return payload;
+    return JSON.stringify({ ...(JSON.parse(String(payload)) as object), Failed });
+  });
+  return {
+    before: (action, answer) => void before.set(action, answer),
+    failEntries: (action, pick) => void picks.set(action, pick),
+    requests: (action) => requests.get(action) ?? [],
+  };
+}
+
 export async function startSqsEndpoint(): Promise<SqsEndpoint> {
   await loosen();
   const { stores, store } = await makeStores();
-  const changes = new Map<string, AnswerChange>();
-  const requests = new Map<string, SqsRequest[]>();
   const app = buildApp({ logger: false, stores });
-  const actionOf = (headers: Readonly<Record<string, unknown>>): string =>
-    String(headers['x-amz-target']).replace('AmazonSQS.', '');
-  app.addHook('preHandler', (request, _reply, done) => {
-    const action = actionOf(request.headers);
-    const seen = requests.get(action) ?? [];
-    seen.push(request.body as SqsRequest);
-    requests.set(action, seen);
-    done();
+  app.addHook('onSend', async (request, reply, payload) => {
+    const isLost = request.raw.socket.destroyed && reply.statusCode === 200;
+    if (isLost && actionOf(request.headers) === 'ReceiveMessage')
+      takeBackUnread(store, request.body as SqsRequest, String(payload));
+    return payload;
   });
-  app.addHook('onSend', (request, reply, payload, done) => {
-    const action = actionOf(request.headers);
-    const body = request.body as SqsRequest;
-    const change = changes.get(action);
-    if (action === 'ReceiveMessage' && request.raw.socket.destroyed && reply.statusCode === 200)
-      takeBackUnread(store, body, String(payload));
-    if (change === undefined || reply.statusCode !== 200) return done(null, payload);
-    const answer = change(body, JSON.parse(String(payload)) as SqsAnswer);
-    if ('__type' in answer) reply.status(answer.status);
-    done(null, JSON.stringify(answer));
-  });
+  const faults = addFaults(app);
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   return {
     port: Number(new URL(url).port),
@@ -180,8 +205,7 @@ export async function startSqsEndpoint(): Promise<SqsEndpoint> {
         queue.processTimers();
       }
     },
-    onAnswer: (action, change) => void changes.set(action, change),
-    requests: (action) => requests.get(action) ?? [],
+    ...faults,
     close: () => app.close(),
   };
 }
