@@ -40,6 +40,7 @@ import {
 import { withAnyDatabase, withDatabase } from '../database.js';
 import { describeReplay } from '../replay/compose.js';
 import { describeBus } from './bus.js';
+import { describeDead } from './dead.js';
 import { describeDemo } from './demo.js';
 import { takes } from './takes.js';
 import { describePlayers, rebuild, withViewCheck } from './views.js';
@@ -62,6 +63,7 @@ export function composeFairtally(): CommandLine {
   describePlayers(root.command('player').description('take a player off the boards, or back'), line);
   describeFindings(root.command('findings'), line);
   describeBus(root.command('bus').description('what an operator does with the bus that BUS names'), line);
+  describeDead(root, line);
   describeDemo(root.command('demo').description('see the promise kept'), line);
   describeMaintenance(root, line);
   return line;

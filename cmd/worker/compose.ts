@@ -16,6 +16,7 @@ import type { Role } from '../../pkg/worker/port.js';
 import type { Watchdog } from '../../pkg/worker/watchdog.js';
 import { RECEIPT_ISSUER, type Platform } from '../platform.js';
 import { openGuards } from './compose-guards.js';
+import { openReconciler, openResubmissions } from './compose-resubmissions.js';
 
 const LAG_EVERY_MS = 1_000;
 
@@ -41,8 +42,11 @@ export async function composeWorker(platform: Platform, bus: Bus): Promise<void>
   };
   const guards = await openGuards(platform, LAG_EVERY_MS);
   for (const role of config.roles) {
-    const subscription = await bus.subscribe(role, guards.around(role, handlers[role]));
+    const handler = guards.around(role, handlers[role]);
+    const subscription = await bus.subscribe(role, handler);
     lifecycle.onStop(`role ${role}`, () => subscription.close());
+    openResubmissions(platform, role, handler);
+    openReconciler(platform, bus, role);
   }
   lifecycle.onStop('crash guard', () => guards.close());
   if (config.roles.includes('leaderboard')) {
