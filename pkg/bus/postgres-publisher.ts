@@ -1,6 +1,7 @@
 import type { Clock } from '../kernel/clock.js';
 import { FairtallyError, OutageError } from '../kernel/errors.js';
 import { laneOf } from '../kernel/lanes.js';
+import { plainArray } from '../postgres/plain-array.js';
 import type { Sql } from '../postgres/port.js';
 import { checkMessageIds, checkMessages } from './message.js';
 import type { BusMessage } from './port.js';
@@ -137,8 +138,8 @@ const asOutage = (error: unknown): OutageError =>
  */
 const INSERT = `
   WITH given AS MATERIALIZED (
-    SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
-      WITH ORDINALITY AS g (lane, game_id, player_id, message_id, headers, body, n)
+    SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $8::int[], $9::int[])
+      WITH ORDINALITY AS g (lane, game_id, player_id, message_id, headers, first, bytes, n)
   ), locked AS MATERIALIZED (
     SELECT lane, next_position FROM bus_lanes WHERE lane = ANY ($7::smallint[]) ORDER BY lane FOR UPDATE
   ), moved AS (
@@ -148,18 +149,24 @@ const INSERT = `
   )
   INSERT INTO bus_events (lane, position, game_id, player_id, message_id, headers, body)
   SELECT g.lane, l.next_position + row_number() OVER (PARTITION BY g.lane ORDER BY g.n) - 1,
-         g.game_id, g.player_id, g.message_id, g.headers::jsonb, g.body
+         g.game_id, g.player_id, g.message_id, g.headers::jsonb, convert_from(substring($6::bytea FROM g.first FOR g.bytes), 'UTF8')
     FROM given g JOIN locked l USING (lane)`;
 
 async function insert(sql: Sql, messages: readonly BusMessage[]): Promise<void> {
   const lanes = messages.map((message) => laneOf(message.gameId, message.playerId));
+  // All bodies as one value: they are full of quotes, which both sides would have to escape in an array.
+  const bytes = messages.map(({ body }) => Buffer.byteLength(body));
+  let end = 1;
+  const firsts = bytes.map((count) => (end += count) - count);
   await sql.query(INSERT, [
-    lanes,
+    plainArray(lanes),
     messages.map((message) => message.gameId),
     messages.map((message) => message.playerId),
     messages.map((message) => message.messageId),
     messages.map((message) => (message.headers === undefined ? null : JSON.stringify(message.headers))),
-    messages.map((message) => message.body),
-    [...new Set(lanes)],
+    Buffer.from(messages.map(({ body }) => body).join('')),
+    plainArray([...new Set(lanes)]),
+    plainArray(firsts),
+    plainArray(bytes),
   ]);
 }

@@ -89,13 +89,14 @@ export class Publisher {
   }
 }
 
-/** Its message id is a hash of its own: made for the buses that read it. */
+/** Its message id is a hash of its own: made for the buses that read it, once however often they do. */
 class EventMessage implements BusMessage {
   readonly gameId: string;
   readonly playerId: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly #identity: string;
   readonly #contentHash: string;
+  #messageId: string | null = null;
 
   constructor(
     event: AdmittedEvent,
@@ -110,7 +111,7 @@ class EventMessage implements BusMessage {
   }
 
   get messageId(): string {
-    return messageIdOf(this.#identity, this.#contentHash, 0);
+    return (this.#messageId ??= messageIdOf(this.#identity, this.#contentHash, 0));
   }
 }
 
