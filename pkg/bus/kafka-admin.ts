@@ -1,4 +1,5 @@
-import { KafkaJSProtocolError, type Admin } from 'kafkajs';
+import kafkajs from 'kafkajs';
+import type { Admin } from 'kafkajs';
 import type { Clock } from '../kernel/clock.js';
 import { FairtallyError, OutageError } from '../kernel/errors.js';
 import type { Logger } from '../runtime/port.js';
@@ -15,7 +16,8 @@ export interface KafkaAdminOptions {
 const RETRY_MS = 100;
 
 /** Leaders and coordinators move, and a new cluster has none for a moment. */
-const isForAnother = (error: unknown): boolean => error instanceof KafkaJSProtocolError && error.retriable;
+const isForAnother = (error: unknown): boolean =>
+  error instanceof kafkajs.KafkaJSProtocolError && error.retriable;
 
 /** Questions to the brokers over one connection, which is made when it is needed and made anew after any failure. */
 export class KafkaAdmin {

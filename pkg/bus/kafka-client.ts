@@ -1,6 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { Kafka, logLevel, type ISocketFactory, type SASLOptions } from 'kafkajs';
+import kafkajs from 'kafkajs';
+import type { ISocketFactory, Kafka, SASLOptions } from 'kafkajs';
 import type { Logger } from '../runtime/port.js';
 
 /** How the brokers are reached. */
@@ -48,7 +49,7 @@ export function openKafka(options: KafkaClientOptions): KafkaClient {
   const { sasl } = connection;
   const sockets = trackedSockets();
   let complaint = 'no reason given';
-  const kafka = new Kafka({
+  const kafka = new kafkajs.Kafka({
     clientId: CLIENT_ID,
     brokers: [...connection.brokers],
     ssl: connection.isTls,
@@ -57,7 +58,7 @@ export function openKafka(options: KafkaClientOptions): KafkaClient {
     requestTimeout: requestTimeoutMs,
     retry: RETRY,
     socketFactory: sockets.open,
-    logLevel: logLevel.WARN,
+    logLevel: kafkajs.logLevel.WARN,
     // The client calls a rebalance an error. What matters is told by the driver, in its own words.
     logCreator:
       () =>

@@ -1,4 +1,5 @@
-import { Partitioners, type ICustomPartitioner, type Message } from 'kafkajs';
+import kafkajs from 'kafkajs';
+import type { ICustomPartitioner, Message } from 'kafkajs';
 import type { Clock } from '../kernel/clock.js';
 import { FairtallyError, OutageError } from '../kernel/errors.js';
 import type { Logger } from '../runtime/port.js';
@@ -209,7 +210,7 @@ function openProducer(options: KafkaPublisherOptions): Producer {
 const eachRecordOnce =
   (reason: () => string): ICustomPartitioner =>
   () => {
-    const partitionOf = Partitioners.DefaultPartitioner();
+    const partitionOf = kafkajs.Partitioners.DefaultPartitioner();
     const sent = new WeakSet<Message>();
     return (record) => {
       if (sent.has(record.message)) throw new FairtallyError('not_sent', reason());

@@ -16,7 +16,7 @@ const common = {
   backoff: { baseMs: 1, capMs: 4 },
   deadLetters: { put: () => Promise.resolve() },
   // The mock cluster lets a group wait 3 s for more members, and takes no session that is not longer than that.
-  sessionTimeoutMs: 6_000,
+  sessionTimeoutMs: 5_000,
   heartbeatMs: 100,
   fetchWaitMs: 100,
   publishTimeoutMs: 5_000,

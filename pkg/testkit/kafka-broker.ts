@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { Kafka, logLevel } from 'kafkajs';
+import kafkajs from 'kafkajs';
 import { eventually } from './eventually.js';
 
 /** A cluster that speaks Kafka's protocol. */
@@ -67,7 +67,7 @@ function realKafka(brokers: readonly string[]): KafkaBroker {
     brokers,
     isReal: true,
     makeTopic: async (topic, partitions) => {
-      const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
+      const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
       await admin.connect();
       try {
         await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: partitions }] });
