@@ -87,26 +87,30 @@ function onDisconnected(client: ServiceBusClient, listener: () => void): void {
 
 export interface Held {
   readonly client: ServiceBusClient;
-  /** Aborts when its connection breaks. */
+  /** Aborts when its connection breaks or it is discarded: who waits for an answer on it gets none. */
   readonly broken: AbortSignal;
+}
+
+interface Opened extends Held {
+  readonly discard: AbortController;
 }
 
 /** The client that publishing, ping and lag share. Whoever finds it silent or broken discards it, and the next use makes another. */
 export class SharedClient {
-  private opening: Promise<Held> | null = null;
+  private opening: Promise<Opened> | null = null;
 
   constructor(
     private readonly address: ServicebusAddress,
     private readonly timeoutMs: number,
   ) {}
 
-  /** Runs `work` with the client; when it fails the client is not used again. */
+  /** Runs `work` with the client; when it fails without an answer of the service, the client is not used again. */
   async use<T>(work: (held: Held) => Promise<T>): Promise<T> {
     const opening = (this.opening ??= this.open());
     try {
       return await work(await opening);
     } catch (error) {
-      this.discard(opening);
+      if (!isAnswer(error)) this.discard(opening);
       throw error;
     }
   }
@@ -117,24 +121,26 @@ export class SharedClient {
     if (opening !== null) await opening.then(({ client }) => closeClient(client));
   }
 
-  private open(): Promise<Held> {
+  private open(): Promise<Opened> {
     const opening = openClient(this.address, this.timeoutMs).then((client) => {
-      const broken = new AbortController();
-      onDisconnected(client, () => {
-        broken.abort(new Error('the connection broke'));
-        this.discard(opening);
-      });
-      return { client, broken: broken.signal };
+      const discard = new AbortController();
+      onDisconnected(client, () => this.discard(opening));
+      return { client, discard, broken: discard.signal };
     });
     return opening;
   }
 
-  private discard(opening: Promise<Held>): void {
-    if (this.opening !== opening) return;
-    this.opening = null;
-    void opening.then(
-      ({ client }) => closeClient(client),
-      () => undefined, // it was told to the caller
-    );
+  private discard(opening: Promise<Opened>): void {
+    if (this.opening === opening) this.opening = null;
+    const end = ({ client, discard }: Opened): void => {
+      if (discard.signal.aborted) return;
+      discard.abort(new Error('the connection broke'));
+      void closeClient(client);
+    };
+    void opening.then(end, () => undefined); // an error of opening was told to who waited for it
   }
 }
+
+/** The service refused: the connection that it did so on is as good as another. */
+const isAnswer = (error: unknown): boolean =>
+  hasCode(error, 'ServiceBusy', 'QuotaExceeded', 'MessageSizeExceeded', 'MessagingEntityDisabled');

@@ -119,7 +119,7 @@ class Member {
           signal,
         });
         if (session !== null) this.take(session, signal);
-        else if (!signal.aborted) await this.ask(client);
+        else if (!signal.aborted) await this.ask(client, signal);
         onHeard();
       } finally {
         this.accepting -= 1;
@@ -129,10 +129,10 @@ class Member {
   }
 
   /** The wish found nothing, or so the client says: a request of another kind shows whether it is still heard. */
-  private async ask(client: ServiceBusClient): Promise<void> {
+  private async ask(client: ServiceBusClient, signal: AbortSignal): Promise<void> {
     const receiver = client.createReceiver(this.options.topic, this.options.role);
     try {
-      await within(ANSWER_GRACE_MS, 'peeking', receiver.peekMessages(1));
+      await within(ANSWER_GRACE_MS, 'peeking', receiver.peekMessages(1), signal);
     } finally {
       void closeClient(receiver);
     }

@@ -34,7 +34,7 @@ const GATHER_MS = 5;
 const ANSWER_TIMEOUT_MS = 10_000;
 /** The end of a lock is told in the service's time; whatever our clock says, this is often enough for a lock of a minute. */
 const RENEW_EVERY_MAX_MS = 25_000;
-const RENEW_EVERY_MIN_MS = 50;
+const RENEW_EVERY_MIN_MS = 500;
 
 /**
  * One session while this member holds it: messages stream in up to the credit, and its lock is renewed at half time until it is
