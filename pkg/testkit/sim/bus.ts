@@ -95,7 +95,8 @@ export class Broker {
   isUp = true;
   /** Everything that was ever durable here, by role and message id: what roles may have effects of. */
   readonly published: BusMessage[] = [];
-  readonly publishedAt = new Map<string, number>();
+  /** When the copy of the boards' role came first, by message id. */
+  readonly arrivedAt = new Map<string, number>();
   private readonly queues = new Map<RoleName, Map<string, Group>>(ROLES.map((role) => [role, new Map()]));
   private readonly recent = new Map<string, number>();
   private readonly rules: Rules;
@@ -128,7 +129,6 @@ export class Broker {
     for (const message of messages) {
       for (const role of roles) this.append(role, message);
       this.published.push(message);
-      if (!this.publishedAt.has(message.messageId)) this.publishedAt.set(message.messageId, this.world.nowMs);
     }
     this.changed();
   }
@@ -145,6 +145,8 @@ export class Broker {
     const queue = this.queueOf(role);
     let group = queue.get(name);
     if (group === undefined) queue.set(name, (group = { name, waiting: [], holder: null, token: 0 }));
+    if (role === 'leaderboard' && !this.arrivedAt.has(message.messageId))
+      this.arrivedAt.set(message.messageId, this.world.nowMs);
     this.place += 1;
     const position = `${name}/${String(this.place)}`;
     group.waiting.push({ message, position, publishedAtMs: this.world.nowMs, attempts: 0 });

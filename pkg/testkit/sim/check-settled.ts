@@ -1,39 +1,61 @@
 import { ROLES, type RoleName } from '../../kernel/roles.js';
-import { contentKey, Violation, type Ground } from './ground.js';
+import { FOREIGN_REASONS } from './foreign.js';
+import { contentKey, letterKey, Violation, type Ground } from './ground.js';
 import type { Row } from './store/rows.js';
 import type { System } from './system.js';
 
+const NOTHING: ReadonlyMap<string, Row> = new Map();
+
 /** I1, I9: whatever was acknowledged or published is settled in every role, in one way. */
-export function checkSettled(
-  { history, broker, world }: System,
-  { inbox, letters, published }: Ground,
-): void {
-  const settle = (role: RoleName, identity: string, contentHash: string, invariant: string): void => {
-    const isEntered = inbox.get(role)?.get(identity)?.['content_hash'] === contentHash;
-    const letter = letters.get(`${role} ${contentKey(identity, contentHash)}`);
-    if (isEntered && letter?.['state'] === 'open')
-      throw new Violation(invariant, `${role} both applied and buried ${identity}`);
-    if (!isEntered && letter === undefined)
-      throw new Violation(invariant, `${role} lost ${identity} ${contentHash}`);
-  };
+export function checkSettled({ history, broker, world }: System, ground: Ground): void {
+  const { published } = ground;
   for (const { identity, contentHash, acknowledged, intent } of history.fates.values()) {
     if (acknowledged === 0) continue;
     world.coverage.saw('acknowledged event');
     if (!published.has(contentKey(identity, contentHash)))
       throw new Violation('I1', `acknowledged and never published: ${JSON.stringify(intent)}`);
-    for (const role of ROLES) settle(role, identity, contentHash, 'I1');
+    for (const role of ROLES) checkOne('I1', role, identity, contentHash, ground);
   }
-  for (const { identity, contentHash } of published.values()) {
-    for (const role of broker.sendsPerRole ? (['archive'] as const) : ROLES)
-      settle(role, identity, contentHash, 'I9');
-  }
+  // Where each role's copy is sent by itself, what nobody acknowledged may have reached the archive alone.
+  const roles = broker.sendsPerRole ? (['archive'] as const) : ROLES;
+  for (const { identity, contentHash } of published.values())
+    for (const role of roles) checkOne('I9', role, identity, contentHash, ground);
+  checkLetters(ground, world);
+}
+
+function checkOne(
+  invariant: string,
+  role: RoleName,
+  identity: string,
+  contentHash: string,
+  ground: Ground,
+): void {
+  const isEntered = ground.inbox.get(role)?.get(identity)?.['content_hash'] === contentHash;
+  const letter = ground.letters.get(letterKey(role, identity, contentHash));
+  if (isEntered && letter?.['state'] === 'open')
+    throw new Violation(invariant, `${role} both applied and buried ${identity}`);
+  if (!isEntered && letter === undefined)
+    throw new Violation(invariant, `${role} lost ${identity} ${contentHash}`);
+}
+
+/** I9: a letter says why, how often and since when; and only what cannot be applied becomes one. */
+function checkLetters({ letters, inbox, published }: Ground, world: System['world']): void {
   for (const letter of letters.values()) {
-    world.coverage.saw(`letter ${String(letter['reason'])}`);
-    if (letter['reason'] !== 'event_id_conflict')
-      throw new Violation(
-        'I9',
-        `a letter that nothing explains: ${String(letter['reason'])} ${String(letter['detail'])}`,
-      );
+    const { role, reason, detail, attempts, first_seen_at, last_seen_at, identity } = letter;
+    world.coverage.saw(`letter ${String(reason)}`);
+    const isWhole = (attempts as number) >= 1 && (first_seen_at as number) <= (last_seen_at as number);
+    if (!isWhole) throw new Violation('I9', `a letter without its history: ${JSON.stringify(letter)}`);
+    if (reason === 'event_id_conflict') {
+      const entered = inbox.get(role as RoleName)?.get(identity as string)?.['content_hash'];
+      if (entered === undefined || entered === letter['content_hash'])
+        throw new Violation('I9', `${String(role)} refused ${String(identity)} for a conflict that is none`);
+      continue;
+    }
+    const isForeign =
+      identity === null ||
+      published.get(contentKey(identity, letter['content_hash']))?.id.startsWith('foreign-');
+    if (isForeign !== true || !FOREIGN_REASONS.has(reason as string))
+      throw new Violation('I9', `a letter that nothing explains: ${String(reason)} ${String(detail)}`);
   }
 }
 
@@ -48,23 +70,22 @@ export function checkRefused({ history, world }: System, { published }: Ground):
 }
 
 /** Where every role has the same queue, the first content of an identity and its version are the same for all. */
-export function checkRolesAgree({ broker }: System, { inbox }: Ground): void {
+export function checkRolesAgree({ broker }: System, { inbox, letters }: Ground): void {
   if (broker.sendsPerRole) return;
-  const archive = inbox.get('archive') ?? new Map<string, Row>();
+  const archive = inbox.get('archive') ?? NOTHING;
   for (const role of ROLES) {
-    const own = inbox.get(role) ?? new Map<string, Row>();
-    if (own.size !== archive.size)
-      throw new Violation(
-        'I1',
-        `${role} entered ${String(own.size)} events, archive ${String(archive.size)}`,
-      );
-    for (const [identity, row] of own) {
-      const other = archive.get(identity);
+    const own = inbox.get(role) ?? NOTHING;
+    for (const [identity, row] of archive) {
+      const other = own.get(identity) ?? letters.get(letterKey(role, identity, row['content_hash']));
       if (other?.['content_hash'] !== row['content_hash'])
         throw new Violation('I1', `${role} and archive hold different contents of ${identity}`);
-      if (other?.['definition_version'] !== row['definition_version'])
+      const version = other?.['definition_version'];
+      if (version !== undefined && version !== row['definition_version'])
         throw new Violation('I1', `${role} and archive hold different versions of ${identity}`);
     }
+    for (const identity of own.keys())
+      if (!archive.has(identity))
+        throw new Violation('I1', `${role} entered ${identity}, the archive did not`);
   }
 }
 
@@ -72,12 +93,11 @@ export function checkRolesAgree({ broker }: System, { inbox }: Ground): void {
 export function checkCounters({ store }: System, { inbox }: Ground): void {
   const applied = new Map<unknown, number>();
   for (const row of store.committed('role_counters')) {
-    const [delivered, ...parts] = ['delivered', 'applied', 'duplicate', 'conflict', 'dead'].map(
-      (name) => row[name] as number,
-    );
+    const { role, delivered, ...counts } = row;
+    const parts = ['applied', 'duplicate', 'conflict', 'dead'].map((name) => counts[name] as number);
     if (delivered !== parts.reduce((sum, part) => sum + part, 0))
       throw new Violation('I1', `delivered is not the sum of what became of it: ${JSON.stringify(row)}`);
-    applied.set(row['role'], (applied.get(row['role']) ?? 0) + (row['applied'] as number));
+    applied.set(role, (applied.get(role) ?? 0) + (counts['applied'] as number));
   }
   for (const role of ROLES) {
     const entered = inbox.get(role)?.size ?? 0;

@@ -1,5 +1,6 @@
 import { checkArchive, checkProgress } from './check-effects.js';
 import { checkFairness } from './check-fairness.js';
+import { checkClosing } from './check-closing.js';
 import { checkScores, checkViews } from './check-boards.js';
 import { checkCounters, checkRefused, checkRolesAgree, checkSettled } from './check-settled.js';
 import { groundOf, Violation } from './ground.js';
@@ -16,6 +17,7 @@ export function checkAll(system: System): void {
   checkProgress(system, ground);
   checkScores(system, ground);
   checkFairness(system, ground);
+  checkClosing(system, ground);
   checkViews(system);
   if (system.log.leak !== null) throw new Violation('I16', `a secret stands in the log: ${system.log.leak}`);
 }

@@ -3,15 +3,18 @@ import type { DefinitionSource, Game, GameDefinition, KeyRing, SigningKey } from
 import type { SimNode } from './node.js';
 import { START_MS } from './world.js';
 
-export const MINUTE_MS = 60_000;
+export const GRACE_MS = 10_000;
 export const GAMES = ['demo', 'rival'] as const;
 
-/** When the day turns, and the launch season ends. */
+/** When the day turns, and the launch season ends by the first version. */
 export const ROLLOVER_MS = Date.UTC(2026, 10, 21);
+/** When the launch season ends by the second version, which is in force long before. */
+export const LAUNCH_ENDS_MS = ROLLOVER_MS + 20_000;
+export const WINTER_FROM_MS = ROLLOVER_MS + 60_000;
 
 const EVENTS = `
 unknownTypes: store
-grace: 60s
+grace: 10s
 events:
   progression:
     from: any
@@ -69,7 +72,7 @@ levels:
 const seasons = (launchEnds: string): string => `
 seasons:
   launch: { from: 2026-11-01T00:00:00Z, to: ${launchEnds} }
-  winter: { from: 2026-11-21T00:10:00Z, to: 2027-03-01T00:00:00Z }
+  winter: { from: 2026-11-21T00:01:00Z, to: 2027-03-01T00:00:00Z }
 `;
 
 /** The second version has another curve and a longer launch season, and one board more. */
@@ -77,10 +80,11 @@ const VERSIONS = [
   EVENTS + BOARDS + levels(100) + seasons('2026-11-21T00:00:00Z'),
   `${EVENTS + BOARDS}  kills: { event: boss_kill, aggregate: sum, windows: [weekly] }\n` +
     levels(60) +
-    seasons('2026-11-21T00:02:00Z'),
+    seasons('2026-11-21T00:00:20Z'),
 ];
 
-const SECOND_FROM_MS = START_MS + 1.5 * MINUTE_MS;
+/** The second version is in force from then on. */
+const SECOND_FROM_MS = START_MS + 20_000;
 
 const definitions = new Map(
   GAMES.map((gameId) => [

@@ -28,16 +28,23 @@ export interface Ground {
 export const contentKey = (identity: unknown, contentHash: unknown): string =>
   `${String(identity)} ${String(contentHash)}`;
 
+export const letterKey = (role: unknown, identity: unknown, contentHash: unknown): string =>
+  `${String(role)} ${contentKey(identity, contentHash)}`;
+
 export function groundOf({ store, broker }: System): Ground {
   const inbox = new Map<RoleName, Map<string, Row>>(ROLES.map((role) => [role, new Map()]));
   for (const row of store.committed('inbox'))
     inbox.get(row['role'] as RoleName)?.set(row['identity'] as string, row);
   const letters = new Map<string, Row>();
   for (const row of store.committed('dead_letters'))
-    letters.set(`${String(row['role'])} ${contentKey(row['identity'], row['content_hash'])}`, row);
+    letters.set(
+      letterKey(row['role'], row['identity'] ?? row['transport_position'], row['content_hash']),
+      row,
+    );
   const published = new Map<string, AdmittedEvent>();
   for (const { body } of broker.published) {
-    const event = decodeEvent(body);
+    const event = readable(body);
+    if (event === null) continue;
     published.set(contentKey(event.identity, event.contentHash), event);
   }
   return { inbox, letters, published };
@@ -50,4 +57,12 @@ export function eventsOf({ inbox, published }: Ground, role: RoleName): Admitted
     if (event === undefined) throw new Violation('I2', `${role} entered an event that nobody published`);
     return { ...event, definitionVersion: row['definition_version'] as number };
   });
+}
+
+function readable(body: string): AdmittedEvent | null {
+  try {
+    return decodeEvent(body);
+  } catch {
+    return null; // a foreign message: its letters are looked for by their place
+  }
 }

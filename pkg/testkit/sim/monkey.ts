@@ -1,15 +1,20 @@
+import { ROLES } from '../../kernel/roles.js';
+import { foreignMessage } from './foreign.js';
 import type { SimNode } from './node.js';
 import type { System } from './system.js';
 
 const TICK_MS = 1_500;
+/** How often another producer puts something on the bus that no gateway let in. */
+const FOREIGN_RATE = 0.04;
 
 /** Breaks whole parts now and then, and lets them come back: processes, servers, clocks, locks. */
 export function startMonkey(system: System): void {
   const { world } = system;
   const tick = (): void => {
+    system.look();
     if (world.isHealed) return;
     wreak(system);
-    world.after(world.chance.between(0.2, 1.8) * TICK_MS, 'the monkey looks around', tick);
+    world.after(world.chance.between(0.2, 1.8) * TICK_MS * world.swarm.pace, 'the monkey looks around', tick);
   };
   world.after(world.chance.between(0, TICK_MS), 'the monkey comes', tick);
 }
@@ -17,8 +22,8 @@ export function startMonkey(system: System): void {
 function wreak(system: System): void {
   const { world, store, broker, view } = system;
   const { chance } = world;
-  const nodes = [...system.gateways, ...system.workers];
-  if (world.strikes('node.kill')) killOne(system, chance.pick(nodes));
+  const nodes = [...system.gateways, ...system.workers, system.admin];
+  if (world.strikes('node.kill')) killSoon(system, chance.pick(nodes));
   if (world.strikes('node.clock-jump')) chance.pick(nodes).skewMs = chance.between(-90_000, 90_000);
   if (store.isUp && world.strikes('db.restart')) {
     store.crash();
@@ -33,14 +38,35 @@ function wreak(system: System): void {
     view.isUp = false;
     world.after(chance.between(10, 8_000), 'view is up again', () => (view.isUp = true));
   }
+  if (chance.is(FOREIGN_RATE)) broker.store([foreignMessage(world)], ROLES);
   if (chance.is(0.3)) view.save();
   if (world.strikes('view.forgets-all')) view.forgetAll();
   if (world.strikes('view.forgets-tail')) view.forgetTail();
   if (world.strikes('view.loses-key')) view.loseKey();
 }
 
+/** Where a kill hurts most: between an effect and the knowledge of it. */
+const POINTS: readonly string[] = [
+  ...['db statement', 'db commit', 'db query', 'db rollback', 'bus publish', 'bus lag'],
+  ...['view begin', 'view apply', 'view complete', 'view marks'],
+  ...ROLES.flatMap((role) => [`${role} receive`, `${role} ack`]),
+];
+
+/** At once, or as soon as the process waits at a point of choice. */
+function killSoon(system: System, node: SimNode): void {
+  const { world } = system;
+  if (world.chance.is(0.3)) return killOne(system, node);
+  const point = world.chance.pick(POINTS);
+  const strike = (): void => {
+    world.after(world.chance.between(0, 2 * world.swarm.latencyMs), `${node.name} was waited for`, () =>
+      killOne(system, node),
+    );
+  };
+  node.ambush = { point, strike };
+}
+
 function killOne(system: System, node: SimNode): void {
-  if (!node.isUp) return;
+  if (!node.isUp || system.world.isHealed) return;
   node.kill();
   system.world.after(system.world.chance.between(1, 6_000), `${node.name} is started again`, () =>
     system.revive(node),
@@ -56,7 +82,7 @@ export function heal(system: System): void {
   broker.isUp = true;
   view.isUp = true;
   broker.changed();
-  for (const node of [...system.gateways, ...system.workers]) {
+  for (const node of [...system.gateways, ...system.workers, system.admin]) {
     node.skewMs = 0;
     system.revive(node);
   }

@@ -21,6 +21,8 @@ export class SimNode {
   skewMs = 0;
   readonly clock: Clock;
   readonly random: Random;
+  /** Called when the life comes to this point: whoever waits for it wants it dead there. */
+  ambush: { readonly point: string; readonly strike: () => void } | null = null;
   /** By what the life waits for: how many waits. */
   private readonly waits = new Map<string, number>();
   private bornAtMs = 0;
@@ -52,6 +54,7 @@ export class SimNode {
     for (const [point, waits] of this.waits) if (waits > 0) this.world.coverage.crashedAt(point);
     this.world.trace(`x ${this.name} is killed`);
     this.waits.clear();
+    this.ambush = null;
     this.isUp = false;
     this.life += 1;
     const ends = [...this.ends];
@@ -67,8 +70,12 @@ export class SimNode {
 
   /** Asks something outside; the answer reaches this life or nobody. `point` names the place in the coverage. */
   ask<T>(point: string, ask: (answering: Answering<T>) => void): Promise<T> {
-    const { life } = this;
+    const { life, ambush } = this;
     this.waits.set(point, (this.waits.get(point) ?? 0) + 1);
+    if (ambush?.point === point) {
+      this.ambush = null;
+      ambush.strike();
+    }
     return new Promise<T>((resolve, reject) => {
       const isHere = (): boolean => {
         if (life !== this.life) return false;

@@ -1,6 +1,6 @@
 import type { AdmittedEvent } from '../../contract/event.js';
 import type { Aggregate, Board, BoardWindow } from '../../games/port.js';
-import { definitionOf } from './game.js';
+import { definitionOf, LAUNCH_ENDS_MS, ROLLOVER_MS, WINTER_FROM_MS } from './game.js';
 
 /** What every role should have made of the events that it entered, worked out anew and without any order. */
 
@@ -10,8 +10,6 @@ export interface ExpectedScore {
 }
 
 const DAY_MS = 86_400_000;
-const WINTER_FROM_MS = Date.UTC(2026, 10, 21, 0, 10);
-const LAUNCH_ENDS_MS: readonly number[] = [Date.UTC(2026, 10, 21), Date.UTC(2026, 10, 21, 0, 2)];
 
 /** The cycle of an instant, by the published rule: a day of UTC, an ISO week, a season of the event's own version. */
 export function cycleOf({ kind }: BoardWindow, tsMs: number, version: number): string {
@@ -24,7 +22,7 @@ export function cycleOf({ kind }: BoardWindow, tsMs: number, version: number): s
     case 'all-time':
       return 'all-time:all';
     case 'seasonal':
-      if (tsMs < (LAUNCH_ENDS_MS[version - 1] ?? 0)) return 'seasonal:launch';
+      if (tsMs < (version === 1 ? ROLLOVER_MS : LAUNCH_ENDS_MS)) return 'seasonal:launch';
       return tsMs < WINTER_FROM_MS ? 'seasonal:after-launch' : 'seasonal:winter';
   }
 }

@@ -43,7 +43,8 @@ export class SimClient {
     const { chance } = this.world;
     this.node.start();
     while (!this.world.isHealed) {
-      await this.node.clock.sleep(chance.is(0.05) ? chance.between(0, 60_000) : chance.between(0, 4_000));
+      const pauseMs = chance.is(0.05) ? chance.between(0, 60_000) : chance.between(0, 4_000);
+      await this.node.clock.sleep(pauseMs * this.world.swarm.pace);
       await this.submit(this.request());
     }
     this.isDone = true;
@@ -77,7 +78,7 @@ export class SimClient {
     const tsMs = chance.is(0.7)
       ? nowMs - chance.between(0, 2_000)
       : chance.is(0.6)
-        ? ROLLOVER_MS + chance.between(-90_000, 90_000)
+        ? ROLLOVER_MS + chance.between(-60_000, 90_000)
         : nowMs + chance.between(-4_000_000, 400_000);
     return Math.floor(tsMs);
   }

@@ -1,7 +1,7 @@
 import { ROLES } from '../../kernel/roles.js';
 import { checkAll } from './check.js';
 import { Coverage } from './coverage.js';
-import { ROLLOVER_MS } from './game.js';
+import { GRACE_MS, LAUNCH_ENDS_MS } from './game.js';
 import { Violation } from './ground.js';
 import { heal, startMonkey } from './monkey.js';
 import { swarmOf, type Swarm } from './swarm.js';
@@ -27,8 +27,9 @@ export interface RunResult {
 
 export const DEFAULT_STEPS = 2_000;
 
-/** When every cycle that turns in a run has closed for certain: the end of the longer launch season, its grace, and a round of closing. */
-const CLOSED_MS = ROLLOVER_MS + 2 * 60_000 + 60_000 + 40_000;
+/** When every cycle that turns in a run can have closed: the end of the longer launch season, its grace, and rounds of closing. */
+const CLOSING_TAKES_MS = GRACE_MS + 1_000;
+const CLOSED_MS = LAUNCH_ENDS_MS + GRACE_MS + 30_000;
 /** Liveness: this long after the last fault everything is at rest. */
 const REST_WITHIN_MS = 15 * 60_000;
 const REST_WITHIN_STEPS = 60_000;
@@ -77,6 +78,11 @@ function restlessness({ clients, broker, store, view, world }: System): string |
   if (!clients.every(({ isDone }) => isDone)) return 'a client still waits';
   for (const role of ROLES) if (broker.lag(role).waiting > 0) return `${role} still has events to settle`;
   if (broker.heldGroups() > 0) return 'a batch is still in hand';
+  for (const cycle of store.committed('board_cycles')) {
+    const { closes_at: closesAtMs, final_at: finalAtMs } = cycle;
+    if (finalAtMs === null && closesAtMs !== null && (closesAtMs as number) + CLOSING_TAKES_MS < world.nowMs)
+      return 'a cycle is not closed';
+  }
   if (!world.swarm.hasView) return null;
   for (const cycle of store.committed('board_cycles')) {
     if (cycle['final_at'] !== null) continue;
@@ -103,5 +109,7 @@ export function describeFailure(
     `configuration: ${JSON.stringify({ ...swarm, faults: faults.map(([kind]) => kind) })}`,
     ...lastLines,
     `again: make sim SEED=${String(seed)} STEPS=${String(steps)}`,
-  ].join('\n');
+  ]
+    .join('\n')
+    .replaceAll('\u0000', '|');
 }

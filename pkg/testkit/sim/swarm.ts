@@ -52,6 +52,8 @@ export interface Swarm {
   /** Identities that a gateway remembers. */
   readonly recentEvents: number;
   readonly latencyMs: number;
+  /** How slowly clients and faults come: the slower, the more time a run of equally many steps covers. */
+  readonly pace: number;
 }
 
 /** Opportunities differ in number, so rates do. */
@@ -94,5 +96,6 @@ export function swarmOf(seed: number): Swarm {
     hasView: chance.is(0.85),
     recentEvents: chance.pick([2, 16, 200]),
     latencyMs: chance.pick([0.5, 2, 10]),
+    pace: chance.pick([0.5, 2, 4]),
   };
 }

@@ -5,12 +5,16 @@ import type { BatchHandler } from '../../bus/port.js';
 import { fairnessRole } from '../../fairness/role.js';
 import { DEFAULT_INGEST_LIMITS } from '../../ingest/limits.js';
 import { createIngestListener, type IngestListener } from '../../ingest/listener.js';
+import { OutageError } from '../../kernel/errors.js';
 import { ROLES, type RoleName } from '../../kernel/roles.js';
+import { setHidden } from '../../leaderboard/hide.js';
+import { postgresPlayerStates } from '../../leaderboard/hide.postgres.js';
 import { leaderboardRole } from '../../leaderboard/role.js';
 import { runSnapshots } from '../../leaderboard/snapshots.js';
 import { postgresSnapshots } from '../../leaderboard/snapshots.postgres.js';
 import { postgresBoardTruth } from '../../leaderboard/truth.postgres.js';
 import { BoardView } from '../../leaderboard/view.js';
+import { isTransient } from '../../postgres/database.js';
 import { createProgressionRole } from '../../progression/role.js';
 import { createDeadLetters } from '../../worker/dead-letters/postgres.js';
 import { createDispatch } from '../../worker/dispatch.js';
@@ -27,9 +31,10 @@ import { simSigner } from './signer.js';
 import { SimDatabase } from './store/client.js';
 import { StoreServer } from './store/server.js';
 import { createSimView, ViewServer } from './view-server.js';
+import { Witness } from './witness.js';
 import type { World } from './world.js';
 
-const VIEW_CHECK_MS = 15_000;
+const VIEW_CHECK_MS = 5_000;
 const CLIENT_TIMEOUT_MS = 15_000;
 
 /** Everything that runs in one world: the parts of production, wired as cmd/ wires them, on simulated servers. */
@@ -42,8 +47,10 @@ export class System {
   readonly gateways: SimNode[] = [];
   readonly workers: SimNode[] = [];
   readonly clients: SimClient[] = [];
+  readonly admin: SimNode;
   /** A fault of the simulator itself, or an error that nothing handled. */
   bug: Error | null = null;
+  private readonly witness = new Witness(this);
   private readonly listeners = new Map<SimNode, IngestListener>();
   private readonly idempotency: IdempotencyStore;
 
@@ -61,6 +68,17 @@ export class System {
     for (let n = 1; n <= gateways; n += 1) this.startGateway(new SimNode(world, `gateway-${String(n)}`));
     for (let n = 1; n <= workers; n += 1) this.startWorker(new SimNode(world, `worker-${String(n)}`));
     for (let n = 1; n <= clients; n += 1) this.startClient(`c${String(n)}`);
+    this.admin = new SimNode(world, 'admin');
+    this.startAdmin(this.admin);
+  }
+
+  /** @throws nothing: a broken promise ends the run */
+  look(): void {
+    try {
+      this.witness.look();
+    } catch (error) {
+      this.failed(error);
+    }
   }
 
   private failed = (error: unknown): void => {
@@ -141,7 +159,32 @@ export class System {
   revive(node: SimNode): void {
     if (node.isUp) return;
     if (this.gateways.includes(node)) this.startGateway(node);
+    else if (node === this.admin) this.startAdmin(node);
     else this.startWorker(node);
+  }
+
+  /** Somebody hides players and shows them again; each call is tried until it succeeds, as docs/operations.md says. */
+  startAdmin(node: SimNode): void {
+    const { world, log } = this;
+    const { chance } = world;
+    node.start();
+    const db = this.databaseOf(node);
+    const players = postgresPlayerStates(db);
+    const view = new BoardView({
+      truth: postgresBoardTruth(db),
+      store: world.swarm.hasView ? createSimView(node, this.view) : null,
+      ...{ definitions: definitionsOf(node), clock: node.clock, log },
+    });
+    const work = async (): Promise<void> => {
+      while (!world.isHealed) {
+        await node.clock.sleep(chance.between(0, 20_000) * world.swarm.pace);
+        const playerId = `p-${String(chance.below(world.swarm.players))}`;
+        const request = { gameId: 'demo', playerId, hidden: chance.is(0.5), by: 'admin', reason: null };
+        while (!(await setHidden({ players, view }, request).then(() => true, isOutage)))
+          await node.clock.sleep(1_000);
+      }
+    };
+    work().catch(this.failed);
   }
 
   private databaseOf(node: SimNode): SimDatabase {
@@ -169,4 +212,10 @@ export class System {
       });
     });
   }
+}
+
+/** Of an outage the caller tries again; anything else is a mistake. */
+function isOutage(error: unknown): boolean {
+  if (error instanceof OutageError || isTransient(error)) return false;
+  throw error;
 }

@@ -14,8 +14,8 @@ export interface Happening {
 const TRACE_LINES = 60;
 const HASH_PRIME = 0x01000193;
 
-/** 2026-11-20T23:58:00Z: a Friday whose day turns two minutes later. */
-export const START_MS = Date.UTC(2026, 10, 20, 23, 58);
+/** 2026-11-20T23:59:20Z: a Friday whose day turns 40 seconds later. */
+export const START_MS = Date.UTC(2026, 10, 20, 23, 59, 20);
 
 /**
  * One seed's universe: virtual time, one queue of what will happen, and the dice that order it. Whatever runs in it takes

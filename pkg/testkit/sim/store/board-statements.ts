@@ -15,18 +15,24 @@ export function slices(values: readonly unknown[]): { n: number; cycle: Row; sub
 }
 
 function* lockScores(session: Session, values: readonly unknown[]): Running<object[]> {
-  const rows: unknown[] = [];
+  const found: { n: number; row: Row; place: string }[] = [];
   for (const { n, cycle, subjects } of slices(values)) {
     for (const subject of [...subjects].sort()) {
       const key = scoreKey({ ...cycle, subject });
       const row = yield* session.lock('board_scores', key, 'update');
-      if (row === null) continue;
-      const { score, reached_at, reached_id, definition_version, revision } = row;
-      const { place } = session.table('board_scores').slotOf(key);
-      rows.push([n, subject, score, reached_at, reached_id, definition_version, revision, place]);
+      if (row !== null) found.push({ n, row, place: session.table('board_scores').slotOf(key).place });
     }
   }
-  return [{ rows }];
+  if (found.length === 0) return [{ cycles: null }];
+  const column = (name: string): unknown[] => found.map(({ row }) => row[name]);
+  return [
+    {
+      ...{ cycles: found.map(({ n }) => n), subjects: column('subject'), scores: column('score') },
+      ...{ reached_at: column('reached_at'), reached_ids: column('reached_id') },
+      ...{ versions: column('definition_version'), revisions: column('revision') },
+      places: found.map(({ place }) => place),
+    },
+  ];
 }
 
 const VALUE_COLUMNS = ['score', 'reached_at', 'reached_id', 'definition_version', 'revision'] as const;
@@ -100,7 +106,7 @@ function* setHidden(session: Session, values: readonly unknown[]): Running<objec
 }
 
 export const boardStatements: readonly Taught[] = [
-  { name: 'pkg/leaderboard/postgres.ts LOCK_SCORES', fingerprint: 'fabb76cfeb56', meaning: lockScores },
+  { name: 'pkg/leaderboard/postgres.ts LOCK_SCORES', fingerprint: '80ddabddb0e9', meaning: lockScores },
   { name: 'pkg/leaderboard/postgres.ts UPDATE_LOCKED', fingerprint: '8a8c951069cd', meaning: updateLocked },
   { name: 'pkg/leaderboard/postgres.ts INSERT_ABSENT', fingerprint: '110157c030ce', meaning: insertAbsent },
   {

@@ -140,7 +140,12 @@ export class Session {
     }
   }
 
-  private write(slot: Slot, row: Row): void {
+  /** DELETE of one row. */
+  *remove(table: string, key: string): Running<void> {
+    if ((yield* this.lock(table, key, 'update')) !== null) this.write(this.table(table).slotOf(key), null);
+  }
+
+  private write(slot: Slot, row: Row | null): void {
     slot.tuple += 1;
     if (slot.pending === null) slot.pending = { holder: this, row };
     else slot.pending.row = row;

@@ -32,11 +32,31 @@ export function meaningOf(text: string): Meaning {
   if (meaning === undefined) {
     const taught = byFingerprint.get(fingerprintOf(text));
     if (taught === undefined) throw new UntaughtStatement(text);
-    meaning = taught.meaning;
+    meaning = readingArrays(text, taught.meaning);
     byText.set(text, meaning);
   }
   return meaning;
 }
+
+/** Parameters of an array type may come as PostgreSQL writes arrays (pkg/postgres/plain-array.ts): read them as such. */
+function readingArrays(text: string, meaning: Meaning): Meaning {
+  const arrays = [...text.matchAll(/\$(\d+)::(\w+)(?: precision)?\[\]/g)].map(
+    ([, place, type = '']) => [Number(place) - 1, NUMBERS.has(type)] as const,
+  );
+  return (session, values) => {
+    let read: unknown[] | null = null;
+    for (const [place, isNumeric] of arrays) {
+      const value = values[place];
+      if (typeof value !== 'string') continue;
+      const texts = value === '{}' ? [] : value.slice(1, -1).split(',');
+      read ??= [...values];
+      read[place] = isNumeric ? texts.map(Number) : texts;
+    }
+    return meaning(session, read ?? values);
+  };
+}
+
+const NUMBERS: ReadonlySet<string> = new Set(['smallint', 'int', 'bigint', 'float8', 'double']);
 
 /**
  * A statement was changed, or is new. Its meaning is not guessed: somebody compares the text with what stands in

@@ -137,7 +137,7 @@ export const truthStatements: readonly Taught[] = [
   { name: 'pkg/leaderboard/truth.postgres.ts ROWS', fingerprint: '92bfbc13ce1d', meaning: rows },
   {
     name: 'pkg/leaderboard/truth.postgres.ts ROWS_OF_PLAYER',
-    fingerprint: '15e34ecdcd72',
+    fingerprint: '136dbaed0512',
     meaning: rowsOfPlayer,
   },
   { name: 'pkg/leaderboard/truth.postgres.ts PAGE', fingerprint: '3d9ce767fdd6', meaning: page },

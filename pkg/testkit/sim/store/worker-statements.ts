@@ -84,7 +84,8 @@ const putLetter = (isByIdentity: boolean): Meaning =>
   function* (session, values) {
     const [role, game_id, player_id, dedupe_day, identity, content_hash, transport_position, reason, detail] =
       values;
-    const [attempts, body, headers, code_version, lane, conflict, event_id, event_type] = values.slice(9);
+    const [attempts, body, headers, code_version, lane, conflict, event_id, event_type, suspect] =
+      values.slice(9);
     const entered = session.get('inbox', inboxKey(role, dedupe_day, identity));
     const tookEffect =
       isByIdentity &&
@@ -109,6 +110,7 @@ const putLetter = (isByIdentity: boolean): Meaning =>
       ...{ transport_position, code_version },
       ...(isUnsettled(row) ? closing : {}),
     }));
+    yield* session.remove('crash_suspects', keyText(role, suspect));
     const isConflict = conflict as number;
     yield* count(session, role, lane, { delivered: 1, conflict: isConflict, dead: 1 - isConflict });
     return [];
@@ -138,17 +140,17 @@ function* floor(session: Session, [gameId]: readonly unknown[]): Running<object[
 
 export const workerStatements: readonly Taught[] = [
   { name: 'pkg/worker/inbox/postgres.ts ensureMonth', fingerprint: '9737616c7bc0', meaning: ensureMonth },
-  { name: 'pkg/worker/inbox/postgres.ts ENTER', fingerprint: '0cd006df9d25', meaning: enter },
+  { name: 'pkg/worker/inbox/postgres.ts ENTER', fingerprint: 'a1e31ffc52ba', meaning: enter },
   { name: 'pkg/worker/inbox/postgres.ts LOOK', fingerprint: '3199d526feb4', meaning: look },
   { name: 'pkg/worker/inbox/postgres.ts countSettled', fingerprint: '815acb41a97e', meaning: countSettled },
   {
     name: 'pkg/worker/dead-letters/postgres.ts PUT_BY_IDENTITY',
-    fingerprint: '2ba32134e1fc',
+    fingerprint: '0720c7992ee8',
     meaning: putLetter(true),
   },
   {
     name: 'pkg/worker/dead-letters/postgres.ts PUT_BY_POSITION',
-    fingerprint: 'bfec0202b27a',
+    fingerprint: '843629070359',
     meaning: putLetter(false),
   },
   { name: 'pkg/worker/dead-letters/postgres.ts CLOSE', fingerprint: '4c8f2e115026', meaning: closeApplied },

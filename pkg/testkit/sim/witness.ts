@@ -1,0 +1,65 @@
+import { keyOf, stateOf } from './check-boards.js';
+import { Violation } from './ground.js';
+import { keyText } from './store/meaning.js';
+import type { Row } from './store/rows.js';
+import type { System } from './system.js';
+
+/** What must hold at every moment, looked at now and then while a run goes on. */
+export class Witness {
+  private readonly receipts = new Map<string, unknown>();
+  private readonly finals = new Map<string, unknown>();
+
+  constructor(private readonly system: System) {}
+
+  /** @throws Violation */
+  look(): void {
+    const { store } = this.system;
+    unchanged('I6', this.receipts, store.committed('receipts'), ['game_id', 'player_id', 'grant_key'], 'jws');
+    unchanged(
+      'closing',
+      this.finals,
+      store.committed('leaderboard_snapshots'),
+      ['game_id', 'board', 'cycle', 'partition', 'subject'],
+      'score',
+    );
+    this.lookAtViews();
+  }
+
+  /** I7: a view that readers may use shows nothing that the truth did not say: behind it perhaps, never above. */
+  private lookAtViews(): void {
+    const { store, view } = this.system;
+    const scores = store.table('board_scores').slots;
+    for (const cycle of store.committed('board_cycles')) {
+      const key = keyOf(cycle);
+      const entries = view.whole(key, cycle['epoch'] as number);
+      if (entries === null) continue;
+      for (const [subject, entry] of entries) {
+        const id = keyText(key.gameId, key.board, key.cycle, key.partition, subject);
+        const row = scores.get(id)?.versions.at(-1)?.row;
+        if (row === undefined || row === null)
+          throw new Violation('I7', `the view shows a score that is not there: ${id}`);
+        const revision =
+          (row['revision'] as number) + ((stateOf(store, row)?.['revision'] as number | undefined) ?? 0);
+        if (entry.revision > revision) throw new Violation('I7', `the view is ahead of the truth: ${id}`);
+        if (entry.place === null || entry.revision < revision) continue;
+        if (entry.place.score !== row['score'] || entry.place.reachedAtMs !== row['reached_at'])
+          throw new Violation('I7', `the view shows another score under one revision: ${id}`);
+      }
+    }
+  }
+}
+
+/** What was once there stays there as it was. */
+function unchanged(
+  invariant: string,
+  seen: Map<string, unknown>,
+  rows: readonly Row[],
+  keyNames: readonly string[],
+  valueName: string,
+): void {
+  const now = new Map(rows.map((row) => [keyText(...keyNames.map((name) => row[name])), row[valueName]]));
+  for (const [key, value] of seen) {
+    if (now.get(key) !== value) throw new Violation(invariant, `what was told of ${key} has changed`);
+  }
+  for (const [key, value] of now) seen.set(key, value);
+}
