@@ -7,7 +7,10 @@ import { createPostgresBus } from '../pkg/bus/postgres.js';
 import { noteInUse, type BusUse } from '../pkg/bus/uses.postgres.js';
 import { traceBus } from '../pkg/bus/traced-bus.js';
 import { FairtallyError } from '../pkg/kernel/errors.js';
+import type { Clock } from '../pkg/kernel/clock.js';
+import type { RoleName } from '../pkg/kernel/roles.js';
 import type { Database } from '../pkg/postgres/port.js';
+import type { Logger } from '../pkg/runtime/port.js';
 import type { BusName } from '../pkg/runtime/config-options.js';
 import type { BusSettings } from '../pkg/runtime/config.js';
 import type { Platform, Process } from './platform.js';
@@ -18,17 +21,31 @@ export interface BusParts {
   readonly db: Database;
   readonly databaseUrl: string;
   readonly policy: DeliveryPolicy;
+  /** The engine no longer had what a role was to read next. */
+  readonly onOffsetReset?: (role: RoleName) => void;
 }
 
 /**
- * Chooses the driver that BUS names. The SDK of a broker is loaded by who uses it alone.
- * A new bus is one more case here and below, in the configuration and in pkg/bus. */
-export async function createBus({ settings, db, databaseUrl, policy }: BusParts): Promise<Bus> {
+ * Chooses the driver that BUS names. The SDK of a broker is loaded by who uses it alone. A new bus is one more case here and
+ * below, in the configuration and in pkg/bus.
+ */
+export async function createBus({
+  settings,
+  db,
+  databaseUrl,
+  policy,
+  onOffsetReset,
+}: BusParts): Promise<Bus> {
   switch (settings.driver) {
     case 'memory':
       return createMemoryBus(policy);
     case 'postgres':
       return createPostgresBus({ ...policy, db, url: databaseUrl });
+    case 'kafka': {
+      const { createKafkaBus } = await import('../pkg/bus/kafka.js');
+      const own = { kafka: settings.kafka, topic: settings.name };
+      return createKafkaBus({ ...policy, ...own, ...(onOffsetReset === undefined ? {} : { onOffsetReset }) });
+    }
     case 'sqs': {
       const { createSqsBus } = await import('../pkg/bus/sqs.js');
       return createSqsBus({ ...policy, sqs: settings.sqs, name: settings.name });
@@ -37,21 +54,27 @@ export async function createBus({ settings, db, databaseUrl, policy }: BusParts)
       const { createServicebusBus } = await import('../pkg/bus/servicebus.js');
       return createServicebusBus({ ...policy, servicebus: settings.servicebus, name: settings.name });
     }
-    default:
-      throw new FairtallyError('bus_unknown', `there is no bus ${settings.driver}`);
   }
 }
 
+export interface OperatorParts extends Pick<BusParts, 'settings' | 'db'> {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
 /** What an operator does with the bus that BUS names. @throws FairtallyError `memory_bus` */
-export async function createOperator({
-  settings,
-  db,
-}: Pick<BusParts, 'settings' | 'db'>): Promise<BusOperator> {
+export async function createOperator({ settings, db, clock, logger }: OperatorParts): Promise<BusOperator> {
   switch (settings.driver) {
     case 'memory':
       throw new FairtallyError('memory_bus', 'BUS=memory lives in the process that uses it');
     case 'postgres':
       return createPostgresOperator({ db });
+    case 'kafka': {
+      const { createKafkaOperator } = await import('../pkg/bus/kafka-operator.js');
+      const { kafka, name } = settings;
+      const { partitions, replication } = kafka;
+      return createKafkaOperator({ kafka, topic: name, partitions, replication, clock, logger });
+    }
     case 'sqs': {
       const { createSqsOperator } = await import('../pkg/bus/sqs-operator.js');
       return createSqsOperator({
@@ -60,8 +83,11 @@ export async function createOperator({
         maxAttempts: DEFAULT_MAX_ATTEMPTS,
       });
     }
-    default:
-      throw new FairtallyError('bus_unknown', `there is no bus ${settings.driver}`);
+    case 'servicebus': {
+      const { createServicebusOperator } = await import('../pkg/bus/servicebus-operator.js');
+      const { servicebus, name } = settings;
+      return createServicebusOperator({ servicebus, name, maxAttempts: DEFAULT_MAX_ATTEMPTS });
+    }
   }
 }
 
@@ -82,7 +108,8 @@ const TRACED_AS: Readonly<Record<BusName, string>> = {
 
 /** The bus of a process. @throws FairtallyError `events_unread`, `bus_not_drained` when another bus still has events */
 export async function openBus(platform: Platform): Promise<Bus> {
-  const { config, db, databaseUrl, deadLetters, clock, random, logger, tracer, lifecycle, health } = platform;
+  const { config, db, databaseUrl, deadLetters, clock, random, logger, metrics, tracer, lifecycle, health } =
+    platform;
   await noteInUse(db, busUse(config.bus));
   const policy = {
     maxAttempts: DEFAULT_MAX_ATTEMPTS,
@@ -92,7 +119,18 @@ export async function openBus(platform: Platform): Promise<Bus> {
     random,
     logger,
   };
-  const bus = await createBus({ settings: config.bus, db, databaseUrl, policy });
+  const resets = metrics.counter(
+    'fairtally_offset_resets_total',
+    'Times that the bus no longer had what a role was to read next: events may be missing in it',
+    ['role'],
+  );
+  const bus = await createBus({
+    settings: config.bus,
+    db,
+    databaseUrl,
+    policy,
+    onOffsetReset: (role) => resets.inc({ role }),
+  });
   lifecycle.onStop('bus', () => bus.close());
   health.addCheck('bus', () => bus.ping());
   if (tracer === null) return bus;

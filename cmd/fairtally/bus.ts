@@ -39,7 +39,8 @@ export function describeBus(bus: Command, line: CommandLine): void {
 
 const withOperator = (line: CommandLine, work: (operator: BusOperator) => Promise<number>): Promise<number> =>
   withDatabase(line, async ({ db }) => {
-    const operator = await createOperator({ settings: line.config().bus, db });
+    const { clock } = line;
+    const operator = await createOperator({ settings: line.config().bus, db, clock, logger: line.logger() });
     try {
       return await work(operator);
     } finally {
