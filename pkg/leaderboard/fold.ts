@@ -215,11 +215,18 @@ function changedScores(
   for (const [id, { contribution, score }] of folded) {
     const stored = state.get(id);
     if (stored !== undefined && isSame(stored, score)) continue;
-    const row = { ...score, revision: (stored?.revision ?? 0) + 1, place: stored?.place ?? null };
+    const row = rowOf(score, (stored?.revision ?? 0) + 1, stored?.place ?? null);
     changed.push({ id, key: contribution.key, aggregate: contribution.board.aggregate, row });
   }
   return changed;
 }
+
+/** Field by field: scores come in several shapes, of which a spread makes slow copies. */
+const rowOf = (
+  { score, reachedAtMs, reachedId, definitionVersion }: Score,
+  revision: number,
+  place: string | null,
+): StoredScore => ({ score, reachedAtMs, reachedId, definitionVersion, revision, place });
 
 /** Whether two rows hold the same. */
 export const isSame = (a: Score, b: Score): boolean =>
