@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { CRASHES_MAX } from '../../pkg/worker/crash-guard/rules.js';
+import { CRASHES_MAX, SUSPECT_AFTER } from '../../pkg/worker/crash-guard/rules.js';
 import { EXIT_CONFIG } from '../run-main.js';
 import { restartAfter, RESTARTS_MAX, type Ending } from './restart-rule.js';
 
@@ -24,7 +24,7 @@ test.each([true, false])(
     expect(pauses.slice(0, 6)).toEqual([250, 500, 1_000, 2_000, 2_000, 2_000]);
     expect(Math.max(...pauses)).toBe(2_000);
     expect(pauses).toHaveLength(RESTARTS_MAX);
-    const crashesOf = (messages: number): number => 1 + CRASHES_MAX * messages;
+    const crashesOf = (messages: number): number => SUSPECT_AFTER + CRASHES_MAX * messages;
     expect(pauses.length).toBeGreaterThanOrEqual(crashesOf(6));
   },
 );

@@ -15,10 +15,10 @@ export interface Ending {
 export type Restart = { readonly restarts: number; readonly afterMs: number } | null;
 
 /**
- * A message that ends its worker ends it once in a batch and three times alone before it is a dead letter (pkg/worker/
- * crash-guard), and six of them in one batch nineteen times: the processes are kept up for longer than that.
+ * A message that ends its worker ends it twice in a batch and three times alone before it is a dead letter (pkg/worker/
+ * crash-guard), and six of them in one batch twenty times: the processes are kept up for longer than that.
  */
-export const RESTARTS_MAX = 20;
+export const RESTARTS_MAX = 25;
 const FIRST_DELAY_MS = 250;
 const LAST_DELAY_MS = 2_000;
 const STABLE_AFTER_MS = 60_000;

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { dedupeDayOf, identityOf } from '../contract/identity.js';
 import { ROLES } from '../kernel/roles.js';
-import { CRASHES_MAX } from '../worker/crash-guard/rules.js';
+import { CRASHES_MAX, SUSPECT_AFTER } from '../worker/crash-guard/rules.js';
 import { built, startProcess, type TestProcess } from './processes.js';
 import { startStack, type Stack } from './stack.js';
 
 const EVENTS = 40;
 const POISON = 'e-17';
 const ROLE = 'progression';
-/** The batch, three alone, and as many of a second worker: it may meet the event before the end of the first is noticed. */
-const LIVES_MAX = 4 * (1 + CRASHES_MAX);
+/** Twice in a batch, three times alone, and as many of a second worker: it may meet the event before the end of the first is noticed. */
+const LIVES_MAX = 4 * (SUSPECT_AFTER + CRASHES_MAX);
 const REST_MS = 120_000;
 
 let stack: Stack;
@@ -88,7 +88,7 @@ async function expectQuarantine(events: number): Promise<void> {
 test('row 36: an event that aborts its process is a dead letter crash_loop after three crashes; others flow', async () => {
   await post(0, EVENTS);
   const deaths = await keepRunning(stack.drained(REST_MS));
-  expect(deaths).toBeGreaterThanOrEqual(1 + CRASHES_MAX);
+  expect(deaths).toBeGreaterThanOrEqual(SUSPECT_AFTER + CRASHES_MAX);
   await expectQuarantine(EVENTS);
   // The process that wrote the letter is still the one that works.
   await post(EVENTS, 2 * EVENTS);
@@ -101,6 +101,6 @@ test('row 36: of two workers neither is ended for ever, and nothing but the even
   await post(0, EVENTS);
   const rest = stack.drained(REST_MS);
   const deaths = await Promise.all([keepRunning(rest), keepRunning(rest)]);
-  expect(deaths[0] + deaths[1]).toBeGreaterThanOrEqual(1 + CRASHES_MAX);
+  expect(deaths[0] + deaths[1]).toBeGreaterThanOrEqual(SUSPECT_AFTER + CRASHES_MAX);
   await expectQuarantine(EVENTS);
 }, 150_000);

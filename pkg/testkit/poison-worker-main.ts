@@ -8,7 +8,7 @@ import type { Database } from '../postgres/port.js';
 const { POISON_ROLE: role, POISON_IDENTITY: identity } = process.env;
 
 function swallow(values: readonly unknown[] = []): void {
-  const holds = (value: unknown): boolean => Array.isArray(value) && value.includes(identity);
+  const holds = (value: unknown): boolean => String(value).includes(String(identity));
   if (values[0] === role && values.some(holds)) process.abort();
 }
 

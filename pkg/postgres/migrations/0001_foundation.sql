@@ -423,10 +423,11 @@ CREATE TABLE batches_in_hand (
 -- Two rows of a full batch share a page, so that each is a heap-only tuple in the room of the one before the last.
 ALTER TABLE batches_in_hand ALTER COLUMN keys SET STORAGE MAIN;
 
--- What dead processes had in hand. It runs alone until it comes to an end.
+-- What dead processes had in hand. What two of them had runs alone until it comes to an end.
 CREATE TABLE crash_suspects (
   role    text COLLATE "C" NOT NULL,
   key     text COLLATE "C" NOT NULL,                    -- sixteen hex digits
+  deaths  int         NOT NULL,                         -- how many died that had it in hand, alone or with others
   crashes bigint[]    NOT NULL,                         -- the incarnations that died while this event ran alone
   since   timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (role, key)

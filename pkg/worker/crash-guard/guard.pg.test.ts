@@ -14,7 +14,7 @@ import { quietLogger, quietMetrics } from '../../testkit/quiet.js';
 import { createCrashGuard } from './guard.js';
 import { openLife } from './postgres-life.js';
 import { createMarks } from './postgres.js';
-import { CRASHES_MAX } from './rules.js';
+import { CRASHES_MAX, SUSPECT_AFTER } from './rules.js';
 
 let database: TestDatabase;
 let db: Database;
@@ -89,6 +89,11 @@ async function dieWith(
   return process;
 }
 
+/** So many processes that all events of the batch are under suspicion. */
+async function suspectAll(batch: readonly Delivery[]): Promise<void> {
+  for (let deaths = 0; deaths < SUSPECT_AFTER; deaths += 1) await dieWith(batch, () => true);
+}
+
 const three = (): Delivery[] => batchOf([xp('a', 'p-1', 1), xp('b', 'p-2', 1), xp('c', 'p-3', 1)]);
 const ids = (batch: readonly Delivery[]): string[] => batch.map(({ messageId }) => messageId);
 const each = (batch: readonly Delivery[]): string[][] => ids(batch).map((id) => [id]);
@@ -97,10 +102,10 @@ const suspects = async (): Promise<number[]> =>
     ({ crashes }) => crashes,
   );
 
-describe('what a process had in hand when it died', () => {
-  test('runs one by one, once; then the same events run together again', async () => {
+describe('what processes had in hand when they died', () => {
+  test('runs one by one if it was two processes, once; then the same events run together again', async () => {
     const batch = three();
-    await dieWith(batch, () => true);
+    await suspectAll(batch);
     const next = await startWorker();
     expect(said(await next.handle(batch))).toEqual(['ok', 'ok', 'ok']);
     expect(next.calls).toEqual(each(batch));
@@ -109,12 +114,20 @@ describe('what a process had in hand when it died', () => {
     expect(next.calls.at(-1)).toEqual(ids(batch));
   });
 
+  test('runs together as before if only one process died of it', async () => {
+    const batch = three();
+    await dieWith(batch, () => true);
+    const next = await startWorker();
+    expect(said(await next.handle(batch))).toEqual(['ok', 'ok', 'ok']);
+    expect(next.calls).toEqual([ids(batch)]);
+  });
+
   test('does not split what it had not in hand', async () => {
     const batch = three();
     const [before, , between, after, end] = batchOf(
       Array.from({ length: 5 }, (_, n) => xp(`o${String(n)}`, 'p', 1)),
     );
-    await dieWith(batch.slice(0, 2), () => true);
+    await suspectAll(batch.slice(0, 2));
     const next = await startWorker();
     const mixed = [before, batch[0], between, after, batch[1], end] as Delivery[];
     expect(said(await next.handle(mixed))).toEqual(mixed.map(() => 'ok'));
@@ -124,12 +137,14 @@ describe('what a process had in hand when it died', () => {
 
   test('is nothing to other roles, and of all that it had in hand at once nothing is forgotten', async () => {
     const [first, second, other] = [three(), three(), three()];
-    const dying = await startWorker(() => never);
-    void dying.handle(first);
-    void dying.handle(second);
-    void dying.handle(other, 'archive');
-    await eventually('all three run', () => dying.calls.length === 3);
-    await dying.die();
+    for (let deaths = 0; deaths < SUSPECT_AFTER; deaths += 1) {
+      const dying = await startWorker(() => never);
+      void dying.handle(first);
+      void dying.handle(second);
+      void dying.handle(other, 'archive');
+      await eventually('all three run', () => dying.calls.length === 3);
+      await dying.die();
+    }
     const next = await startWorker();
     await next.handle(other);
     expect(next.calls).toEqual([ids(other)]);
@@ -139,7 +154,7 @@ describe('what a process had in hand when it died', () => {
 
   test('is looked at by whoever gets it, and two at once agree', async () => {
     const batch = three();
-    await dieWith(batch, () => true);
+    await suspectAll(batch);
     const [left, right] = await Promise.all([startWorker(), startWorker()]);
     const answers = await Promise.all([left.handle(batch), right.handle(batch)]);
     expect(answers.map(said)).toEqual([ids(batch).map(() => 'ok'), ids(batch).map(() => 'ok')]);
@@ -166,7 +181,8 @@ describe('an event that ends process after process', () => {
     const batch = three();
     const poison = batch[1] as Delivery;
     const isPoison = (delivery: Delivery): boolean => delivery === poison;
-    await dieWith(batch, isPoison); // in a batch: nobody knows which
+    // In a batch nobody knows which it was.
+    for (let n = 1; n <= SUSPECT_AFTER; n += 1) await dieWith(batch, isPoison);
     for (let n = 1; n <= CRASHES_MAX; n += 1) {
       const process = await dieWith(batch, isPoison);
       expect(process.calls.at(-1)).toEqual([poison.messageId]);
@@ -180,7 +196,7 @@ describe('an event that ends process after process', () => {
 
   test('keeps its count until its letter is written; sent round again it counts anew', async () => {
     const batch = three().slice(0, 1);
-    await dieWith(batch, () => true);
+    await suspectAll(batch);
     for (let n = 1; n <= CRASHES_MAX; n += 1) await dieWith(batch, () => true);
     const last = await startWorker();
     expect([said(await last.handle(batch)), said(await last.handle(batch))]).toEqual([
@@ -201,7 +217,7 @@ describe('an event that ends process after process', () => {
       [batch[1], [ok]],
       [batch[2], [{ kind: 'dead', reason: 'xp_overflow', detail: '' }]],
     ] as [Delivery, Outcome[]][]);
-    await dieWith(batch, () => true);
+    await suspectAll(batch);
     const next = await startWorker((delivery) => answers.get(delivery)?.shift() ?? ok);
     expect(said(await next.handle(batch))).toEqual(['retry', 'ok', 'xp_overflow']);
     expect(await suspects()).toEqual([0]);
@@ -211,7 +227,7 @@ describe('an event that ends process after process', () => {
 
   test('an error of one that runs alone is its own', async () => {
     const batch = three();
-    await dieWith(batch, () => true);
+    await suspectAll(batch);
     const next = await startWorker((delivery) => {
       if (delivery === batch[1]) throw new TypeError('a mistake');
       return ok;
@@ -240,7 +256,7 @@ describe('an outage', () => {
 
   test('of a handler passes through, and an event that waits for its end is not in hand', async () => {
     const batch = three();
-    await dieWith(batch, () => true);
+    await suspectAll(batch);
     for (let lives = 0; lives < CRASHES_MAX + 1; lives += 1) {
       const waiting = await startWorker(() => {
         throw new OutageError('PostgreSQL');
@@ -255,7 +271,7 @@ describe('an outage', () => {
 
 test('a living process whose session breaks is taken for dead at most until it is back', async () => {
   const batch = three().slice(0, 1);
-  await dieWith(batch, () => true);
+  await suspectAll(batch);
   const living = await startWorker(() => never);
   void living.handle(batch);
   await eventually('it runs alone', () => living.calls.length === 1);
@@ -281,7 +297,7 @@ test('what never comes again is forgotten', async () => {
   expect(await suspects()).toEqual([0, 0, 0]);
   await db.query("UPDATE crash_suspects SET since = now() - interval '61 minutes'");
   await db.query(
-    "INSERT INTO crash_suspects VALUES ('progression', 'counted', '{7}', now() - interval '23 hours')",
+    "INSERT INTO crash_suspects VALUES ('progression', 'counted', 1, '{7}', now() - interval '23 hours')",
   );
   await db.query(
     "INSERT INTO batches_in_hand VALUES ('fairness', 7, 0, '', false, now() - interval '25 hours')",

@@ -20,8 +20,8 @@ export type CrashGuard = (role: RoleName, handler: BatchHandler) => BatchHandler
  * Finds the message that ends the process (out of memory, a stack overflow in native code, an abort) and makes it a dead
  * letter `crash_loop`; all others go on.
  *
- * Before a batch its keys are written down. What a dead process had in hand is suspected: each such event is handed to the
- * handler by itself, while no other role of the process runs, so that a crash names exactly one event. An event that comes
+ * Before a batch its keys are written down. What two dead processes had in hand is suspected: each such event is handed to
+ * the handler by itself, while no other role of the process runs, so that a crash names exactly one event. An event that comes
  * to an end is suspected no longer; the third process that dies of it is the last. A slow process is no dead one: it holds
  * a lock for as long as it lives.
  *

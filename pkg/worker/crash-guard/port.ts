@@ -9,7 +9,7 @@ export interface Marks {
    * Writes down what this process has in hand for a role, and looks for what dead processes of the role had.
    *
    * @param slot which of the role's batches at once: it takes the place of what the slot had before
-   * @returns of the keys that are under suspicion: how many processes died while the event ran alone
+   * @returns of the keys that are under suspicion (SUSPECT_AFTER): how many processes died while the event ran alone
    */
   take(
     role: RoleName,

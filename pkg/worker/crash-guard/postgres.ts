@@ -1,6 +1,7 @@
 import type { Sql } from '../../postgres/port.js';
 import type { Marks } from './port.js';
 import type { Life } from './postgres-life.js';
+import { SUSPECT_AFTER } from './rules.js';
 
 /**
  * A mark must outlive this process, not a loss of power: nobody waits for the disk. If PostgreSQL itself dies with the last
@@ -38,15 +39,17 @@ const INQUEST = `
     DELETE FROM batches_in_hand b USING dead WHERE b.incarnation = dead.incarnation
     RETURNING b.role, b.incarnation, b.keys, b.is_alone
   )
-  INSERT INTO crash_suspects AS c (role, key, crashes)
-  SELECT role, encode(substr(keys, 8 * n + 1, 8), 'hex') AS key,
+  INSERT INTO crash_suspects AS c (role, key, deaths, crashes)
+  SELECT role, encode(substr(keys, 8 * n + 1, 8), 'hex') AS key, count(DISTINCT incarnation),
          coalesce(array_agg(DISTINCT incarnation) FILTER (WHERE is_alone), '{}')
     FROM had, generate_series(0, length(keys) / 8 - 1) AS n GROUP BY role, key ORDER BY role, key
   ON CONFLICT (role, key) DO UPDATE
-    SET crashes = ARRAY(SELECT DISTINCT unnest(c.crashes || excluded.crashes)), since = now()`;
+    SET deaths = c.deaths + excluded.deaths, since = now(),
+        crashes = ARRAY(SELECT DISTINCT unnest(c.crashes || excluded.crashes))`;
 
 const FIND = `
-  SELECT key, cardinality(crashes) AS crashes FROM crash_suspects WHERE role = $1 AND key = ANY ($2::text[])`;
+  SELECT key, cardinality(crashes) AS crashes FROM crash_suspects
+   WHERE role = $1 AND key = ANY ($2::text[]) AND deaths >= ${String(SUSPECT_AFTER)}`;
 
 const PUT_DOWN = `
   WITH ${QUICK}, mark AS (

@@ -1,5 +1,11 @@
 import { hash } from 'node:crypto';
 
+/**
+ * So many processes must have died with an event in hand, whatever else they had, before it runs alone. One death says
+ * little: machines end and processes are killed, and events that run one by one are slow.
+ */
+export const SUSPECT_AFTER = 2;
+
 /** So many processes must have died of an event that ran alone before it is given up. */
 export const CRASHES_MAX = 3;
 
