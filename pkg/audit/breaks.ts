@@ -41,6 +41,28 @@ export const BREAKS: readonly (readonly [string, string, string, string, string?
     'progression',
   ],
   [
+    'a redriven letter that nobody carries',
+    `WITH lost AS (DELETE FROM inbox WHERE ${inboxOf('progression')} RETURNING *)
+     INSERT INTO dead_letters (role, game_id, dedupe_day, identity, content_hash, transport_position, reason, detail, attempts, body, headers, code_version, state)
+     SELECT role, game_id, dedupe_day, identity, content_hash, '0/1', 'handler_error', '', 1, '', '{}', '', 'redriven' FROM lost`,
+    'event',
+    'progression',
+  ],
+  [
+    'an identity that is barred by no decision',
+    `UPDATE inbox SET definition_version = 0 WHERE ${inboxOf('leaderboard')}`,
+    'event',
+    'leaderboard',
+  ],
+  [
+    'a dropped event that took effect',
+    `INSERT INTO dead_letters (role, game_id, player_id, dedupe_day, identity, content_hash, transport_position, reason, detail, attempts, body, headers, code_version, state)
+     SELECT 'fairness', game_id, player_id, dedupe_day, identity, content_hash, '0/1', 'handler_error', '', 1, '', '{}', '', 'dropped' FROM events WHERE ${first('events')}`,
+    'event',
+    'fairness',
+    'p-1',
+  ],
+  [
     'other content under an identity',
     `UPDATE inbox SET content_hash = 'other' WHERE ${inboxOf('leaderboard')}`,
     'event',

@@ -10,7 +10,7 @@ const CHUNK_MAX = 500;
 const BACKLOG_MAX = 2_000;
 const LOOK_EVERY_MS = 100;
 /** When the workers have closed nothing for so long, whoever waits for them is told. */
-const STALLED_MS = 15_000;
+const STALLED_MS = 30_000;
 
 export interface JobDeps {
   readonly db: Database;
