@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { RoleName } from '../kernel/roles.js';
 import { backoffMs, type BackoffRule } from './backoff.js';
 import { deliver, type DeliveryPolicy } from './deliver.js';
@@ -44,8 +45,9 @@ export function startSqsSubscription(options: SqsSubscriptionOptions): SqsSubscr
  */
 class Member implements SqsSubscription {
   private readonly closing = new AbortController();
-  private readonly tooLong = new AbortController();
-  private readonly inHand = new Set<readonly HeldMessage[]>();
+  private readonly receiving = new AbortController();
+  /** Batches received and not yet settled, each with what ends the work on it. */
+  private readonly inHand = new Map<readonly HeldMessage[], AbortController>();
   /** Receives at once. Grows while they come back well filled; one alone waits for what is published next. */
   private width = 1;
   /** Resolves when the handler is free. */
@@ -53,6 +55,7 @@ class Member implements SqsSubscription {
   private readonly ended: Promise<unknown>;
 
   constructor(private readonly options: SqsSubscriptionOptions) {
+    setMaxListeners(2 * CYCLES * RECEIVES_MAX, this.receiving.signal);
     this.ended = Promise.all(Array.from({ length: CYCLES }, () => this.cycle()));
   }
 
@@ -60,9 +63,10 @@ class Member implements SqsSubscription {
   async close(): Promise<void> {
     const { clock, waitSeconds } = this.options;
     this.closing.abort();
+    for (const ending of this.inHand.values()) ending.abort();
     const ended = new AbortController();
     const limit = clock.sleep(waitSeconds * 1_000 + CLOSE_GRACE_MS, ended.signal).then(() => {
-      this.tooLong.abort();
+      this.receiving.abort();
     });
     await this.ended;
     ended.abort();
@@ -71,7 +75,7 @@ class Member implements SqsSubscription {
 
   oldestInHandAtMs(): number | null {
     let oldestMs = Infinity;
-    for (const batch of this.inHand)
+    for (const batch of this.inHand.keys())
       for (const { sentAtMs } of batch) if (sentAtMs < oldestMs) oldestMs = sentAtMs;
     return oldestMs === Infinity ? null : oldestMs;
   }
@@ -100,7 +104,7 @@ class Member implements SqsSubscription {
       const asked = asks(batchMax - held.length, this.width);
       const wait = asked.length === 1 && held.length === 0 ? waitSeconds : 0;
       const answers = await Promise.allSettled(
-        asked.map((max) => queue.receive(max, wait, visibilitySeconds, this.tooLong.signal)),
+        asked.map((max) => queue.receive(max, wait, visibilitySeconds, this.receiving.signal)),
       );
       const received = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
       held.push(...received);
@@ -113,13 +117,16 @@ class Member implements SqsSubscription {
 
   private async work(held: readonly HeldMessage[]): Promise<void> {
     const { handler, logger, role } = this.options;
-    this.inHand.add(held);
-    const keeper = keepHidden(held, this.options);
-    const signal = AbortSignal.any([this.closing.signal, keeper.tooLong]);
+    const ending = new AbortController();
+    if (this.closing.signal.aborted) ending.abort();
+    this.inHand.set(held, ending);
+    const keeper = keepHidden(held, { ...this.options, onTooLong: () => ending.abort() });
     let settled: readonly boolean[] = [];
     try {
       const deliveries = held.map(({ delivery }) => delivery);
-      settled = await this.inTurn(() => deliver(deliveries, handler, { ...this.options, signal }));
+      settled = await this.inTurn(() =>
+        deliver(deliveries, handler, { ...this.options, signal: ending.signal }),
+      );
     } catch (error) {
       logger.error({ role, err: error }, 'a batch could not be delivered: it is given back');
     }

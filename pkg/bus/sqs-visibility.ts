@@ -10,11 +10,11 @@ export interface KeepHiddenOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly visibilitySeconds: number;
+  /** Called when the messages must be given back, although nobody is done with them. */
+  readonly onTooLong: () => void;
 }
 
 export interface Keeper {
-  /** Aborted when the messages must be given back, although nobody is done with them. */
-  readonly tooLong: AbortSignal;
   /** After it the messages are not touched any more, so that no late extension meets their deletion. */
   stop(): Promise<void>;
 }
@@ -27,10 +27,8 @@ const RETRIES = 10;
 /** Hides messages from other members while they are worked on or an outage pauses, from half of their time on. */
 export function keepHidden(messages: readonly HeldMessage[], options: KeepHiddenOptions): Keeper {
   const stopping = new AbortController();
-  const tooLong = new AbortController();
-  const extending = extend(messages, options, stopping.signal, tooLong);
+  const extending = extend(messages, options, stopping.signal);
   return {
-    tooLong: tooLong.signal,
     stop: () => {
       stopping.abort();
       return extending;
@@ -40,9 +38,8 @@ export function keepHidden(messages: readonly HeldMessage[], options: KeepHidden
 
 async function extend(
   messages: readonly HeldMessage[],
-  { queue, role, clock, logger, visibilitySeconds }: KeepHiddenOptions,
+  { queue, role, clock, logger, visibilitySeconds, onTooLong }: KeepHiddenOptions,
   stopping: AbortSignal,
-  tooLong: AbortController,
 ): Promise<void> {
   const visibilityMs = visibilitySeconds * 1_000;
   const giveBackAtMs = clock.monotonicMs() + HOLD_MAX_MS;
@@ -51,7 +48,7 @@ async function extend(
     if (stopping.aborted) return;
     if (clock.monotonicMs() >= giveBackAtMs) {
       logger.warn({ role, messages: messages.length }, 'messages are in hand for hours: they are given back');
-      tooLong.abort();
+      onTooLong();
       return;
     }
     try {
