@@ -25,8 +25,10 @@ export interface MemberOptions extends DeliveryPolicy {
 const ACCEPTS_MAX = 4;
 /** The service answers a wish by then, or it is silent. */
 const ANSWER_GRACE_MS = 5_000;
-/** A session is given back when nothing came for so long. */
-const IDLE_MS = 100;
+/** A session that was accepted has messages: giving it back before the first has travelled would only use up its deliveries. */
+const FIRST_MS = 2_000;
+/** It is given back when nothing more came for so long; sooner where it keeps another one from its turn. */
+const IDLE_MS = { withRoom: 100, without: 10 };
 /** A busy one after this time, so that sessions nobody holds and other members come to their turn. */
 const TURN_MS = 5_000;
 const REJOIN: BackoffRule = { baseMs: 100, capMs: 5_000 };
@@ -148,15 +150,17 @@ class Member {
 
   /** Works one session for its turn. An error ends the turn: what was not completed comes again. */
   private async turn(session: HeldSession, signal: AbortSignal): Promise<void> {
-    const { role, clock, logger } = this.options;
+    const { role, clock, logger, sessionsMax } = this.options;
     const endsAtMs = clock.monotonicMs() + TURN_MS;
+    let patienceMs = FIRST_MS;
     try {
       while (!signal.aborted && clock.monotonicMs() < endsAtMs) {
-        const messages = await session.take(IDLE_MS, signal);
+        const messages = await session.take(patienceMs, signal);
         if (messages.length === 0) break;
         const settled = await this.gather.submit(messages.map(toDelivery));
         await session.complete(messages.filter((_, i) => settled[i] === true));
         if (settled.includes(false)) break;
+        patienceMs = this.working.size < sessionsMax ? IDLE_MS.withRoom : IDLE_MS.without;
       }
     } catch (error) {
       logger.warn({ role, err: error }, 'a session ended early: what it had comes again');
