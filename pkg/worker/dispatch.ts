@@ -14,6 +14,7 @@ import {
   enterInbox,
   isStatementTimeout,
   retryTransient,
+  type InboxEntry,
   type LaneCount,
 } from './inbox/postgres.js';
 import { createDispatchMetrics, type DispatchMetrics } from './dispatch-metrics.js';
@@ -193,7 +194,7 @@ class Dispatch<State, Changes> {
     const { db, role, deadLetters } = this.options;
     const { firsts, firstOf } = firstOfEachIdentity(entries);
     return db.transaction(async (sql) => {
-      const rows = firsts.map(({ roleEvent: { event }, lane }) => ({ ...event, lane }));
+      const rows = firsts.map(inboxEntry);
       const { standing, hasOpenLetters } = await enterInbox(sql, role.name, rows);
       const verdicts = judge(entries, firsts, firstOf, standing);
       const fresh = entries.filter((_, i) => verdicts[i] === 'applied');
@@ -247,6 +248,11 @@ function refusalOf(event: AdmittedEvent, floor: string | null): Outcome | null {
 
 const eventsTaken = (entries: readonly Entry[]): RoleEvent[] =>
   entries.filter(({ isTaken }) => isTaken).map(({ roleEvent }) => roleEvent);
+
+const inboxEntry = ({ roleEvent: { event }, lane }: Entry): InboxEntry => {
+  const { dedupeDay, identity, gameId, contentHash, definitionVersion } = event;
+  return { dedupeDay, identity, gameId, lane, contentHash, definitionVersion };
+};
 
 const playerOf = ({ roleEvent: { event } }: Entry): string => `${event.gameId}\u0000${event.playerId}`;
 
