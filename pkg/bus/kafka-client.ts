@@ -47,11 +47,12 @@ const OUT_OF_RANGE = 'Offset out of range, resetting to default offset';
 export function openKafka(options: KafkaClientOptions): KafkaClient {
   const { kafka: connection, requestTimeoutMs, logger, onOffsetReset } = options;
   const { sasl } = connection;
-  const sockets = trackedSockets();
+  const seeds = seedNames(connection.brokers);
+  const sockets = trackedSockets(seeds.hostOf);
   let complaint = 'no reason given';
   const kafka = new kafkajs.Kafka({
     clientId: CLIENT_ID,
-    brokers: [...connection.brokers],
+    brokers: seeds.names,
     ssl: connection.isTls,
     ...(sasl === null ? {} : { sasl: sasl as SASLOptions }),
     connectionTimeout: CONNECT_TIMEOUT_MS,
@@ -72,7 +73,29 @@ export function openKafka(options: KafkaClientOptions): KafkaClient {
   return { kafka, complaint: () => complaint, lostConnections: sockets.lost, destroy: sockets.destroy };
 }
 
-function trackedSockets(): { readonly open: ISocketFactory; lost(): number; destroy(): void } {
+const IPV6 = /^\[(.+)\]:(\d+)$/;
+
+/** The client cuts an address at its first colon. One of IPv6, which has more of them, goes by a name known here only. */
+export function seedNames(brokers: readonly string[]): {
+  readonly names: string[];
+  hostOf(name: string): string;
+} {
+  const hosts = new Map<string, string>();
+  const names = brokers.map((broker, n) => {
+    const [, host, port] = IPV6.exec(broker) ?? [];
+    if (host === undefined || port === undefined) return broker;
+    const name = `seed-${String(n)}`;
+    hosts.set(name, host);
+    return `${name}:${port}`;
+  });
+  return { names, hostOf: (name) => hosts.get(name) ?? name };
+}
+
+function trackedSockets(hostOf: (name: string) => string): {
+  readonly open: ISocketFactory;
+  lost(): number;
+  destroy(): void;
+} {
   const sockets = new Set<Socket>();
   const ended = new WeakSet<Socket>();
   let lost = 0;
@@ -83,8 +106,9 @@ function trackedSockets(): { readonly open: ISocketFactory; lost(): number; dest
     sockets.delete(socket);
     lost += 1;
   };
-  const open: ISocketFactory = ({ host, port, ssl, onConnect }) => {
+  const open: ISocketFactory = ({ host: name, port, ssl, onConnect }) => {
     if (isDestroyed) throw new Error('the client was ended');
+    const host = hostOf(name);
     const secure: unknown = ssl; // typed as always there, and is false without TLS
     const socket = secure
       ? connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect)

@@ -44,7 +44,7 @@ export class KafkaLag {
           waiting += end - next;
           oldestMs = Math.min(
             oldestMs,
-            Math.max(Number(commit?.metadata ?? 0), this.endedBefore(partition, next)),
+            Math.max(Number(commit?.metadata) || 0, this.endedBefore(partition, next)),
           );
         }
         this.remember(partition, { atMs: nowMs, end });

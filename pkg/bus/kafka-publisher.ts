@@ -95,6 +95,7 @@ export class KafkaPublisher {
     this.flushing = null;
   }
 
+  /** The head of the queue, as much as one flush carries; who has waited too long in it is answered at once. */
   private nextPieces(): Piece[] {
     let records = 0;
     let bytes = 0;
@@ -110,10 +111,16 @@ export class KafkaPublisher {
       this.queued -= piece.records.length;
       this.queuedBytes -= piece.bytes;
     }
-    return pieces;
+    const nowMs = this.options.clock.monotonicMs();
+    return pieces.filter(({ deadlineMs, reject }) => {
+      const isLate = deadlineMs <= nowMs;
+      if (isLate) reject(new OutageError('Kafka', tooLong()));
+      return !isLate;
+    });
   }
 
   private async flush(pieces: readonly Piece[]): Promise<void> {
+    if (pieces.length === 0) return;
     const over = new AbortController();
     try {
       const sent = this.send(
@@ -135,7 +142,7 @@ export class KafkaPublisher {
     const { clock } = this.options;
     const deadlineMs = Math.min(...pieces.map((piece) => piece.deadlineMs));
     await clock.sleep(Math.max(0, deadlineMs - clock.monotonicMs()), answered);
-    throw new Error('publishing takes too long');
+    throw tooLong();
   }
 
   /** Sends again only what brokers have answered and refused (another one leads by now): without an answer nothing is known. */
@@ -152,7 +159,7 @@ export class KafkaPublisher {
       this.abandonProducer();
       await this.options.clock.sleep(RETRY_MS, over);
     }
-    throw new Error('publishing takes too long');
+    throw tooLong();
   }
 
   /**
@@ -164,6 +171,8 @@ export class KafkaPublisher {
     this.producer = null;
   }
 }
+
+const tooLong = (): Error => new Error('publishing takes too long');
 
 const bytesOf = (chunk: readonly SizedRecord[]): number => chunk.reduce((sum, { bytes }) => sum + bytes, 0);
 
