@@ -203,7 +203,6 @@ function progressBar(out: Output, total: number): SingleBar {
     format: 'redrive [{bar}] {value}/{total} letters, {eta_formatted} left',
     barCompleteChar: '=',
     barIncompleteChar: ' ',
-    hideCursor: true,
   });
   bar.start(total, 0);
   return bar;

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { auditGame, type AuditResult } from '../../audit/audit.js';
 import {
   applyToRoles,
@@ -17,7 +17,7 @@ import type { Database } from '../../postgres/port.js';
 import { admittedEvent } from '../../testkit/admitted-event.js';
 import { testDatabase, type TestDatabase } from '../../testkit/postgres.js';
 import { consumeBatch } from '../resubmissions/consume.js';
-import { consumer, WHY } from '../resubmissions/fixtures.js';
+import { consumer, patiently, WHY } from '../resubmissions/fixtures.js';
 import { redriveLetters } from '../resubmissions/postgres.js';
 import { correctLetter, planCorrection, type Correction } from './correct.postgres.js';
 import { dropJob } from './jobs.js';
@@ -27,6 +27,9 @@ import { listActions, readLetter, recordAction } from './queries.postgres.js';
 const signal = new AbortController().signal;
 const RIGHT: JsonObject = { deltaXp: 50, guild: 'red' };
 const WRONG: JsonObject = { deltaXp: 900_000, guild: 'red' };
+
+/** Real transactions by the thousand, on a machine that may be busy. */
+jest.setTimeout(180_000);
 
 let database: TestDatabase;
 let db: Database;
@@ -238,12 +241,12 @@ test('an event that the bus applies while it is corrected is not corrected', asy
       [event.identity],
     );
     correcting = correct(letter!, RIGHT).catch((error: unknown) => error);
-    for (;;) {
+    await patiently('it waits', async () => {
       const waiting = await db.query(
         "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
       );
-      if (waiting.length === 1) break;
-    }
+      return waiting.length === 1;
+    });
   });
   expect(await correcting).toMatchObject({ code: 'correction_refused' });
   expect(await db.query('SELECT 1 FROM corrections')).toEqual([]);

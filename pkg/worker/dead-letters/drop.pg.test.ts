@@ -1,16 +1,19 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import type { Database } from '../../postgres/port.js';
 import { countersOf, drive, lettersOf, prepare, worker, xp } from '../../testkit/dispatch-bench.js';
 import { testDatabase, type TestDatabase } from '../../testkit/postgres.js';
 import { readSums } from '../../testkit/summing-role.js';
 import { consumeBatch } from '../resubmissions/consume.js';
-import { consumer, dieAll, idsOf, redriveAll, WHY } from '../resubmissions/fixtures.js';
+import { consumer, dieAll, idsOf, patiently, redriveAll, WHY } from '../resubmissions/fixtures.js';
 import { redriveLetters } from '../resubmissions/postgres.js';
 import { dropLetters } from './decisions.postgres.js';
 import { dropJob } from './jobs.js';
 import { recordAction } from './queries.postgres.js';
 
 const signal = new AbortController().signal;
+
+/** Real transactions by the thousand, on a machine that may be busy. */
+jest.setTimeout(180_000);
 
 let database: TestDatabase;
 let db: Database;
@@ -75,12 +78,12 @@ test('a letter that is redriven while it is being dropped keeps its way', async 
   await db.transaction(async (sql) => {
     await redriveLetters(sql, ids, action);
     dropping = dropLetters(db, ids, action, WHY);
-    for (;;) {
+    await patiently('it waits', async () => {
       const waiting = await db.query(
         "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
       );
-      if (waiting.length === 1) break;
-    }
+      return waiting.length === 1;
+    });
   });
   expect(await dropping).toEqual({ dropped: 0, applied: 0 });
   expect(await consumeBatch(consumer(db, worker(db)), signal)).toMatchObject({ done: 1 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import type { BatchHandler } from '../../bus/port.js';
 import type { AdmittedEvent } from '../../contract/event.js';
 import { systemClock } from '../../kernel/clock.js';
@@ -14,17 +14,19 @@ import {
   worker,
   xp,
 } from '../../testkit/dispatch-bench.js';
-import { eventually } from '../../testkit/eventually.js';
 import { testDatabase, type TestDatabase } from '../../testkit/postgres.js';
 import { readSums } from '../../testkit/summing-role.js';
 import { dropJob, redriveJob } from '../dead-letters/jobs.js';
 import { closeStale } from '../dead-letters/postgres.js';
 import { listActions, recordAction } from '../dead-letters/queries.postgres.js';
 import { consumeBatch, consumeResubmissions, type ConsumeOptions } from './consume.js';
-import { consumer, dieAll, idsOf, redriveAll, WHY } from './fixtures.js';
+import { consumer, dieAll, idsOf, patiently, redriveAll, WHY } from './fixtures.js';
 import { progressOf, redriveLetters } from './postgres.js';
 
 const signal = new AbortController().signal;
+
+/** Real transactions by the thousand, on a machine that may be busy. */
+jest.setTimeout(180_000);
 
 let database: TestDatabase;
 let db: Database;
@@ -190,9 +192,9 @@ test('the bus delivers the original while it is redriven: one effect, whoever co
     return released;
   };
   const byBus = drive(db, worker(db, { whenLocked }), [event]);
-  await eventually('the bus has the event in its transaction', () => isLocked);
+  await patiently('the bus has the event in its transaction', () => isLocked);
   const redriven = consumeBatch(consumer(db, worker(db)), signal);
-  await eventually('the redriven one waits for it', async () => {
+  await patiently('the redriven one waits for it', async () => {
     const waiting = await db.query(
       "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
     );
@@ -217,7 +219,7 @@ test('a letter that is written while another worker applies its event is closed 
     return released;
   };
   const applied = drive(db, worker(db, { whenLocked }), [event]);
-  await eventually('the event is in a transaction', () => isLocked);
+  await patiently('the event is in a transaction', () => isLocked);
   await dieAll(db, [event]);
   release();
   await applied;
@@ -243,7 +245,7 @@ test('two workers of a role do not take the same resubmissions', async () => {
   const action = await redriveAll(db);
   await running(
     worker(db),
-    () => eventually('all is closed', async () => (await progressOf(db, action)).pending === 0),
+    () => patiently('all is closed', async () => (await progressOf(db, action)).pending === 0),
     3,
   );
   expect(await progressOf(db, action)).toEqual({ pending: 0, done: 30, skipped: 0, failed: 0 });

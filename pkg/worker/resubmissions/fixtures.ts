@@ -7,6 +7,7 @@ import { systemRandom } from '../../kernel/random.js';
 import type { RoleName } from '../../kernel/roles.js';
 import type { Database } from '../../postgres/port.js';
 import { drive } from '../../testkit/dispatch-bench.js';
+import { eventually } from '../../testkit/eventually.js';
 import { quietLogger, quietMetrics } from '../../testkit/quiet.js';
 import { createDeadLetters } from '../dead-letters/postgres.js';
 import { recordAction } from '../dead-letters/queries.postgres.js';
@@ -62,3 +63,9 @@ export const redriveAll = async (db: Database): Promise<number> => {
   expect(await redriveLetters(db, await idsOf(db), action)).toBeGreaterThan(0);
   return action;
 };
+
+const WAIT_MS = 120_000;
+
+/** Waits for what a busy machine takes long for. */
+export const patiently = (what: string, holds: () => boolean | Promise<boolean>): Promise<void> =>
+  eventually(what, holds, WAIT_MS);
