@@ -15,6 +15,9 @@ export interface SubscriptionOptions extends DeskOptions {
   readonly onOffsetReset?: ((role: RoleName) => void) | undefined;
 }
 
+/** What is logged when a role begins to read. */
+export const JOINED = 'the role has joined its group';
+
 const REJOIN: BackoffRule = { baseMs: 100, capMs: 5_000 };
 const LEAVE_TIMEOUT_MS = 5_000;
 /** Of one answer; together with the number of brokers the bound on what a member holds unread. */
@@ -76,10 +79,7 @@ async function beMember(
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     desk.joined();
     onJoin();
-    logger.info(
-      { role, partitions: payload.memberAssignment[options.topic] ?? [] },
-      'the role has joined its group',
-    );
+    logger.info({ role, partitions: payload.memberAssignment[options.topic] ?? [] }, JOINED);
   });
   try {
     await Promise.race([over, run(consumer, desk, options.topic)]);

@@ -3,6 +3,14 @@ import { kafkaBench } from '../testkit/kafka-bench.js';
 import { startKafkaBroker, whyNoKafka } from '../testkit/kafka-broker.js';
 import { busContract } from './contract.js';
 
+const NOT_ON_THE_MOCK = [
+  {
+    case: 'a member that is cut off in the middle of a batch has it redelivered to another',
+    reason:
+      'its last step needs commits while a group is shared out anew, which the mock cluster refuses: make test-kafka has it, rows 31 and 49 have the rest',
+  },
+];
+
 const missing = whyNoKafka();
 if (missing !== null) console.warn(`The contract is not tested on Kafka: ${missing}.`);
 const cluster = missing === null ? await startKafkaBroker() : null;
@@ -12,6 +20,7 @@ afterAll(() => cluster?.stop());
   busContract({
     name: 'kafka',
     isConcurrent: true,
+    skip: cluster?.isReal === true ? [] : NOT_ON_THE_MOCK,
     makeBus: async (settings) => {
       const bench = await kafkaBench(cluster!);
       return {

@@ -1,9 +1,12 @@
 import { systemClock } from '../kernel/clock.js';
 import { systemRandom } from '../kernel/random.js';
 import { createKafkaBus, type KafkaBusOptions, type KafkaConnection } from '../bus/kafka.js';
+import { JOINED } from '../bus/kafka-subscription.js';
 import type { Bus } from '../bus/port.js';
+import type { Logger } from '../runtime/port.js';
 import { MOCK_PARTITIONS, type KafkaBroker } from './kafka-broker.js';
 import { startKafkaProxy, type KafkaProxy } from './kafka-proxy.js';
+import { eventually } from './eventually.js';
 import { quietLogger } from './quiet.js';
 
 export const kafkaDefaults = {
@@ -35,6 +38,27 @@ export interface KafkaBench {
   close(): Promise<void>;
 }
 
+/**
+ * Subscribing ends here when the member has joined. The mock cluster refuses what members commit while their group is shared
+ * out anew (Apache Kafka does not), so a member that came later would have others do their work twice.
+ */
+function joinCounter(logger: Logger): Logger & { afterJoin<T>(subscribe: () => Promise<T>): Promise<T> } {
+  let joins = 0;
+  return {
+    ...logger,
+    info: (fields, text) => {
+      if (text === JOINED) joins += 1;
+      logger.info(fields, text);
+    },
+    afterJoin: async (subscribe) => {
+      const before = joins;
+      const subscription = await subscribe();
+      await eventually('the member has joined', () => joins > before);
+      return subscription;
+    },
+  };
+}
+
 let topics = 0;
 
 export async function kafkaBench(cluster: KafkaBroker): Promise<KafkaBench> {
@@ -44,9 +68,10 @@ export async function kafkaBench(cluster: KafkaBroker): Promise<KafkaBench> {
   const [proxy, direct] = [await startKafkaProxy(cluster.brokers), await startKafkaProxy(cluster.brokers)];
   const buses: Bus[] = [];
   const openAt = (brokers: readonly string[], more: Partial<KafkaBusOptions> = {}): Bus => {
-    const bus = createKafkaBus({ ...kafkaDefaults, topic, ...more, kafka: plain(brokers) });
+    const logger = joinCounter(more.logger ?? kafkaDefaults.logger);
+    const bus = createKafkaBus({ ...kafkaDefaults, topic, ...more, logger, kafka: plain(brokers) });
     buses.push(bus);
-    return bus;
+    return { ...bus, subscribe: (role, handler) => logger.afterJoin(() => bus.subscribe(role, handler)) };
   };
   return {
     topic,
