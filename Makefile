@@ -1,7 +1,7 @@
 # Fairtally. `make run` starts everything; `make help` tells the rest. Works with GNU make 3.81 and newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run install build unit test test-kafka seasons check types lint format openapi generated circular bench chaos clean
+.PHONY: help run install build unit test sim mutants test-kafka seasons check types lint format openapi generated circular bench chaos clean
 
 SOURCES := $(shell find api cmd pkg sample_events bench -type f 2>/dev/null | grep -v -e ' ' -e 'replay-checkpoint')
 INSTALLED := node_modules/.package-lock.json
@@ -39,6 +39,12 @@ test-kafka: $(INSTALLED) ## The Kafka driver against Apache Kafka itself, where 
 
 seasons: $(BUILT) ## The whole sample season over every bus (`make test` takes a fifth of it)
 	WHOLE_SEASON=on node scripts/run-tests.mjs season-
+
+sim: $(BUILT) ## Simulated worlds: SEED=N is one of them, SEEDS=A..B are many, STEPS=N each
+	@node dist/pkg/testkit/sim/main.js $(foreach name,SEED SEEDS STEPS,$(if $($(name)),$(name)=$($(name))))
+
+mutants: $(BUILT) ## Deliberate bugs, and what in the simulation notices each
+	@node dist/pkg/testkit/sim/mutants/main.js
 
 check: types lint format openapi generated circular ## Everything that is decided without running it
 

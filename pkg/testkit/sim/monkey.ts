@@ -49,6 +49,7 @@ function wreak(system: System): void {
 const POINTS: readonly string[] = [
   ...['db statement', 'db commit', 'db query', 'db rollback', 'bus publish', 'bus lag'],
   ...['view begin', 'view apply', 'view complete', 'view marks'],
+  ...['view begin', 'view apply', 'view complete'], // rarer than the others
   ...ROLES.flatMap((role) => [`${role} receive`, `${role} ack`]),
 ];
 

@@ -34,6 +34,7 @@ export class SimClient {
     private readonly name: string,
     private readonly history: History,
     private readonly send: Send,
+    private readonly wire: (body: string, attempt: number) => string = (body) => body,
   ) {
     this.node = new SimNode(world, name);
     this.habit = world.chance.is(0.8) ? 'honest' : world.chance.pick(['forger', 'wrong clock'] as const);
@@ -113,7 +114,7 @@ export class SimClient {
     const { chance } = this.world;
     let left = request;
     for (let attempt = 1; attempt <= ATTEMPTS_MAX && left.intents.length > 0; attempt += 1) {
-      const answer = await this.exchange(left);
+      const answer = await this.exchange(left, attempt);
       left = { ...left, intents: this.leftAfter(left, answer) };
       if (left.intents.length === 0) return;
       if (chance.is(0.03)) return; // gives up: nobody will ever know what became of it
@@ -139,7 +140,10 @@ export class SimClient {
     return [];
   }
 
-  private async exchange({ intents, keyId, idempotencyKey }: Request): Promise<SimAnswer | null> {
+  private async exchange(
+    { intents, keyId, idempotencyKey }: Request,
+    attempt: number,
+  ): Promise<SimAnswer | null> {
     const { chance } = this.world;
     for (const intent of intents) this.history.fateOf(intent).sent += 1;
     const events = intents.map(({ playerId, id, type, tsMs, payload }) => ({
@@ -151,7 +155,7 @@ export class SimClient {
     }));
     const isSingle = events.length === 1 && chance.is(0.5);
     const target = isSingle ? '/v1/events' : '/v1/events/batch';
-    const body = JSON.stringify(isSingle ? events[0] : events);
+    const body = this.wire(JSON.stringify(isSingle ? events[0] : events), attempt);
     const skewMs = this.habit === 'wrong clock' && chance.is(0.5) ? 900_000 : 0;
     const timestamp = String(Math.floor((this.node.clock.now() + skewMs) / 1000));
     const secret =

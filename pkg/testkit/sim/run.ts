@@ -1,10 +1,11 @@
 import { ROLES } from '../../kernel/roles.js';
 import { checkAll } from './check.js';
 import { Coverage } from './coverage.js';
+import type { Doubles } from './doubles.js';
 import { GRACE_MS, LAUNCH_ENDS_MS } from './game.js';
 import { Violation } from './ground.js';
 import { heal, startMonkey } from './monkey.js';
-import { swarmOf, type Swarm } from './swarm.js';
+import { swarmOf, type FaultKind, type Swarm } from './swarm.js';
 import { System } from './system.js';
 import { START_MS, World } from './world.js';
 
@@ -13,6 +14,9 @@ export interface RunOptions {
   /** Steps before everything is healed. */
   readonly steps: number;
   readonly coverage?: Coverage;
+  readonly doubles?: Doubles;
+  /** Faults that are on whatever the seed says. */
+  readonly focus?: readonly FaultKind[];
 }
 
 export interface RunResult {
@@ -35,9 +39,15 @@ const REST_WITHIN_MS = 15 * 60_000;
 const REST_WITHIN_STEPS = 60_000;
 
 /** One world from beginning to end: faults, healing, rest, and the checks. */
-export async function runSeed({ seed, steps, coverage = new Coverage() }: RunOptions): Promise<RunResult> {
-  const world = new World(seed, swarmOf(seed), coverage);
-  const system = new System(world);
+export async function runSeed({
+  seed,
+  steps,
+  coverage = new Coverage(),
+  doubles = {},
+  focus = [],
+}: RunOptions): Promise<RunResult> {
+  const world = new World(seed, swarmOf(seed, focus), coverage);
+  const system = new System(world, doubles);
   let failure: Error | null = null;
   try {
     startMonkey(system);

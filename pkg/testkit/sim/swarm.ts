@@ -24,6 +24,7 @@ export const FAULT_KINDS = [
   'bus.ack-lost',
   'bus.ack-unknown',
   'bus.delay',
+  'view.slow',
   'view.fails-before',
   'view.fails-after',
   'view.applies-twice',
@@ -71,18 +72,20 @@ const RATES: Readonly<Partial<Record<FaultKind, number>>> = {
   'db.commit-lost-after': 0.06,
   'bus.outage': 0.15,
   'bus.lock-lost': 0.5,
+  'view.slow': 0.2,
   'view.away': 0.15,
   'view.forgets-all': 0.15,
   'view.forgets-tail': 0.2,
   'view.loses-key': 0.2,
 };
 
-export function swarmOf(seed: number): Swarm {
+/** @param focus kinds that are on in any case: to look for one thing */
+export function swarmOf(seed: number, focus: readonly FaultKind[] = []): Swarm {
   const chance = new Chance(seed + 0x5eed * 2 ** 32);
   const faults = {} as Record<FaultKind, number>;
   const isCalm = chance.is(0.04);
   for (const kind of FAULT_KINDS) {
-    const isOn = !isCalm && chance.is(0.5);
+    const isOn = (!isCalm && chance.is(0.5)) || focus.includes(kind);
     faults[kind] = isOn ? (RATES[kind] ?? 0.06) * chance.between(0.4, 1.6) : 0;
   }
   return {

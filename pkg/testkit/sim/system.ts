@@ -10,23 +10,27 @@ import { ROLES, type RoleName } from '../../kernel/roles.js';
 import { setHidden } from '../../leaderboard/hide.js';
 import { postgresPlayerStates } from '../../leaderboard/hide.postgres.js';
 import { leaderboardRole } from '../../leaderboard/role.js';
-import { runSnapshots } from '../../leaderboard/snapshots.js';
+import { runSnapshots, type SnapshotOptions } from '../../leaderboard/snapshots.js';
 import { postgresSnapshots } from '../../leaderboard/snapshots.postgres.js';
 import { postgresBoardTruth } from '../../leaderboard/truth.postgres.js';
 import { BoardView } from '../../leaderboard/view.js';
+import type { BoardTruth } from '../../leaderboard/view-port.js';
 import { isTransient } from '../../postgres/database.js';
+import type { Database } from '../../postgres/port.js';
 import { createProgressionRole } from '../../progression/role.js';
 import { createDeadLetters } from '../../worker/dead-letters/postgres.js';
 import { createDispatch } from '../../worker/dispatch.js';
-import type { Role } from '../../worker/port.js';
+import type { DeadLetters, Role } from '../../worker/port.js';
 import { quietMetrics } from '../quiet.js';
-import { Broker, createSimBus } from './bus.js';
+import { Broker } from './broker.js';
+import { createSimBus } from './bus.js';
 import { knock, type SimAnswer, type SimRequest } from './door.js';
+import type { Doubles } from './doubles.js';
 import { DEDUPE_FLOOR, definitionsOf, GAMES, keyRing } from './game.js';
 import { History } from './history.js';
 import { SimLog } from './log.js';
 import { SimNode } from './node.js';
-import { SimClient } from './players.js';
+import { SimClient, type Send } from './players.js';
 import { simSigner } from './signer.js';
 import { SimDatabase } from './store/client.js';
 import { StoreServer } from './store/server.js';
@@ -54,16 +58,20 @@ export class System {
   private readonly listeners = new Map<SimNode, IngestListener>();
   private readonly idempotency: IdempotencyStore;
 
-  constructor(readonly world: World) {
-    this.store = new StoreServer(world);
-    this.broker = new Broker(world, world.swarm.bus);
-    this.view = new ViewServer(world);
+  constructor(
+    readonly world: World,
+    private readonly doubles: Doubles = {},
+  ) {
+    this.store = new StoreServer(world, doubles.statements);
+    this.broker = doubles.broker?.(world, world.swarm.bus) ?? new Broker(world, world.swarm.bus);
+    this.view = doubles.view?.(world) ?? new ViewServer(world);
     this.log = new SimLog(world);
     for (const gameId of GAMES)
       this.store.seedRow('games', gameId, { game_id: gameId, dedupe_floor: DEDUPE_FLOOR });
     const server = new SimNode(world, 'redis');
     server.start();
-    this.idempotency = new MemoryIdempotencyStore({ clock: server.clock, random: world.chance });
+    const keys = new MemoryIdempotencyStore({ clock: server.clock, random: world.chance });
+    this.idempotency = doubles.idempotency?.(keys) ?? keys;
     const { gateways, workers, clients } = world.swarm;
     for (let n = 1; n <= gateways; n += 1) this.startGateway(new SimNode(world, `gateway-${String(n)}`));
     for (let n = 1; n <= workers; n += 1) this.startWorker(new SimNode(world, `worker-${String(n)}`));
@@ -86,9 +94,8 @@ export class System {
   };
 
   private startClient(name: string): void {
-    const client: SimClient = new SimClient(this.world, name, this.history, (request) =>
-      this.overNetwork(client.node, request),
-    );
+    const send: Send = (request) => this.overNetwork(client.node, request);
+    const client: SimClient = new SimClient(this.world, name, this.history, send, this.doubles.wire);
     this.clients.push(client);
     client.run().catch(this.failed);
   }
@@ -98,11 +105,12 @@ export class System {
     if (!this.gateways.includes(node)) this.gateways.push(node);
     node.start();
     const db = this.databaseOf(node);
-    const deadLetters = createDeadLetters({ db, codeVersion: 'sim' });
+    const deadLetters = this.lettersOf(db);
     const bus = createSimBus({ node, broker: this.broker, deadLetters, logger: this.log, batchMax: 1 });
     const limiter = new MemoryRateLimiter({ clock: node.clock });
     const listener = createIngestListener({
-      ...{ keyRing, definitions: definitionsOf(node), bus, addressLimiter: limiter, limiter },
+      ...{ keyRing, definitions: definitionsOf(node), addressLimiter: limiter, limiter },
+      bus: this.doubles.publisher?.(bus) ?? bus,
       ...{ idempotency: this.idempotency, clock: node.clock, random: node.random },
       ...{ metrics: quietMetrics, logger: this.log, clientAddress: () => '10.0.0.1' },
       ...{ tracer: null, signedPathPrefix: '', corsOrigins: [] },
@@ -112,36 +120,31 @@ export class System {
   }
 
   startWorker(node: SimNode): void {
-    const { world, log } = this;
+    const { world, log, doubles } = this;
     if (!this.workers.includes(node)) this.workers.push(node);
     node.start();
     const { clock, random } = node;
     const db = this.databaseOf(node);
     const definitions = definitionsOf(node);
-    const deadLetters = createDeadLetters({ db, codeVersion: 'sim' });
+    const deadLetters = this.lettersOf(db);
     const bus = createSimBus({
       node,
       broker: this.broker,
       deadLetters,
       logger: log,
       batchMax: world.swarm.batchMax,
+      ...(doubles.acknowledged === undefined ? {} : { acknowledged: doubles.acknowledged }),
     });
     const view = new BoardView({
-      truth: postgresBoardTruth(db),
+      truth: this.truthOf(db),
       store: world.swarm.hasView ? createSimView(node, this.view) : null,
       ...{ definitions, clock, log, checkIntervalMs: VIEW_CHECK_MS },
     });
-    const handlerOf = <State, Changes>(role: Role<State, Changes>): BatchHandler =>
-      createDispatch({
-        db,
-        role,
-        definitions,
-        deadLetters,
-        clock,
-        random,
-        metrics: quietMetrics,
-        logger: log,
-      });
+    const shared = { db, definitions, deadLetters, clock, random, metrics: quietMetrics, logger: log };
+    const handlerOf = <State, Changes>(role: Role<State, Changes>): BatchHandler => {
+      const handler = createDispatch({ ...shared, role: doubles.role?.(role, clock) ?? role });
+      return doubles.handler?.(handler) ?? handler;
+    };
     const handlers: Record<RoleName, BatchHandler> = {
       archive: handlerOf(archiveRole),
       progression: handlerOf(createProgressionRole({ definitions, signer: simSigner })),
@@ -151,8 +154,11 @@ export class System {
     for (const role of ROLES) bus.subscribe(role, handlers[role]).catch(this.failed);
     const never = new AbortController().signal;
     view.run(never).catch(this.failed);
-    const snapshots = { store: postgresSnapshots(db), definitions, roles: ROLES, clock, log };
-    runSnapshots({ ...snapshots, lag: (role) => bus.lag(role) }, never).catch(this.failed);
+    const closing: SnapshotOptions = {
+      ...{ store: postgresSnapshots(db), definitions, roles: ROLES, clock, log },
+      lag: (role) => bus.lag(role),
+    };
+    runSnapshots(doubles.snapshots?.(closing) ?? closing, never).catch(this.failed);
   }
 
   /** Starts a node that is down. */
@@ -171,7 +177,7 @@ export class System {
     const db = this.databaseOf(node);
     const players = postgresPlayerStates(db);
     const view = new BoardView({
-      truth: postgresBoardTruth(db),
+      truth: this.truthOf(db),
       store: world.swarm.hasView ? createSimView(node, this.view) : null,
       ...{ definitions: definitionsOf(node), clock: node.clock, log },
     });
@@ -187,8 +193,19 @@ export class System {
     work().catch(this.failed);
   }
 
-  private databaseOf(node: SimNode): SimDatabase {
-    return new SimDatabase(node, this.store, this.failed);
+  private databaseOf(node: SimNode): Database {
+    const db = new SimDatabase(node, this.store, this.failed);
+    return this.doubles.database?.(db) ?? db;
+  }
+
+  private lettersOf(db: Database): DeadLetters {
+    const letters = createDeadLetters({ db, codeVersion: 'sim' });
+    return this.doubles.letters?.(letters, db) ?? letters;
+  }
+
+  private truthOf(db: Database): BoardTruth {
+    const truth = postgresBoardTruth(db);
+    return this.doubles.truth?.(truth) ?? truth;
   }
 
   /** A client's request through a network that loses things. */

@@ -66,7 +66,7 @@ export class ViewServer {
     const { entries } = view.rows;
     view.rank ??= new Set();
     for (const row of rows) {
-      if ((entries.get(row.subject)?.revision ?? -1) >= row.revision) continue;
+      if (!this.isNewer(row, entries.get(row.subject))) continue;
       const { score, reachedAtMs } = row;
       entries.set(row.subject, { revision: row.revision, place: row.hidden ? null : { score, reachedAtMs } });
       if (row.hidden) view.rank.delete(row.subject);
@@ -76,6 +76,20 @@ export class ViewServer {
     if (standing.state === 'building' && isBuilder && view.mark !== null)
       view.mark = { ...view.mark, untilMs: this.world.nowMs + BUILD_LEASE_MS };
     return 'applied';
+  }
+
+  protected isNewer(row: ViewRow, stored: ViewEntry | undefined): boolean {
+    return stored === undefined || row.revision > stored.revision;
+  }
+
+  /** What a script that drops a subject would do. */
+  protected forget(key: BoardKey, subject: string): void {
+    this.views.get(boardId(key))?.rows?.entries.delete(subject);
+  }
+
+  /** The life that the mark of a view was written in. */
+  protected lifeOf(key: BoardKey): number | null {
+    return this.views.get(boardId(key))?.mark?.life ?? null;
   }
 
   complete(key: BoardKey, epoch: number, life: number): boolean {
@@ -129,7 +143,9 @@ const copyOf = ({ rank, rows, mark }: ViewKeys): ViewKeys => ({
 export function createSimView(node: SimNode, server: ViewServer): BoardViewStore {
   const { world } = node;
   const { chance } = world;
-  const latencyMs = (): number => world.swarm.latencyMs * chance.between(0.1, 1);
+  const latencyMs = (): number =>
+    world.swarm.latencyMs * chance.between(0.1, 1) +
+    (world.strikes('view.slow') ? chance.between(5, 2_000) : 0);
 
   const call = <T>(point: string, act: (life: number) => T): Promise<T> => {
     const { life } = server;

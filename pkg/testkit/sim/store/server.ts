@@ -1,5 +1,6 @@
 import { SqlError, Session, type Pause, type Running } from './session.js';
 import { Table } from './rows.js';
+import type { Meaning } from './meaning.js';
 import { meaningOf } from './statements.js';
 import type { World } from '../world.js';
 
@@ -26,7 +27,11 @@ export class StoreServer {
   private halfWay = 0;
   private serial = 0;
 
-  constructor(readonly world: World) {}
+  constructor(
+    readonly world: World,
+    /** Other meanings of statements, by name. */
+    private readonly doubles: Readonly<Record<string, Meaning>> = {},
+  ) {}
 
   nowMs(): number {
     return Math.floor(this.world.nowMs + this.skewMs);
@@ -65,7 +70,7 @@ export class StoreServer {
     let running: Running<object[]>;
     try {
       session.snapshot = this.seq;
-      running = meaningOf(text)(session, values);
+      running = meaningOf(text, this.doubles)(session, values);
     } catch (error) {
       return done(error, []);
     }

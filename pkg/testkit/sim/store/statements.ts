@@ -20,22 +20,28 @@ export const TAUGHT: readonly Taught[] = [
 ];
 
 const byFingerprint = new Map(TAUGHT.map((taught) => [taught.fingerprint, taught]));
-const byText = new Map<string, Meaning>();
+const byText = new Map<string, Taught>();
 
 /** Twelve hex digits over a statement's words, whatever the spaces between them. */
 export const fingerprintOf = (text: string): string =>
   createHash('sha256').update(text.trim().replace(/\s+/g, ' ')).digest('hex').slice(0, 12);
 
-/** What a statement of production does to the tables. @throws when nobody has taught it */
-export function meaningOf(text: string): Meaning {
-  let meaning = byText.get(text);
-  if (meaning === undefined) {
-    const taught = byFingerprint.get(fingerprintOf(text));
+/**
+ * What a statement of production does to the tables.
+ *
+ * @param doubles other meanings, by name
+ * @throws when nobody has taught it
+ */
+export function meaningOf(text: string, doubles: Readonly<Record<string, Meaning>> = {}): Meaning {
+  let taught = byText.get(text);
+  if (taught === undefined) {
+    taught = byFingerprint.get(fingerprintOf(text));
     if (taught === undefined) throw new UntaughtStatement(text);
-    meaning = readingArrays(text, taught.meaning);
-    byText.set(text, meaning);
+    taught = { ...taught, meaning: readingArrays(text, taught.meaning) };
+    byText.set(text, taught);
   }
-  return meaning;
+  const double = doubles[taught.name];
+  return double === undefined ? taught.meaning : readingArrays(text, double);
 }
 
 /** Parameters of an array type may come as PostgreSQL writes arrays (pkg/postgres/plain-array.ts): read them as such. */

@@ -1,0 +1,32 @@
+import { runSeed, type RunResult } from '../run.js';
+import { boardMutants } from './board-mutants.js';
+import { edgeMutants } from './edge-mutants.js';
+import type { Mutant } from './mutant.js';
+import { workerMutants } from './worker-mutants.js';
+
+export const MUTANTS: readonly Mutant[] = [...workerMutants, ...boardMutants, ...edgeMutants];
+
+export interface Hunt {
+  readonly mutant: string;
+  /** The first world that noticed; null: none did. */
+  readonly caught: RunResult | null;
+}
+
+/** Runs worlds with a bug in them until one notices. */
+export async function hunt(
+  { name, focus = [], doubles }: Mutant,
+  seedsMax: number,
+  steps: number,
+): Promise<Hunt> {
+  for (let seed = 1; seed <= seedsMax; seed += 1) {
+    const result = await runSeed({ seed, steps, focus, doubles: doubles() });
+    if (result.failure !== null) return { mutant: name, caught: result };
+  }
+  return { mutant: name, caught: null };
+}
+
+/** One line of the table: the mutant, what caught it, in which world. */
+export function huntLine({ mutant, caught }: Hunt): string {
+  const by = caught === null ? 'NOT CAUGHT' : `seed ${String(caught.seed)}: ${caught.failure?.message ?? ''}`;
+  return `${mutant.padEnd(56)} ${by}`.replaceAll('\u0000', '|').slice(0, 180);
+}
