@@ -47,7 +47,8 @@ export async function stack(bench: Bench): Promise<readonly Figure[]> {
   }
 }
 
-async function startPart(
+/** A gateway or worker of the build, once it is ready. */
+export async function startPart(
   name: 'gateway' | 'worker',
   env: Readonly<Record<string, string>>,
   bench: Bench,

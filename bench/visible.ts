@@ -59,7 +59,7 @@ export async function visible({ bench, loader, port, slowest }: Setting): Promis
 }
 
 /** Sends an event of a new player every few ms and asks for all players not seen yet, over and over. */
-async function probe(
+export async function probe(
   url: string,
   key: { keyId: string; secret: string },
   forMs: number,

@@ -1,114 +1,11 @@
 // The tests of the Kafka driver on Apache Kafka itself: the brokers that KAFKA_BROKERS names (tests fill them with topics),
 // else a broker started here, from KAFKA_HOME or from jars that Maven fetches. Where none of that is to be had it says so.
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { findJars, startBroker, VERSION } from './kafka-broker.mjs';
 
-const VERSION = process.env.KAFKA_VERSION ?? '3.9.1';
-const CACHE = fileURLToPath(new URL(`../node_modules/.cache/kafka/${VERSION}`, import.meta.url));
 const TESTS = ['pkg/bus/kafka'];
-const READY_WITHIN_MS = 60_000;
-const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qg';
-
 const root = fileURLToPath(new URL('..', import.meta.url));
-const isThere = (program, flag) => spawnSync(program, [flag]).status === 0;
-
-/** Folder of Kafka's jars, or the reason why there is none. */
-function findJars() {
-  if (!isThere('java', '-version')) return { reason: 'there is no Java (17 or newer) to run it with' };
-  if (process.env.KAFKA_HOME) return { jars: join(process.env.KAFKA_HOME, 'libs') };
-  const jars = join(CACHE, 'libs');
-  if (existsSync(jars) && readdirSync(jars).some((name) => name.startsWith('kafka_'))) return { jars };
-  if (!isThere('mvn', '-version'))
-    return { reason: 'there is neither KAFKA_HOME nor Maven to fetch it with' };
-  mkdirSync(CACHE, { recursive: true });
-  writeFileSync(
-    join(CACHE, 'pom.xml'),
-    `<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>local</groupId><artifactId>kafka-jars</artifactId><version>1</version>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${VERSION}</version></dependency>
-  </dependencies>
-</project>
-`,
-  );
-  const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', '-DoutputDirectory=libs'];
-  const fetched = spawnSync('mvn', ['-q', '-B', ...goal], { cwd: CACHE, encoding: 'utf8' });
-  if (fetched.status === 0) return { jars };
-  rmSync(jars, { recursive: true, force: true });
-  return { reason: `Maven could not fetch it: ${fetched.stdout.split('\n')[0]}` };
-}
-
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-
-const answers = (port) =>
-  new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => resolve(true));
-    socket.once('error', () => resolve(false)).once('connect', () => socket.destroy());
-  });
-
-/** One broker that is its own controller; groups begin after a moment and not after three seconds. */
-const properties = (folder, port, controllerPort) => `
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:${controllerPort}
-controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port}
-log.dirs=${join(folder, 'log')}
-auto.create.topics.enable=false
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-group.initial.rebalance.delay.ms=200
-group.min.session.timeout.ms=1000
-log.retention.check.interval.ms=500
-`;
-
-async function startBroker(jars) {
-  const folder = mkdtempSync(join(tmpdir(), 'fairtally-kafka-'));
-  const [port, controllerPort] = [await freePort(), await freePort()];
-  const config = join(folder, 'server.properties');
-  writeFileSync(config, properties(folder, port, controllerPort));
-  const java = (main, ...args) => ['-Xmx512m', '-cp', join(jars, '*'), main, ...args];
-  const formatted = spawnSync(
-    'java',
-    java('kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', config),
-    {
-      encoding: 'utf8',
-    },
-  );
-  if (formatted.status !== 0) throw new Error(`the storage cannot be prepared: ${formatted.stderr}`);
-  const broker = spawn('java', java('kafka.Kafka', config), { stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
-  broker.stderr.on('data', (text) => (said = (said + text).slice(-2_000)));
-  const ended = new Promise((resolve) => broker.once('close', resolve));
-  const stop = async () => {
-    broker.kill('SIGKILL');
-    await ended;
-    rmSync(folder, { recursive: true, force: true });
-  };
-  const giveUpAtMs = Date.now() + READY_WITHIN_MS;
-  while (!(await answers(port))) {
-    if (broker.exitCode !== null || Date.now() > giveUpAtMs) {
-      await stop();
-      throw new Error(`the broker did not start: ${said}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return { brokers: `127.0.0.1:${port}`, stop };
-}
 
 function runTests(brokers) {
   const run = spawn(process.execPath, ['scripts/run-tests.mjs', ...TESTS], {
@@ -122,7 +19,7 @@ function runTests(brokers) {
 if (process.env.KAFKA_BROKERS) {
   process.exitCode = await runTests(process.env.KAFKA_BROKERS);
 } else {
-  const { jars, reason } = findJars();
+  const { jars, reason } = findJars({ mayFetch: true });
   if (reason !== undefined) {
     console.log(`Apache Kafka is not tested: ${reason}.`);
   } else {
