@@ -108,7 +108,11 @@ describe('row 78: a mistake in the environment refuses to start and names the va
     ['every address trusted', { TRUST_PROXY: '0.0.0.0/0' }, 'TRUST_PROXY'],
     ['a network that is none', { TRUST_PROXY: '10.0.0.0/33' }, 'TRUST_PROXY'],
     ['a bus that does not exist', { BUS: 'carrier-pigeon' }, 'BUS'],
-    ['a broker without the URLs that many machines share', { BUS: 'sqs', REDIS_URL: SHARED.REDIS_URL }, 'DATABASE_URL'],
+    [
+      'a broker without the URLs that many machines share',
+      { BUS: 'sqs', REDIS_URL: SHARED.REDIS_URL },
+      'DATABASE_URL',
+    ],
     ['Kafka without brokers', { ...SHARED, BUS: 'kafka' }, 'KAFKA_BROKERS'],
     ['a broker without a port', { ...SHARED, BUS: 'kafka', KAFKA_BROKERS: 'kafka-1' }, 'KAFKA_BROKERS'],
     ['half of a sign-in to Kafka', { KAFKA_USERNAME: 'u', KAFKA_PASSWORD: 'p' }, 'KAFKA_SASL_MECHANISM'],
