@@ -8,6 +8,7 @@ const RESERVED = 'fairtally-';
 const GAME = `${RESERVED}game-id`;
 const PLAYER = `${RESERVED}player-id`;
 const MESSAGE = `${RESERVED}message-id`;
+const OWN: ReadonlySet<string> = new Set([GAME, PLAYER, MESSAGE]);
 
 /** What a record takes on the wire beside its texts, at most: lengths, deltas and the names above. */
 const OVERHEAD_BYTES = 128;
@@ -38,19 +39,16 @@ export function toRecord(message: BusMessage, timestampMs: number): SizedRecord 
 
 /** A record of somebody else's becomes a delivery too: the handler says what is to be done with it. */
 export function toDelivery(partition: number, message: KafkaMessage): Delivery {
+  const { headers: all = {} } = message;
+  const others: [string, string][] = [];
+  for (const name in all) if (!OWN.has(name)) others.push([name, textOf(all[name])]);
   const position = `${String(partition)}/${message.offset}`;
-  const texts = new Map(Object.entries(message.headers ?? {}).map(([name, value]) => [name, textOf(value)]));
-  const own = (name: string, otherwise: string): string => {
-    const text = texts.get(name) ?? otherwise;
-    texts.delete(name);
-    return text;
-  };
   return {
-    gameId: own(GAME, ''),
-    playerId: own(PLAYER, ''),
-    messageId: own(MESSAGE, position),
+    gameId: textOf(all[GAME]),
+    playerId: textOf(all[PLAYER]),
+    messageId: MESSAGE in all ? textOf(all[MESSAGE]) : position,
     body: message.value?.toString() ?? '',
-    headers: Object.fromEntries(texts),
+    headers: Object.fromEntries(others),
     position,
     attempt: 1,
   };
