@@ -34,7 +34,7 @@ unit: $(INSTALLED) ## The tests that need no server
 test: $(BUILT) ## Every test, against real PostgreSQL, Redis and processes
 	node scripts/run-tests.mjs
 
-test-kafka: $(INSTALLED) ## The Kafka driver against Apache Kafka itself, where Java and Maven, KAFKA_HOME or KAFKA_BROKERS are
+test-kafka: $(BUILT) ## The Kafka driver against Apache Kafka itself, where Java and Maven, KAFKA_HOME or KAFKA_BROKERS are
 	node scripts/test-kafka.mjs
 
 seasons: $(BUILT) ## The whole sample season over every bus (`make test` takes a fifth of it)

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const WORKERS = 2;
+// Most tests with servers wait for them: twice as many as a small machine has cores keep it busy.
+const WORKERS = 4;
 
 const folder = mkdtempSync(join(tmpdir(), 'fairtally-tests-'));
 const report = join(folder, 'report.json');

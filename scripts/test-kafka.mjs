@@ -4,13 +4,13 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { findJars, startBroker, VERSION } from './kafka-broker.mjs';
 
-const TESTS = ['pkg/bus/kafka'];
+const TESTS = ['pkg/bus/kafka', 'pkg/testkit/season-kafka'];
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 function runTests(brokers) {
   const run = spawn(process.execPath, ['scripts/run-tests.mjs', ...TESTS], {
     cwd: root,
-    env: { ...process.env, KAFKA_TEST_BROKERS: brokers },
+    env: { ...process.env, KAFKA_TEST_BROKERS: brokers, WHOLE_SEASON: 'on' },
     stdio: 'inherit',
   });
   return new Promise((resolve) => run.once('close', (code) => resolve(code ?? 1)));

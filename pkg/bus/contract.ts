@@ -347,7 +347,10 @@ async function onOwnBus(contract: BusContract, run: Case): Promise<void> {
 
 /** The suite that every driver passes. */
 export function busContract(contract: BusContract): void {
-  describe.each(Object.entries(GROUPS))(`the ${contract.name} bus, %s`, (_, cases) => {
+  // Cases run side by side within one group only.
+  const groups =
+    contract.isConcurrent === true ? { all: Object.assign({}, ...Object.values(GROUPS)) } : GROUPS;
+  describe.each(Object.entries<Record<string, Case>>(groups))(`the ${contract.name} bus, %s`, (_, cases) => {
     const inTurn = contract.isConcurrent === true ? test.concurrent : test;
     for (const [title, run] of Object.entries(cases)) {
       const skipped = contract.skip?.find((entry) => entry.case === title);

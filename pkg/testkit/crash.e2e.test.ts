@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { runChaos } from './chaos/harness.js';
 
-const KILLS = 24;
+const KILLS = 20;
 
-test('rows 33, 34: after 24 SIGKILLs of gateways, workers, PostgreSQL and Redis under load nothing acknowledged is lost or counts twice', async () => {
+test('rows 33, 34: after 20 SIGKILLs of gateways, workers, PostgreSQL and Redis under load nothing acknowledged is lost or counts twice', async () => {
   const result = await runChaos({
     seconds: null,
     killsMax: KILLS,

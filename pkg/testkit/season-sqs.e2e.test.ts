@@ -18,6 +18,7 @@ seasonOnBus('sqs', async () => {
       AWS_ACCESS_KEY_ID: credentials?.accessKeyId ?? '',
       AWS_SECRET_ACCESS_KEY: credentials?.secretAccessKey ?? '',
     },
+    forgetReaders: () => endpoint.expire(),
     close: () => endpoint.close(),
   };
 });
