@@ -182,6 +182,13 @@ export class StoreServer {
     for (const session of [...this.sessions]) this.rollback(session);
   }
 
+  /** Statements that wait for a lock. */
+  waitingCount(): number {
+    let count = 0;
+    for (const session of this.sessions) if (session.waitsFor !== null) count += 1;
+    return count;
+  }
+
   committed(table: string): Record<string, unknown>[] {
     return this.table(table).committed();
   }

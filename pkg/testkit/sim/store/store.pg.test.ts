@@ -1,0 +1,202 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { foldArchive } from '../../../archive/fold.js';
+import { lockProfiles, saveArchive } from '../../../archive/postgres.js';
+import type { AdmittedEvent } from '../../../contract/event.js';
+import { fold as foldScores } from '../../../leaderboard/fold.js';
+import { lockScores, saveScores } from '../../../leaderboard/postgres.js';
+import { postgresSnapshots } from '../../../leaderboard/snapshots.postgres.js';
+import { postgresBoardTruth } from '../../../leaderboard/truth.postgres.js';
+import { laneOf } from '../../../kernel/lanes.js';
+import type { Sql } from '../../../postgres/port.js';
+import { createDeadLetters } from '../../../worker/dead-letters/postgres.js';
+import { enterInbox, ensureMonth } from '../../../worker/inbox/postgres.js';
+import type { RoleEvent } from '../../../worker/port.js';
+import { admittedEvent } from '../../admitted-event.js';
+import { testDatabase, type TestDatabase } from '../../postgres.js';
+import { definitionOf, DEDUPE_FLOOR, ROLLOVER_MS } from '../game.js';
+import {
+  playScript,
+  realEngine,
+  simulatedEngine,
+  tablesOf,
+  type Engine,
+  type Script,
+} from './two-engines.js';
+import { applyBatches } from './two-engines-batches.js';
+
+/** What the simulated store does is what PostgreSQL does: the same scripts and batches on both, with the same results. */
+
+let database: TestDatabase;
+beforeEach(async () => {
+  database = await testDatabase();
+});
+afterEach(() => database.close());
+
+const TS_MS = ROLLOVER_MS - 60_000;
+
+const event = (id: string, over: Partial<AdmittedEvent> = {}): AdmittedEvent =>
+  admittedEvent({ id, tsMs: TS_MS, payload: { deltaXp: 10, activity: 'quest' }, ...over });
+const roleEvent = (one: AdmittedEvent): RoleEvent => ({
+  event: one,
+  definition: definitionOf(one.gameId, one.definitionVersion),
+});
+const of = (playerId: string): RoleEvent => roleEvent(event(`of-${playerId}`, { playerId }));
+
+const enter =
+  (...ids: string[]) =>
+  async (sql: Sql): Promise<string> => {
+    const rows = ids.map((id) => {
+      const [name = '', deltaXp = '10'] = id.split('=');
+      const one = event(name, { payload: { deltaXp: Number(deltaXp), activity: 'quest' } });
+      return { ...one, lane: laneOf(one.gameId, one.playerId) };
+    });
+    const { standing } = await enterInbox(sql, 'progression', rows);
+    return (
+      [...standing].map(([n, hash]) => `${ids[n] ?? ''} stands as ${hash.slice(0, 6)}`).join() || 'all new'
+    );
+  };
+
+const lock =
+  (...players: string[]) =>
+  async (sql: Sql): Promise<string> => {
+    const profiles = await lockProfiles(sql, players.map(of));
+    return [...profiles.values()].map(({ playerId, events }) => `${playerId}:${String(events)}`).join();
+  };
+
+/** One event more in a player's profile, by the role's own way. */
+const count =
+  (playerId: string) =>
+  async (sql: Sql): Promise<string> => {
+    const one = [of(playerId)];
+    const changes = foldArchive(await lockProfiles(sql, one), one);
+    await saveArchive(sql, changes);
+    return [...changes.profiles.values()].map(({ events }) => String(events)).join();
+  };
+
+const score =
+  (id: string, playerId: string, deltaXp: number) =>
+  async (sql: Sql): Promise<string> => {
+    const one = [roleEvent(event(id, { playerId, payload: { deltaXp, activity: 'quest' } }))];
+    const changes = foldScores(await lockScores(sql, one), one);
+    await saveScores(sql, changes);
+    return changes.scores.map(({ row }) => row.score).join();
+  };
+
+const DAY = { gameId: 'demo', board: 'xp', cycle: 'daily:2026-11-20', partition: '' };
+const due = { key: DAY, closesAtMs: ROLLOVER_MS, definitionVersion: 1 };
+
+const scripts: Readonly<Record<string, (engine: Engine) => Script>> = {
+  'an identity that another is entering is waited for, and found when it was committed': () => [
+    ['a', enter('x', 'y')],
+    ['b', enter('y', 'z')],
+    ['a', 'commit'],
+    ['b', 'commit'],
+  ],
+  'an identity whose first try is rolled back is new': () => [
+    ['a', enter('x')],
+    ['b', enter('x=20')],
+    ['a', 'rollback'],
+    ['b', 'commit'],
+    ['c', enter('x')],
+  ],
+  'identities apart do not wait': () => [
+    ['a', enter('x')],
+    ['b', enter('y')],
+    ['b', 'commit'],
+    ['a', 'commit'],
+  ],
+  'a row that is locked is read as it is after the wait': () => [
+    ['a', lock('p-1', 'p-2')],
+    ['b', lock('p-2', 'p-3')],
+    ['a', count('p-2')],
+    ['a', 'commit'],
+    ['b', 'commit'],
+  ],
+  'a score that another inserts meanwhile is merged into': () => [
+    ['a', score('e-1', 'p-1', 5)],
+    ['b', score('e-2', 'p-1', 7)],
+    ['a', 'commit'],
+    ['b', 'commit'],
+  ],
+  'a cycle closes after the batch that holds it open, and has what it wrote': ({ db }) => [
+    ['a', score('e-1', 'p-1', 5)],
+    ['a', 'commit'],
+    ['b', score('e-2', 'p-2', 7)],
+    ['x', async () => String(await postgresSnapshots(db).close(due, ROLLOVER_MS + 99_000))],
+    ['b', 'commit'],
+    ['c', score('e-3', 'p-1', 1)],
+    ['c', 'commit'],
+  ],
+  'a letter that two write at once is one with two attempts': ({ db }) => [
+    ['a', enter('x')],
+    ['x', async () => letter(db)],
+    ['y', async () => letter(db)],
+    ['a', 'commit'],
+    ['z', async () => letter(db)],
+  ],
+  'an epoch is raised once of two that saw the same': ({ db }) => {
+    const truth = postgresBoardTruth(db);
+    return [
+      ['a', score('e-1', 'p-1', 5)],
+      ['a', 'commit'],
+      ['x', async () => String(await truth.raiseForBuild(DAY, 1))],
+      ['y', async () => String(await truth.raiseForBuild(DAY, 1))],
+      ['x', async () => truth.voidCycles([DAY, DAY]).then(() => 'void')],
+      ['y', async () => truth.voidCycles([DAY]).then(() => 'void')],
+      ['x', async () => JSON.stringify(await truth.openCycles({ board: 'xp' }, null, 2))],
+    ];
+  },
+};
+
+async function letter(db: Sql): Promise<string> {
+  const { gameId, playerId, ...one } = event('x');
+  const delivery = {
+    gameId,
+    playerId,
+    messageId: 'm',
+    body: JSON.stringify({ ...one, gameId, playerId }),
+    headers: {},
+  };
+  const letters = createDeadLetters({ db, codeVersion: 'test' });
+  await letters.put('progression', { ...delivery, position: '1/1', attempt: 1 }, 'xp_overflow', 'too much');
+  return 'written';
+}
+
+test.each(Object.keys(scripts))('the simulated store and PostgreSQL do the same: %s', async (name) => {
+  const engines = [realEngine(database.db), simulatedEngine()];
+  const results = [];
+  for (const engine of engines) {
+    await engine.prepare(DEDUPE_FLOOR);
+    await engine.finish(ensureMonth(engine.db, '2026-11-01'));
+    const log = await playScript(engine, scripts[name]!(engine));
+    results.push({ log, tables: await tablesOf(engine) });
+  }
+  expect(results[1]).toEqual(results[0]);
+});
+
+test('two that lock each other out: both engines end one of them, and the other goes on', async () => {
+  for (const engine of [realEngine(database.db), simulatedEngine()]) {
+    const log = await playScript(engine, [
+      ['a', lock('p-1')],
+      ['b', lock('p-2')],
+      ['a', lock('p-2')],
+      ['b', lock('p-1')],
+    ]);
+    const results = log.slice(2).map((line) => line.slice(3).replace(' (waited)', ''));
+    expect(results.sort()).toEqual(['40P01', expect.stringMatching(/^p-[12]:0$/)]);
+  }
+});
+
+test('the same batches through dispatch, all roles, leave the same tables in both', async () => {
+  const real = realEngine(database.db);
+  const simulated = simulatedEngine();
+  const tables = [];
+  for (const engine of [real, simulated]) {
+    await engine.prepare(DEDUPE_FLOOR);
+    await applyBatches(engine);
+    tables.push(await tablesOf(engine));
+  }
+  expect(tables[1]).toEqual(tables[0]);
+  expect(tables[0]?.['suspicious_events']?.length).toBeGreaterThan(0);
+  expect(tables[0]?.['dead_letters']?.length).toBeGreaterThan(0);
+});
