@@ -1,5 +1,7 @@
+import { setMaxListeners } from 'node:events';
 import { isServiceBusError, ServiceBusClient, type ServiceBusError } from '@azure/service-bus';
 import { OutageError } from '../kernel/errors.js';
+import { SESSION_COUNT } from './servicebus-message.js';
 
 /** How to reach a namespace: exactly one of the two is set. */
 export interface ServicebusAddress {
@@ -9,6 +11,8 @@ export interface ServicebusAddress {
 }
 
 const CLOSE_TIMEOUT_MS = 2_000;
+/** Who may wait on one connection before Node.js calls it a leak: a batch of each session, and some questions. */
+const WAITERS_MAX = 2 * SESSION_COUNT;
 
 /**
  * A client with one AMQP connection, made when it is first used. It retries nothing itself: a send of unknown outcome is told
@@ -124,6 +128,7 @@ export class SharedClient {
   private open(): Promise<Opened> {
     const opening = openClient(this.address, this.timeoutMs).then((client) => {
       const discard = new AbortController();
+      setMaxListeners(WAITERS_MAX, discard.signal);
       onDisconnected(client, () => this.discard(opening));
       return { client, discard, broken: discard.signal };
     });

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { ServiceBusClient } from '@azure/service-bus';
 import type { RoleName } from '../kernel/roles.js';
 import { backoffMs, type BackoffRule } from './backoff.js';
@@ -95,6 +96,8 @@ class Member {
   /** Until the subscription closes; rejects as soon as the client is found to be broken. */
   private async work(client: ServiceBusClient, broken: AbortController, onHeard: () => void): Promise<void> {
     const signal = AbortSignal.any([this.closing, broken.signal]);
+    // Every session and every wish waits with it for something.
+    setMaxListeners(2 * this.options.sessionsMax + ACCEPTS_MAX, signal);
     signal.addEventListener('abort', () => this.room.wake(), { once: true });
     const accepting = Array.from({ length: ACCEPTS_MAX }, () => this.acceptAll(client, signal, onHeard));
     await Promise.all(accepting);
