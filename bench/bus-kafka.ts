@@ -12,6 +12,8 @@ const connection = ({ address }: Place): KafkaConnection => ({
 /** What the driver asks for. */
 const FETCH = { maxWaitTimeInMs: 500, maxBytes: 4 * 1024 * 1024, maxBytesPerPartition: 1024 * 1024 };
 const PARTITIONS_AT_ONCE = 64;
+/** Of a commit. */
+const BATCH_MAX = 500;
 
 const open = (place: Place): kafkajs.Kafka =>
   new kafkajs.Kafka({ brokers: [...connection(place).brokers], logLevel: kafkajs.logLevel.NOTHING });
@@ -20,7 +22,7 @@ export const driver: Way = driverWay((place) =>
   createKafkaBus({ ...policy, kafka: connection(place), topic: place.name }),
 );
 
-/** kafkajs with the same records, partitions, acknowledgement and fetches: `send`, and `eachBatch` with a commit for each batch. */
+/** kafkajs with the same records, partitions, acknowledgement and fetches: `send`, and `eachBatch` with a commit for 500 of a partition. */
 export const bare: Way = {
   publisher: async (place, calls) => {
     const producer = open(place).producer({
@@ -47,11 +49,14 @@ export const bare: Way = {
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
       eachBatch: async ({ batch, resolveOffset, commitOffsetsIfNecessary }) => {
-        onBatch(batch.messages.length);
-        const offset = String(BigInt(batch.lastOffset()) + 1n);
-        const partitions = [{ partition: batch.partition, offset }];
-        await commitOffsetsIfNecessary({ topics: [{ topic: place.name, partitions }] });
-        resolveOffset(batch.lastOffset());
+        for (let n = 0; n < batch.messages.length; n += BATCH_MAX) {
+          const part = batch.messages.slice(n, n + BATCH_MAX);
+          onBatch(part.length);
+          const last = part[part.length - 1]!.offset;
+          const partitions = [{ partition: batch.partition, offset: String(BigInt(last) + 1n) }];
+          await commitOffsetsIfNecessary({ topics: [{ topic: place.name, partitions }] });
+          resolveOffset(last);
+        }
       },
     });
     return { close: () => consumer.disconnect() };
