@@ -76,7 +76,7 @@ const PLANS: Readonly<Record<BusName, Plan>> = {
     publishing:
       'the limit is one INSERT ... SELECT FROM unnest of the same rows per call, with places given and nothing locked',
     consuming:
-      'the limit reads as many rows of every lane and moves the cursors, two statements per batch of 512',
+      'the limit reads up to 16 rows of each lane and moves all cursors, two statements per batch; its batches shrink when lanes run out, so it can be passed',
     env: () => ({ BUS: 'postgres' }),
   },
 };
