@@ -37,7 +37,7 @@ test: $(BUILT) ## Every test, against real PostgreSQL, Redis and processes
 test-kafka: $(BUILT) ## The Kafka driver against Apache Kafka itself, where Java and Maven, KAFKA_HOME or KAFKA_BROKERS are
 	node scripts/test-kafka.mjs
 
-seasons: $(BUILT) ## The whole sample season over every bus (`make test` takes a fifth of it)
+seasons: $(BUILT) ## The whole sample season over every bus (`make test` takes a twentieth of it)
 	WHOLE_SEASON=on node scripts/run-tests.mjs season-
 
 sim: $(BUILT) ## Simulated worlds: SEED=N is one of them, SEEDS=A..B are many, STEPS=N each

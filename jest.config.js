@@ -14,7 +14,8 @@ const needsServers = '\\.(pg|redis|e2e)\\.test\\.ts$';
 
 /** The suffix of a test file tells what it needs: `.test.ts` nothing, `.pg`, `.redis` and `.e2e` before it real servers. */
 export default {
-  testTimeout: 30_000,
+  // A bound for what hangs, never a verdict on what is slow.
+  testTimeout: 120_000,
   projects: [
     { ...shared, displayName: 'unit', testMatch: ['**/*.test.ts'], testPathIgnorePatterns: [needsServers] },
     {

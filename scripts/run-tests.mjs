@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-// Most tests with servers wait for them: twice as many as a small machine has cores keep it busy.
-const WORKERS = 4;
+// Many tests with servers wait for them: one more than a small machine has cores keeps it busy.
+const WORKERS = 3;
 
 const folder = mkdtempSync(join(tmpdir(), 'fairtally-tests-'));
 const report = join(folder, 'report.json');

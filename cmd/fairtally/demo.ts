@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { auditGame } from '../../pkg/audit/audit.js';
-import { countUnsettled, readEffects } from '../../pkg/chaos/effects.postgres.js';
+import { rolesWithUnread } from '../../pkg/bus/postgres.js';
+import { readEffects } from '../../pkg/chaos/effects.postgres.js';
 import { crashDemo, type Victim } from '../../pkg/cli/crash-demo.js';
 import { describeFailure, wholeNumber } from '../../pkg/cli/program.js';
 import { createSignedClient } from '../../pkg/client/signed-client.js';
 import { rerun } from '../../pkg/fairness/rerun.js';
 import { createDefinitionSource } from '../../pkg/games/definitions/postgres.js';
 import { DEFAULT_GAME_ID, DEFAULT_KEY_ID } from '../../pkg/games/seed.js';
-import { ROLES } from '../../pkg/kernel/roles.js';
 import { createDatabase } from '../../pkg/postgres/database.js';
 import { readConfig } from '../../pkg/runtime/config.js';
 import type { CommandLine } from '../command-line.js';
@@ -98,7 +98,7 @@ async function underFire(
         return pid !== null;
       },
       effects: () => readEffects(db, DEFAULT_GAME_ID),
-      unsettled: () => countUnsettled(db, DEFAULT_GAME_ID, ROLES),
+      unsettled: async () => (await rolesWithUnread(db)).reduce((sum, { waiting }) => sum + waiting, 0),
       audit: async () => {
         const definitions = createDefinitionSource(db);
         const result = await auditGame(DEFAULT_GAME_ID, { db, definitions, clock, takes, rerun });

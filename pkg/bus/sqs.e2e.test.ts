@@ -16,6 +16,7 @@ const common = {
   name: 'game-events',
   backoff: { baseMs: 1, capMs: 4 },
   waitSeconds: 1,
+  publishTimeoutMs: 30_000,
 } satisfies Partial<SqsBusOptions>;
 
 busContract({

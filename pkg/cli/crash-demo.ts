@@ -16,7 +16,7 @@ export interface CrashDemoDeps {
   readonly victims: readonly Victim[];
   /** What stands of every event. */
   readonly effects: () => Promise<readonly EventEffects[]>;
-  /** Events that some role has yet to settle. */
+  /** Copies of events that wait for a role on the bus. */
   readonly unsettled: () => Promise<number>;
   /** Differences that the audit finds. */
   readonly audit: () => Promise<number>;

@@ -60,7 +60,7 @@ beforeAll(async () => {
     { mode: 0o755 },
   );
   process_ = await start();
-}, 90_000);
+}, 240_000);
 
 afterAll(async () => {
   process_.kill('SIGKILL');
@@ -70,7 +70,7 @@ afterAll(async () => {
   process_.kill('SIGTERM');
   await process_.exited;
   rmSync(folder, { recursive: true, force: true });
-}, 60_000);
+}, 180_000);
 
 describe('a newcomer in an empty directory', () => {
   test('sees the sample season on the boards', async () => {
@@ -154,7 +154,7 @@ describe('a newcomer in an empty directory', () => {
     expect(without.total).toBe(before.total - 1);
     await command('restore');
     expect((await board('xp?window=all-time&limit=1000')).entries).toEqual(before.entries);
-  }, 30_000);
+  }, 120_000);
 
   test('rows 37, 41: its PostgreSQL and its Redis, killed, are started again, and it goes on', async () => {
     const running = JSON.parse(readFileSync(join(folder, 'data', 'secrets', 'running.json'), 'utf8')) as {
@@ -176,7 +176,7 @@ describe('a newcomer in an empty directory', () => {
     await eventually(sent, 40_000, 'an event on the board');
     const audit = await run('./fairtally', ['audit'], { cwd: folder, env: cleanEnvironment(env) });
     expect(audit.stdout).toContain('Exact');
-  }, 60_000);
+  }, 180_000);
 
   test('row 51: killed and started again it goes on where it was, and the season is not fed twice', async () => {
     const before = await board('xp?window=all-time&limit=1000');
@@ -186,12 +186,12 @@ describe('a newcomer in an empty directory', () => {
     expect(process_.output()).not.toContain('Feeding the sample season');
     const after = await board('xp?window=all-time&limit=1000');
     expect(after.entries).toEqual(before.entries);
-  }, 60_000);
+  }, 180_000);
 
   test('stops on SIGTERM with exit code 0 and leaves nothing running', async () => {
     process_.kill('SIGTERM');
     expect((await process_.exited).code).toBe(0);
     expect(existsSync(join(folder, 'data', 'pg', 'postmaster.pid'))).toBe(false);
     process_ = await start();
-  }, 60_000);
+  }, 180_000);
 });

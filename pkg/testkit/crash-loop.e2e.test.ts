@@ -39,7 +39,7 @@ beforeEach(async () => {
   };
   const identity = identityOf('demo', `p-${String(17 % 5)}`, dedupeDayOf(POISON, ts), POISON);
   poison = { POISON_ROLE: ROLE, POISON_IDENTITY: identity };
-}, 60_000);
+}, 180_000);
 let poison: Record<string, string>;
 
 afterEach(async () => {

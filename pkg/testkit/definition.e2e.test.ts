@@ -50,7 +50,7 @@ beforeAll(async () => {
   await stack.startWorker();
   url = (await stack.startGateway()).url;
   client = stack.client(url);
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   client.close();
   await stack.close();
@@ -129,4 +129,4 @@ test('a new event type, a board per track and a reward come with YAML alone, fro
     ['l3', 2],
     ['l4', 2],
   ]);
-}, 60_000);
+}, 180_000);

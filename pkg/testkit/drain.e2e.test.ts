@@ -9,7 +9,7 @@ const CLIENTS = 4;
 let stack: Stack;
 beforeAll(async () => {
   stack = await startStack();
-}, 60_000);
+}, 180_000);
 afterAll(() => stack.close());
 
 test('row 75: busy keep-alive clients during SIGTERM: each answer is 202 or 503, readiness goes off first, nothing is lost', async () => {
@@ -58,6 +58,6 @@ test('row 75: busy keep-alive clients during SIGTERM: each answer is 202 or 503,
   const rows = await stack.db.query<{ id: string }>('SELECT event_id AS id FROM events');
   const kept = new Set(rows.map(({ id }) => id));
   expect(acknowledged.filter((id) => !kept.has(id))).toEqual([]);
-}, 60_000);
+}, 180_000);
 
 const XP = { deltaXp: 1, activity: 'quest' };

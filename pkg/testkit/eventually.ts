@@ -2,7 +2,7 @@
 export async function eventually(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const giveUpAtMs = performance.now() + timeoutMs;
   while (!(await holds())) {

@@ -20,7 +20,7 @@ export const kafkaDefaults = {
   sessionTimeoutMs: 5_000,
   heartbeatMs: 100,
   fetchWaitMs: 100,
-  publishTimeoutMs: 5_000,
+  publishTimeoutMs: 15_000,
 } satisfies Partial<KafkaBusOptions>;
 
 export const plain = (brokers: readonly string[]): KafkaConnection => ({ brokers, isTls: false, sasl: null });

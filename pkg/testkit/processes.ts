@@ -16,7 +16,7 @@ export interface TestProcess {
 }
 
 const OUTPUT_MAX = 1_000_000;
-const WAIT_MS = 30_000;
+const WAIT_MS = 90_000;
 const running = new Set<ChildProcess>();
 
 /** What a test leaves running dies with the test run. */

@@ -27,7 +27,7 @@ const FEED_MS = 180_000;
 const DRAIN_MS = 120_000;
 
 /** Engines that run inside the test's own process are slow: `make test` takes the players of a part, `make seasons` all. */
-const EVERY_NTH_PLAYER = 5;
+const EVERY_NTH_PLAYER = 20;
 const isWhole = process.env['WHOLE_SEASON'] === 'on';
 
 /**

@@ -39,7 +39,7 @@ export interface StackOptions {
 }
 
 const SAMPLE_DEFINITION = new URL('../../sample_events/demo.yaml', import.meta.url);
-const DRAIN_MS = 60_000;
+const DRAIN_MS = 180_000;
 const POLL_MS = 50;
 
 export async function startStack(options: StackOptions = {}): Promise<Stack> {

@@ -7,7 +7,7 @@ import { startStack, type Stack } from './stack.js';
 let stack: Stack;
 beforeEach(async () => {
   stack = await startStack();
-}, 60_000);
+}, 180_000);
 afterEach(() => stack.close());
 
 test('row 48: a worker whose bus client went silent says that it is not ready, and ends by itself to be started again', async () => {
@@ -43,4 +43,4 @@ test('row 48: a worker whose bus client went silent says that it is not ready, a
   expect(worker.output()).toMatch(
     /the role progression makes no progress: the process ends, to be started again/,
   );
-}, 60_000);
+}, 180_000);
