@@ -59,7 +59,7 @@ export function eventsOf({ inbox, published }: Ground, role: RoleName): Admitted
   });
 }
 
-function readable(body: string): AdmittedEvent | null {
+export function readable(body: string): AdmittedEvent | null {
   try {
     return decodeEvent(body);
   } catch {

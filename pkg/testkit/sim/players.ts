@@ -66,7 +66,7 @@ export class SimClient {
     const { chance, nowMs, swarm } = this.world;
     const playerId = `p-${String(chance.below(swarm.players))}`;
     // Few ids for all clients: two of them may say different things under one.
-    const id = chance.is(0.06)
+    const id = chance.is(0.1)
       ? `shared-${String(chance.below(4))}`
       : `${this.name}-e${String((this.count += 1))}`;
     const type = chance.pick(['progression', 'progression', 'boss_kill', 'drop_claimed', 'chat']);

@@ -3,9 +3,9 @@ import { Coverage } from './coverage.js';
 import { DEFAULT_STEPS, describeFailure, runSeed } from './run.js';
 import { FAULT_KINDS } from './swarm.js';
 
-const SEEDS = 240;
+const SEEDS = 250;
 /** Each its own test, so that a run that ends early says where. */
-const SHARES = 4;
+const SHARES = 5;
 const SHARE_TIMEOUT_MS = 240_000;
 
 const coverage = new Coverage();

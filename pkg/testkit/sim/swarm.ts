@@ -79,14 +79,18 @@ const RATES: Readonly<Partial<Record<FaultKind, number>>> = {
   'view.loses-key': 0.2,
 };
 
+/** How much oftener a fault strikes that is looked for. */
+const FOCUSED = 4;
+
 /** @param focus kinds that are on in any case: to look for one thing */
 export function swarmOf(seed: number, focus: readonly FaultKind[] = []): Swarm {
   const chance = new Chance(seed + 0x5eed * 2 ** 32);
   const faults = {} as Record<FaultKind, number>;
   const isCalm = chance.is(0.04);
   for (const kind of FAULT_KINDS) {
-    const isOn = (!isCalm && chance.is(0.5)) || focus.includes(kind);
-    faults[kind] = isOn ? (RATES[kind] ?? 0.06) * chance.between(0.4, 1.6) : 0;
+    const isOn = !isCalm && chance.is(0.5);
+    const rate = (RATES[kind] ?? 0.06) * chance.between(0.4, 1.6);
+    faults[kind] = focus.includes(kind) ? Math.min(0.5, rate * FOCUSED) : isOn ? rate : 0;
   }
   return {
     bus: chance.pick(BUS_KINDS),

@@ -31,6 +31,7 @@ import { History } from './history.js';
 import { SimLog } from './log.js';
 import { SimNode } from './node.js';
 import { SimClient, type Send } from './players.js';
+import { resubmit } from './resubmit.js';
 import { simSigner } from './signer.js';
 import { SimDatabase } from './store/client.js';
 import { StoreServer } from './store/server.js';
@@ -152,6 +153,7 @@ export class System {
       fairness: handlerOf(fairnessRole),
     };
     for (const role of ROLES) bus.subscribe(role, handlers[role]).catch(this.failed);
+    resubmit({ node, store: this.store, broker: this.broker, handlers, deadLetters, log }).catch(this.failed);
     const never = new AbortController().signal;
     view.run(never).catch(this.failed);
     const closing: SnapshotOptions = {

@@ -148,13 +148,17 @@ export const boardMutants: readonly Mutant[] = [
   },
   { name: 'a bare increment in the view', doubles: view(Increments) },
   { name: 'a hidden player leaves no tombstone', doubles: view(NoTombstones) },
-  { name: 'the view is rebuilt by RENAME', doubles: view(Renames) },
+  { name: 'the view is rebuilt by RENAME', focus: ['view.slow', 'view.forgets-all'], doubles: view(Renames) },
   {
     name: 'a view is complete before it is built',
-    focus: ['view.fails-before', 'node.kill'],
+    focus: ['view.slow', 'view.forgets-all', 'node.kill'],
     doubles: view(CompleteAtOnce),
   },
-  { name: 'a view that came back with old rows is believed', doubles: view(AnyLife) },
+  {
+    name: 'a view that came back with old rows is believed',
+    focus: ['view.forgets-tail'],
+    doubles: view(AnyLife),
+  },
   {
     name: 'no refresh for duplicates',
     focus: ['node.kill', 'db.commit-lost-after'],

@@ -127,20 +127,9 @@ export const workerMutants: readonly Mutant[] = [
     doubles: () => ({ database: trustingCommit }),
   },
   {
-    name: 'absolute save from an unlocked row (progress)',
+    name: 'absolute save from an unlocked row',
+    focus: ['db.slow'],
     doubles: () => ({ statements: { [`${PROGRESSION} LOCK`]: withoutLocks(`${PROGRESSION} LOCK`) } }),
-  },
-  {
-    name: 'absolute save from an unlocked row (profiles)',
-    doubles: () => ({
-      statements: { 'pkg/archive/postgres.ts LOCK': withoutLocks('pkg/archive/postgres.ts LOCK') },
-    }),
-  },
-  {
-    name: 'absolute save from an unlocked row (baselines)',
-    doubles: () => ({
-      statements: { 'pkg/fairness/postgres.ts LOCK': withoutLocks('pkg/fairness/postgres.ts LOCK') },
-    }),
   },
   {
     name: 'an outage becomes a dead letter',
@@ -151,7 +140,7 @@ export const workerMutants: readonly Mutant[] = [
   },
   {
     name: 'other content under a known id passes as a duplicate',
-    focus: ['bus.publish-unknown', 'net.answer-lost'],
+    focus: ['bus.publish-unknown', 'net.answer-lost', 'node.kill'],
     doubles: () => ({
       handler: (handler) => async (batch) =>
         (await handler(batch)).map((outcome) =>

@@ -15,6 +15,9 @@ const asProductionTells = (error: unknown): unknown => {
   return new OutageError('PostgreSQL', error);
 };
 
+/** Serialization failure, deadlock, lock timeout. */
+const TRANSIENT = ['40001', '40P01', '55P03'] as const;
+
 /** How late a server may learn that its client was killed: it keeps the locks until then. */
 const NOTICED_MAX_MS = 2_000;
 
@@ -132,7 +135,9 @@ class Connection {
       if (this.isFailed) return reject(new SqlError('25P02', 'current transaction is aborted'));
       if (world.strikes('db.lost-before')) return reject(this.broken('the connection was lost'));
       if (world.strikes('db.serialization'))
-        return reject(this.failed(new SqlError('40001', 'could not serialize')));
+        return reject(
+          this.failed(new SqlError(world.chance.pick(TRANSIENT), 'another transaction was first')),
+        );
       if (world.strikes('db.disk-full')) return reject(this.failed(new SqlError('53100', 'no space left')));
       this.session ??= this.begin();
       this.server.execute(this.session, text, values, (error, rows) => {
