@@ -10,14 +10,21 @@ const shared = {
   },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
 };
+const simulates = '\\.sim\\.test\\.ts$';
 const needsServers = '\\.(pg|redis|e2e)\\.test\\.ts$';
 
-/** The suffix of a test file tells what it needs: `.test.ts` nothing, `.pg`, `.redis` and `.e2e` before it real servers. */
+/** The suffix of a test file tells what it needs: `.test.ts` nothing, `.sim` before it time, `.pg`, `.redis` and `.e2e` real servers. */
 export default {
   // A bound for what hangs, never a verdict on what is slow.
   testTimeout: 120_000,
   projects: [
-    { ...shared, displayName: 'unit', testMatch: ['**/*.test.ts'], testPathIgnorePatterns: [needsServers] },
+    {
+      ...shared,
+      displayName: 'unit',
+      testMatch: ['**/*.test.ts'],
+      testPathIgnorePatterns: [needsServers, simulates],
+    },
+    { ...shared, displayName: 'simulation', testRegex: simulates },
     {
       ...shared,
       displayName: 'integration',
