@@ -39,7 +39,7 @@ describe('a batch', () => {
   });
   afterEach(() => database.close());
 
-  test('row 31: every event delivered three times in any order counts once, and the duplicates are counted', async () => {
+  test('rows 31, 32: every event delivered three times in any order counts once, and the duplicates are counted', async () => {
     const { metrics, of } = countingMetrics();
     const handler = worker(db, { metrics });
     const events = Array.from({ length: 60 }, (_, n) => xp(`e-${String(n)}`, `p-${String(n % 7)}`, n));
