@@ -1,6 +1,7 @@
 import type { Consumer } from 'kafkajs';
 import type { RoleName } from '../kernel/roles.js';
-import { backoffMs, type BackoffRule } from './backoff.js';
+import type { BackoffRule } from './backoff.js';
+import { keepMembership } from './membership.js';
 import { openKafka, type KafkaClient, type KafkaConnection } from './kafka-client.js';
 import { Desk, type DeskOptions } from './kafka-desk.js';
 import type { Subscription } from './port.js';
@@ -28,27 +29,10 @@ const PARTITIONS_AT_ONCE = 64;
 
 /** One member of a role's group: joins, works, and joins again by itself, as a new member, whatever the client ended of. */
 export function startSubscription(options: SubscriptionOptions): Subscription {
-  const closing = new AbortController();
-  const ended = stayJoined(options, closing.signal);
-  return {
-    close: () => {
-      closing.abort();
-      return ended;
-    },
-  };
-}
-
-async function stayJoined(options: SubscriptionOptions, closing: AbortSignal): Promise<void> {
-  const { role, clock, random, logger } = options;
-  for (let failures = 0; !closing.aborted;) {
-    try {
-      await beMember(options, closing, () => (failures = 0));
-    } catch (error) {
-      logger.warn({ role, err: error }, 'the topic cannot be read: the role joins again');
-    }
-    failures += 1;
-    if (!closing.aborted) await clock.sleep(backoffMs(REJOIN, failures, random), closing);
-  }
+  const onErrorText = 'the topic cannot be read: the role joins again';
+  return keepMembership({ ...options, rejoin: REJOIN, onErrorText }, (closing, onJoin) =>
+    beMember(options, closing, onJoin),
+  );
 }
 
 /** From joining to closing; rejects when the client gave up. */

@@ -1,6 +1,7 @@
 import type { RoleName } from '../kernel/roles.js';
 import type { Database } from '../postgres/port.js';
-import { backoffMs, type BackoffRule } from './backoff.js';
+import type { BackoffRule } from './backoff.js';
+import { keepMembership } from './membership.js';
 import { deliver, type DeliveryPolicy } from './deliver.js';
 import { openLease, type Heartbeat, type LaneLease } from './postgres-lease.js';
 import { ensureCursors, moveCursors, readBatch, settledPositions, trimLog } from './postgres-log.js';
@@ -29,34 +30,25 @@ const TRIM_HASTE = 20;
 
 /** One member of a role: joins, works, and joins again by itself when the server was away. */
 export function startSubscription(options: SubscriptionOptions): Subscription {
-  const closing = new AbortController();
-  const ended = stayJoined(options, closing.signal);
-  return {
-    close: () => {
-      closing.abort();
-      return ended;
-    },
-  };
+  const onErrorText = 'the log cannot be read: the role joins again';
+  return keepMembership({ ...options, rejoin: REJOIN, onErrorText }, (closing, onJoin) =>
+    beMember(options, closing, onJoin),
+  );
 }
 
-async function stayJoined(options: SubscriptionOptions, closing: AbortSignal): Promise<void> {
-  const { db, role, clock, random, logger } = options;
-  for (let failures = 0; !closing.aborted;) {
-    try {
-      await ensureCursors(db, role);
-      const lease = await openLease(options);
-      try {
-        await lease.rebalance();
-        failures = 0;
-        await work(lease, options, closing);
-      } finally {
-        await lease.close();
-      }
-    } catch (error) {
-      logger.warn({ role, err: error }, 'the log cannot be read: the role joins again');
-    }
-    failures += 1;
-    if (!closing.aborted) await clock.sleep(backoffMs(REJOIN, failures, random), closing);
+async function beMember(
+  options: SubscriptionOptions,
+  closing: AbortSignal,
+  onJoin: () => void,
+): Promise<void> {
+  await ensureCursors(options.db, options.role);
+  const lease = await openLease(options);
+  try {
+    await lease.rebalance();
+    onJoin();
+    await work(lease, options, closing);
+  } finally {
+    await lease.close();
   }
 }
 
