@@ -58,7 +58,7 @@ format: $(INSTALLED)
 	npx prettier --check --log-level warn .
 
 openapi: $(INSTALLED)
-	npx redocly lint api/openapi.yaml
+	npx redocly lint api/openapi.yaml api/admin.yaml
 
 generated: $(INSTALLED)
 	npm run --silent gen:check
