@@ -972,7 +972,8 @@ export interface paths {
         put?: never;
         /**
          * Take a verdict back
-         * @description Restores the player if this verdict hid them and nothing else does. 409 `case_open`, and `case_superseded` when a later case of this player and metric is open.
+         * @description Restores the player if this verdict hid them and nothing else does. The case is `open` again, or `reversed` when a
+         *     later case of this player and metric is open. 409 `case_open` when it has no verdict.
          */
         post: operations["reverseVerdict"];
         delete?: never;
@@ -1486,8 +1487,11 @@ export interface components {
         Me: {
             userId: components["schemas"]["UserId"];
             username: components["schemas"]["Username"];
+            displayName: string;
             /** @enum {unknown} */
             source: "local" | "oidc";
+            /** @description Administers every game and the installation */
+            allGames: boolean;
             sessionId: string;
             /** @description Signed in with a first password */
             mustChangePassword: boolean;
@@ -1693,8 +1697,11 @@ export interface components {
         Member: {
             userId: components["schemas"]["UserId"];
             username: components["schemas"]["Username"];
+            displayName: string;
             /** @enum {unknown} */
             source: "local" | "oidc";
+            /** @description Admin of every game; its role here cannot be changed */
+            allGames: boolean;
             role: components["schemas"]["GameRole"];
             since: components["schemas"]["Instant"];
             /** Format: date-time */
@@ -1707,6 +1714,8 @@ export interface components {
         NewMember: {
             username: components["schemas"]["Username"];
             role: components["schemas"]["GameRole"];
+            /** @description The user name when absent */
+            displayName?: string;
             /** @description The `sub` that the issuer knows them by */
             subject?: string;
         };
@@ -1732,7 +1741,7 @@ export interface components {
         AuditAction: string;
         AuditEntry: {
             /** @description 1, 2, 3 ... in each game */
-            seq: number;
+            entryNo: number;
             at: components["schemas"]["Instant"];
             /** @description The user name then */
             actor: string;
@@ -1741,12 +1750,13 @@ export interface components {
              * @description What it was done to
              * @example player p-42
              */
-            subject: string;
+            target: string;
             reason: string | null;
             /** @description What was asked for; never a secret */
-            details: {
-                [key: string]: string | number | boolean | null;
+            detail: {
+                [key: string]: string | number | boolean | (string | number)[] | null;
             };
+            requestId: string;
             /** @description Over this entry and the hash before it */
             hash: string;
         };
@@ -1757,12 +1767,12 @@ export interface components {
         AuditVerification: {
             /** @description Every hash that was checked is right */
             isWhole: boolean;
-            /** @description There is no entry after `lastSeq` */
+            /** @description There is no entry after `lastNo` */
             isComplete: boolean;
             checked: number;
-            lastSeq: number;
+            lastNo: number;
             lastHash: string | null;
-            brokenAtSeq: number | null;
+            brokenAtNo: number | null;
         };
         BoardItem: {
             board: components["schemas"]["BoardName"];
@@ -1998,8 +2008,11 @@ export interface components {
             totalSamples: number;
             points: components["schemas"]["EvidencePoint"][];
         };
-        /** @enum {unknown} */
-        CaseState: "open" | "cheat" | "clean";
+        /**
+         * @description `reversed`: its verdict was taken back while a later case was open
+         * @enum {unknown}
+         */
+        CaseState: "open" | "cheat" | "clean" | "reversed";
         Assignee: {
             userId: components["schemas"]["UserId"];
             username: components["schemas"]["Username"];
@@ -3532,7 +3545,7 @@ export interface operations {
                 actor?: string;
                 action?: components["schemas"]["AuditAction"];
                 /** @description What it was done to, as entries name it */
-                subject?: string;
+                target?: string;
                 /** @description From this instant on */
                 since?: components["parameters"]["Since"];
                 /** @description Before this instant */
@@ -3569,8 +3582,8 @@ export interface operations {
     verifyAudit: {
         parameters: {
             query?: {
-                /** @description Goes on after this entry; `lastSeq` of the answer before */
-                afterSeq?: number;
+                /** @description Goes on after this entry; `lastNo` of the answer before */
+                afterNo?: number;
                 /** @description The hash of that entry; `lastHash` of the answer before */
                 afterHash?: string;
             };
@@ -4400,7 +4413,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The case is open again */
+            /** @description Taken back */
             200: {
                 headers: {
                     [name: string]: unknown;
