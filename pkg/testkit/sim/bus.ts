@@ -55,7 +55,10 @@ export function createSimBus({
           broker.store(messages, roles);
           if (world.strikes('bus.publish-twice')) broker.store(messages, roles);
           if (world.strikes('bus.publish-unknown')) return reject(away('stored, but the answer is lost'));
-          world.after(latencyMs(), `${node.name} bus published`, () => resolve(undefined));
+          world.after(latencyMs(), `${node.name} bus published`, () => {
+            world.wantsTurns(); // the gateway answers at the end of a turn
+            resolve(undefined);
+          });
         });
       })
       .then(() => undefined);
@@ -86,7 +89,7 @@ export function createSimBus({
           if (world.strikes('bus.ack-unknown')) throw away('the answer to the acknowledgement was lost');
         });
       } finally {
-        renewing.abort();
+        renewing.abort(null); // without a reason an error is made up, stack and all
         forget();
         broker.giveBack(taken);
       }

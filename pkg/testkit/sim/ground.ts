@@ -1,3 +1,4 @@
+import type { BusMessage } from '../../bus/port.js';
 import { decodeEvent, type AdmittedEvent } from '../../contract/event.js';
 import { ROLES, type RoleName } from '../../kernel/roles.js';
 import type { Row } from './store/rows.js';
@@ -42,8 +43,8 @@ export function groundOf({ store, broker }: System): Ground {
       row,
     );
   const published = new Map<string, AdmittedEvent>();
-  for (const { body } of broker.published) {
-    const event = readable(body);
+  for (const message of broker.published) {
+    const event = readable(message);
     if (event === null) continue;
     published.set(contentKey(event.identity, event.contentHash), event);
   }
@@ -59,10 +60,19 @@ export function eventsOf({ inbox, published }: Ground, role: RoleName): Admitted
   });
 }
 
-export function readable(body: string): AdmittedEvent | null {
+const read = new WeakMap<BusMessage, AdmittedEvent | null>();
+
+/** The event of a message; null: a foreign message, its letters are looked for by their place. */
+export function readable(message: BusMessage): AdmittedEvent | null {
+  let event = read.get(message);
+  if (event === undefined) read.set(message, (event = decoded(message.body)));
+  return event;
+}
+
+function decoded(body: string): AdmittedEvent | null {
   try {
     return decodeEvent(body);
   } catch {
-    return null; // a foreign message: its letters are looked for by their place
+    return null; // the caller knows what that means
   }
 }

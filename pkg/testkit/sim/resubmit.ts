@@ -46,8 +46,8 @@ export async function resubmit(options: ResubmitOptions): Promise<void> {
 }
 
 /** Only what won its identity in the archive, under the version that it won with, is ever sent again. */
-function isArchived({ body }: BusMessage, store: StoreServer): boolean {
-  const event = readable(body);
+function isArchived(message: BusMessage, store: StoreServer): boolean {
+  const event = readable(message);
   if (event === null) return false;
   const slot = store.table('inbox').slots.get(keyText('archive', event.dedupeDay, event.identity));
   const row = slot?.versions.at(-1)?.row;

@@ -221,6 +221,7 @@ export class System {
         const listener = this.listeners.get(gateway);
         if (!gateway.isUp || listener === undefined || world.strikes('net.request-lost')) return;
         const { life } = gateway;
+        world.wantsTurns();
         knock(listener, request, (answer) => {
           if (life !== gateway.life || world.strikes('net.answer-lost')) return;
           world.after(latencyMs(), `${client.name} <- ${String(answer.status)}`, () => {

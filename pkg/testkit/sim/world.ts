@@ -13,6 +13,9 @@ export interface Happening {
 
 const TRACE_LINES = 60;
 const HASH_PRIME = 0x01000193;
+/** The listener waits for the end of a turn before it answers; what waits otherwise waits for the next of these. */
+const TURNS_OF_A_REQUEST = 3;
+const STEPS_PER_TURN = 64;
 
 /** 2026-11-20T23:59:20Z: a Friday whose day turns 40 seconds later. */
 export const START_MS = Date.UTC(2026, 10, 20, 23, 59, 20);
@@ -28,8 +31,9 @@ export class World {
   isHealed = false;
   readonly chance: Chance;
   private readonly queue: Happening[] = [];
-  private readonly lines: string[] = [];
+  private readonly lines: { readonly atMs: number; readonly text: string }[] = [];
   private hashValue = 0x811c9dc5;
+  private turnsWanted = 0;
 
   constructor(
     readonly seed: number,
@@ -61,7 +65,7 @@ export class World {
     for (let i = 0; i < line.length; i += 1) hash = Math.imul(hash ^ line.charCodeAt(i), HASH_PRIME);
     this.hashValue = hash ^ (hash >>> 15);
     if (this.lines.length >= TRACE_LINES * 2) this.lines.splice(0, TRACE_LINES);
-    this.lines.push(`${(this.nowMs - START_MS).toFixed(1).padStart(10)} ms  ${line}`);
+    this.lines.push({ atMs: this.nowMs, text: line });
   }
 
   get traceHash(): string {
@@ -69,14 +73,39 @@ export class World {
   }
 
   lastLines(): readonly string[] {
-    return this.lines.slice(-TRACE_LINES);
+    return this.lines
+      .slice(-TRACE_LINES)
+      .map(({ atMs, text }) => `${(atMs - START_MS).toFixed(1).padStart(10)} ms  ${text}`);
+  }
+
+  /** Code that was called in this step goes on in a later turn of the event loop (`setImmediate`), perhaps of several. */
+  wantsTurns(): void {
+    this.turnsWanted = TURNS_OF_A_REQUEST;
   }
 
   /** Runs step after step until `isDone` or nothing is left. Between two steps every promise that can go on has gone on. */
-  async run(isDone: () => boolean): Promise<void> {
-    while (!isDone()) {
+  run(isDone: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const goOn = (): void => {
+        try {
+          if (this.turnsWanted > 0) this.turnsWanted -= 1;
+          else if (isDone() || !this.step()) return resolve();
+        } catch (error) {
+          return reject(error as Error);
+        }
+        // A turn of the event loop asks the kernel for input each time; the end of all microtasks is enough for promises.
+        if (this.turnsWanted > 0 || this.steps % STEPS_PER_TURN === 0) setImmediate(goOn);
+        else queueMicrotask(() => process.nextTick(goOn));
+      };
+      goOn();
+    });
+  }
+
+  /** Lets the next thing happen. False: nothing is left. */
+  private step(): boolean {
+    for (;;) {
       const next = pop(this.queue);
-      if (next === undefined) return;
+      if (next === undefined) return false;
       const { act } = next;
       if (act === null) continue;
       next.act = null;
@@ -84,13 +113,10 @@ export class World {
       this.steps += 1;
       this.trace(next.label);
       act();
-      await turn();
+      return true;
     }
   }
 }
-
-/** All promises that can go on without a timer or an input have gone on when this resolves. */
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const isBefore = (a: Happening, b: Happening): boolean =>
   a.atMs < b.atMs || (a.atMs === b.atMs && a.tie < b.tie);

@@ -12,7 +12,11 @@ export interface Taught {
 }
 
 /** A key of several columns as one text. U+0000 stands in no column. */
-export const keyText = (...parts: readonly unknown[]): string => parts.map(String).join('\u0000');
+export function keyText(...parts: readonly unknown[]): string {
+  let text = String(parts[0]);
+  for (let i = 1; i < parts.length; i += 1) text += `\u0000${String(parts[i])}`;
+  return text;
+}
 
 /** The parameters as arrays; `unnest` reads them side by side. */
 export const columns = (values: readonly unknown[]): readonly (readonly never[])[] =>
@@ -38,4 +42,9 @@ export function unnest<Name extends string>(
 export const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 export const orderedBy = <T>(items: readonly T[], textOf: (item: T) => string): T[] =>
-  [...items].sort((a, b) => byText(textOf(a), textOf(b)));
+  items.length < 2
+    ? [...items]
+    : items
+        .map((item) => ({ item, text: textOf(item) }))
+        .sort((a, b) => byText(a.text, b.text))
+        .map(({ item }) => item);

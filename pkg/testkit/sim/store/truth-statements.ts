@@ -30,13 +30,17 @@ function* rows(session: Session, values: readonly unknown[]): Running<object[]> 
   return [{ scores, states, cycles }];
 }
 
-const cycleColumns = (cycle: Row): Row => ({
-  ...Object.fromEntries(KEY_COLUMNS.map((name) => [name, cycle[name]])),
-  ...{
-    epoch: cycle['epoch'],
-    closes_at: dateOf(cycle['closes_at']),
-    definition_version: cycle['definition_version'],
-  },
+const cycleColumns = ({
+  game_id,
+  board,
+  cycle,
+  partition,
+  epoch,
+  closes_at,
+  definition_version,
+}: Row): Row => ({
+  ...{ game_id, board, cycle, partition, epoch, definition_version },
+  closes_at: dateOf(closes_at),
 });
 
 /** TRUTH_COLUMNS: the revision counts the changes of the score and those of the player's state. */
@@ -115,11 +119,11 @@ function* openCycles(session: Session, values: readonly unknown[]): Running<obje
     'board_cycles',
     (row) =>
       isOpen(row) &&
-      byText(boardKey(row), after) > 0 &&
       (gameScope === null || row['game_id'] === gameScope) &&
       (boardScope === null || row['board'] === boardScope),
   );
-  return orderedBy(found, ({ row }) => boardKey(row))
+  const later = found.filter(({ key }) => byText(key, after) > 0);
+  return orderedBy(later, ({ key }) => key)
     .slice(0, limit as number)
     .map(({ row }) => cycleColumns(row));
 }
