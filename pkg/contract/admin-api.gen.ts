@@ -1487,11 +1487,8 @@ export interface components {
         Me: {
             userId: components["schemas"]["UserId"];
             username: components["schemas"]["Username"];
-            displayName: string;
             /** @enum {unknown} */
             source: "local" | "oidc";
-            /** @description Administers every game and the installation */
-            allGames: boolean;
             sessionId: string;
             /** @description Signed in with a first password */
             mustChangePassword: boolean;
@@ -1697,11 +1694,8 @@ export interface components {
         Member: {
             userId: components["schemas"]["UserId"];
             username: components["schemas"]["Username"];
-            displayName: string;
             /** @enum {unknown} */
             source: "local" | "oidc";
-            /** @description Admin of every game; its role here cannot be changed */
-            allGames: boolean;
             role: components["schemas"]["GameRole"];
             since: components["schemas"]["Instant"];
             /** Format: date-time */
@@ -1714,8 +1708,6 @@ export interface components {
         NewMember: {
             username: components["schemas"]["Username"];
             role: components["schemas"]["GameRole"];
-            /** @description The user name when absent */
-            displayName?: string;
             /** @description The `sub` that the issuer knows them by */
             subject?: string;
         };
@@ -1741,7 +1733,7 @@ export interface components {
         AuditAction: string;
         AuditEntry: {
             /** @description 1, 2, 3 ... in each game */
-            entryNo: number;
+            seq: number;
             at: components["schemas"]["Instant"];
             /** @description The user name then */
             actor: string;
@@ -1750,13 +1742,12 @@ export interface components {
              * @description What it was done to
              * @example player p-42
              */
-            target: string;
+            subject: string;
             reason: string | null;
             /** @description What was asked for; never a secret */
-            detail: {
-                [key: string]: string | number | boolean | (string | number)[] | null;
+            details: {
+                [key: string]: string | number | boolean | null;
             };
-            requestId: string;
             /** @description Over this entry and the hash before it */
             hash: string;
         };
@@ -1767,12 +1758,12 @@ export interface components {
         AuditVerification: {
             /** @description Every hash that was checked is right */
             isWhole: boolean;
-            /** @description There is no entry after `lastNo` */
+            /** @description There is no entry after `lastSeq` */
             isComplete: boolean;
             checked: number;
-            lastNo: number;
+            lastSeq: number;
             lastHash: string | null;
-            brokenAtNo: number | null;
+            brokenAtSeq: number | null;
         };
         BoardItem: {
             board: components["schemas"]["BoardName"];
@@ -2405,7 +2396,7 @@ export interface components {
                 byReason: components["schemas"]["RefusalCount"][];
             };
             roles: components["schemas"]["RoleLine"][];
-            /** @description acknowledged = applied + duplicate + conflict + dead + waiting, per role */
+            /** @description Holds when delivered = applied + duplicate + conflict + dead in every role */
             conservation: {
                 holds: boolean;
                 /** @description Events that the bus took; null where it does not say */
@@ -3545,7 +3536,7 @@ export interface operations {
                 actor?: string;
                 action?: components["schemas"]["AuditAction"];
                 /** @description What it was done to, as entries name it */
-                target?: string;
+                subject?: string;
                 /** @description From this instant on */
                 since?: components["parameters"]["Since"];
                 /** @description Before this instant */
@@ -3582,8 +3573,8 @@ export interface operations {
     verifyAudit: {
         parameters: {
             query?: {
-                /** @description Goes on after this entry; `lastNo` of the answer before */
-                afterNo?: number;
+                /** @description Goes on after this entry; `lastSeq` of the answer before */
+                afterSeq?: number;
                 /** @description The hash of that entry; `lastHash` of the answer before */
                 afterHash?: string;
             };
