@@ -91,7 +91,7 @@ export class World {
           if (this.turnsWanted > 0) this.turnsWanted -= 1;
           else if (isDone() || !this.step()) return resolve();
         } catch (error) {
-          return reject(error);
+          return reject(error instanceof Error ? error : new Error(String(error)));
         }
         // A turn of the event loop asks the kernel for input each time; the end of all microtasks is enough for promises.
         if (this.turnsWanted > 0 || this.steps % STEPS_PER_TURN === 0) setImmediate(goOn);
