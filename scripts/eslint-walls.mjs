@@ -12,6 +12,8 @@ const OPEN_TO = {
   contract: (room) => !['kernel', 'signing', 'runtime'].includes(room),
   // Pure: the law of the wire, the same on both of its ends.
   signing: (room) => !['kernel', 'contract', 'runtime'].includes(room),
+  // What every Express app of ours shares: bodies, parameters, problems.
+  http: (room) => ['query', 'admin'].includes(room),
   // The command line speaks to the front door as anybody else does, and so does a load under fire.
   client: (room) => ['cli', 'replay', 'chaos'].includes(room),
   chaos: (room) => room === 'cli',

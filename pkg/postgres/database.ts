@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { FairtallyError, OutageError } from '../kernel/errors.js';
+import type { DatabaseRole } from './database-roles.js';
 import type { Database, Sql, TransactionOptions } from './port.js';
 
 export interface DatabaseOptions {
@@ -14,6 +15,8 @@ export interface DatabaseOptions {
   /** When we give a silent connection up; longer than the statement timeout, so that a server which lives answers first. */
   readonly queryTimeoutMs?: number;
   readonly lockTimeoutMs?: number;
+  /** The role that every statement runs as; the URL's user must be a member of it. Unset: that user. */
+  readonly role?: DatabaseRole;
   /** An idle connection that breaks is no failure of any call; it is only told here. */
   readonly onIdleError?: (error: Error) => void;
 }
@@ -136,7 +139,9 @@ function openPool(options: DatabaseOptions): pg.Pool {
     application_name: options.applicationName ?? 'fairtally',
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
-    options: SERVER_KEEPS_ALIVE,
+    // Given at the start of a session, RESET ROLE comes back to it.
+    options:
+      options.role === undefined ? SERVER_KEEPS_ALIVE : `${SERVER_KEEPS_ALIVE} -c role=${options.role}`,
   });
   // Without this listener an idle connection that breaks would end the process.
   pool.on('error', (error) => options.onIdleError?.(error));

@@ -5,6 +5,7 @@ import { FairtallyError } from '../kernel/errors.js';
 import { CHILD_ENVIRONMENT } from '../runtime/child-server.js';
 import { launchAs, type User } from '../runtime/unprivileged.js';
 import { createDatabase } from './database.js';
+import { commandsFor, DATABASE_ROLES } from './database-roles.js';
 
 /** The two users of the embedded server: one that makes things, one that the application is. */
 export const SUPERUSER = 'postgres';
@@ -62,7 +63,7 @@ function runInitdb(options: ClusterOptions, folder: string, passwordFile: string
   throw new FairtallyError('initdb_failed', `PostgreSQL's data directory cannot be made: ${reason}`);
 }
 
-/** Makes the application's plain role and its database where they do not exist. `url` is the superuser's. */
+/** Makes the application's plain role, the roles of the wall between games, and its database where they do not exist. `url` is the superuser's. */
 export async function ensureApplication(superuserUrl: string, password: string): Promise<void> {
   const db = createDatabase({ url: superuserUrl, poolSize: 1 });
   try {
@@ -74,6 +75,12 @@ export async function ensureApplication(superuserUrl: string, password: string):
         await sql.query(`CREATE ROLE ${APPLICATION} LOGIN NOSUPERUSER PASSWORD '${password}'`);
       });
     }
+    const made = await db.query('SELECT 1 FROM pg_roles WHERE rolname = ANY($1)', [DATABASE_ROLES]);
+    // A start that was killed in between leaves none of them: one transaction makes them all.
+    if (made.length === 0)
+      await db.transaction(async (sql) => {
+        for (const command of commandsFor(APPLICATION)) await sql.query(command);
+      });
     const databases = await db.query('SELECT 1 FROM pg_database WHERE datname = $1', [APPLICATION]);
     if (databases.length === 0) {
       await db.query(`CREATE DATABASE ${APPLICATION} OWNER ${APPLICATION} TEMPLATE template0`);

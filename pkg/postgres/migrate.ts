@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { FairtallyError } from '../kernel/errors.js';
+import { ensureDatabaseRoles } from './database-roles.js';
 import type { Database, Sql } from './port.js';
 
 export interface Migration {
@@ -36,7 +37,8 @@ const appliedMigrations = (sql: Sql): Promise<AppliedRow[]> =>
  * Brings a database to this version's schema. Several processes may call it at once: the others wait and find it done.
  *
  * @returns the names applied by this call
- * @throws FairtallyError `migration_changed` when an applied file differs, `schema_newer` when the database is ahead
+ * @throws FairtallyError `migration_changed` when an applied file differs, `schema_newer` when the database is ahead,
+ *   `database_roles_missing` when its user may not make the roles of migration 0003
  */
 export async function migrate(db: Database): Promise<string[]> {
   const shipped = shippedMigrations();
@@ -48,6 +50,7 @@ export async function migrate(db: Database): Promise<string[]> {
     );
     const applied = await appliedMigrations(sql);
     refuseDifferences(shipped, applied);
+    await ensureDatabaseRoles(sql);
     const done = new Set(applied.map((row) => row.name));
     const pending = shipped.filter((migration) => !done.has(migration.name));
     for (const migration of pending) {
@@ -57,6 +60,8 @@ export async function migrate(db: Database): Promise<string[]> {
         migration.sha256,
       ]);
     }
+    // A table that a migration made stands behind the wall between games before anybody can see it.
+    if (pending.length > 0) await sql.query('SELECT secure_tables()');
     return pending.map((migration) => migration.name);
   });
 }

@@ -1,9 +1,9 @@
 import type { Request } from 'express';
 import type { KeyRing, Scope } from '../games/port.js';
-import { sentOf } from './body.js';
-import type { Parameters } from './parameters.js';
+import { sentOf } from '../http/body.js';
+import type { Parameters } from '../http/parameters.js';
 import type { Authenticate, Caller } from './port.js';
-import { RequestProblem, wrongParameter } from './request-problem.js';
+import { RequestProblem, wrongParameter } from '../http/request-problem.js';
 
 export interface AccessDeps {
   readonly authenticate: Authenticate;

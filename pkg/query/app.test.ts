@@ -5,7 +5,7 @@ import { systemClock } from '../kernel/clock.js';
 import { systemRandom } from '../kernel/random.js';
 import type { Logger } from '../runtime/port.js';
 import { createApp } from './app.js';
-import { RequestProblem } from './request-problem.js';
+import { RequestProblem } from '../http/request-problem.js';
 
 interface Line {
   readonly level: string;

@@ -1,12 +1,12 @@
-import express, { type Express, type RequestHandler } from 'express';
+import express, { type Express } from 'express';
 import helmet from 'helmet';
-import { acceptedRequestId } from '../contract/problem.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Random } from '../kernel/random.js';
 import type { Logger } from '../runtime/port.js';
 import type { TakeAddressBudget } from './port.js';
-import { problemHandler } from './problem-handler.js';
-import { RequestProblem } from './request-problem.js';
+import { problemHandler } from '../http/problem-handler.js';
+import { beginRequest } from '../http/request-id.js';
+import { RequestProblem } from '../http/request-problem.js';
 import { createServe, type Routes } from './serve.js';
 
 export interface AppOptions {
@@ -18,8 +18,6 @@ export interface AppOptions {
   /** Mounted in order. */
   readonly routes: readonly Routes[];
 }
-
-const REQUEST_ID_BYTES = 12;
 
 /** Nothing here is a page, but for /docs, which says so itself. */
 const CONTENT_SECURITY = {
@@ -40,21 +38,10 @@ export function createApp({ routes, logger, clock, random, ...serving }: AppOpti
   app.disable('query parser'); // parameters.ts reads the query
   app.enable('case sensitive routing');
   app.enable('strict routing');
-  app.use(begin(random), helmet({ contentSecurityPolicy: CONTENT_SECURITY }));
+  app.use(beginRequest(random), helmet({ contentSecurityPolicy: CONTENT_SECURITY }));
   const serve = createServe(app, { clock, ...serving });
   for (const mount of routes) mount(serve);
   app.use((_request, _response, next) => next(new RequestProblem('not_found')));
-  app.use(problemHandler({ logger, clock, random }));
+  app.use(problemHandler({ logger, clock, random, challenge: 'HMAC-SHA256 version="v1"' }));
   return app;
 }
-
-/** Every answer has an id, and none is kept by anybody unless its route says otherwise. */
-const begin =
-  (random: Pick<Random, 'bytes'>): RequestHandler =>
-  (request, response, next) => {
-    const sent = acceptedRequestId(request.headers['x-request-id']);
-    const id = sent ?? random.bytes(REQUEST_ID_BYTES).toString('base64url');
-    response.locals['requestId'] = id;
-    response.set({ 'X-Request-Id': id, 'Cache-Control': 'no-store' });
-    next();
-  };

@@ -1,4 +1,4 @@
-import { RequestProblem } from './request-problem.js';
+import { RequestProblem } from '../http/request-problem.js';
 import type { Handler, Routes } from './serve.js';
 
 const takenInFront: Handler = () => {

@@ -5,8 +5,8 @@ import type { Clock } from '../kernel/clock.js';
 import type { Access } from './access.js';
 import { sendPrivate, sendPublic } from './answers.js';
 import type { BoardAnswer, BoardQueries, BoardRequest } from './boards.js';
-import { checkPlayerId, Parameters } from './parameters.js';
-import { RequestProblem, wrongParameter } from './request-problem.js';
+import { checkPlayerId, Parameters } from '../http/parameters.js';
+import { RequestProblem, wrongParameter } from '../http/request-problem.js';
 import type { Routes } from './serve.js';
 
 export interface LeaderboardRouteDeps {

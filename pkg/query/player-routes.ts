@@ -2,8 +2,8 @@ import type { paths } from '../contract/api.gen.js';
 import type { ProgressionReads, ReceiptItem } from '../progression/port.js';
 import type { Access } from './access.js';
 import { sendPrivate } from './answers.js';
-import { checkPlayerId, NO_PARAMETERS, PAGE_PARAMETERS, Parameters } from './parameters.js';
-import { RequestProblem } from './request-problem.js';
+import { checkPlayerId, NO_PARAMETERS, PAGE_PARAMETERS, Parameters } from '../http/parameters.js';
+import { RequestProblem } from '../http/request-problem.js';
 import type { Routes } from './serve.js';
 
 type ProgressAnswer =

@@ -2,10 +2,10 @@ import type { ReceiptKeys } from '../games/port.js';
 import type { ProgressionReads, ReceiptVerdict } from '../progression/port.js';
 import type { Access } from './access.js';
 import { sendPrivate, sendPublic } from './answers.js';
-import { jsonObject } from './body.js';
-import { NO_PARAMETERS, PAGE_PARAMETERS, Parameters } from './parameters.js';
+import { jsonObject } from '../http/body.js';
+import { NO_PARAMETERS, PAGE_PARAMETERS, Parameters } from '../http/parameters.js';
 import { toReceiptAnswer } from './player-routes.js';
-import { RequestProblem } from './request-problem.js';
+import { RequestProblem } from '../http/request-problem.js';
 import type { Routes } from './serve.js';
 
 export interface ReceiptRouteDeps {

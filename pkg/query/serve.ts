@@ -1,9 +1,9 @@
 import type { Express, Request, RequestHandler, Response } from 'express';
 import type { Clock } from '../kernel/clock.js';
-import { readBody } from './body.js';
+import { readBody } from '../http/body.js';
 import { cors } from './cors.js';
 import type { TakeAddressBudget } from './port.js';
-import { RequestProblem } from './request-problem.js';
+import { RequestProblem } from '../http/request-problem.js';
 
 export type Handler = (request: Request<Record<string, string>>, response: Response) => Promise<void> | void;
 

@@ -2,9 +2,9 @@ import type { paths } from '../contract/api.gen.js';
 import type { DefinitionSource, KeyRing } from '../games/port.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Access } from './access.js';
-import { Parameters } from './parameters.js';
+import { Parameters } from '../http/parameters.js';
 import type { Readiness } from './port.js';
-import { RequestProblem } from './request-problem.js';
+import { RequestProblem } from '../http/request-problem.js';
 import type { Routes } from './serve.js';
 
 export interface ServiceRouteDeps {

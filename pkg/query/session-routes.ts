@@ -2,10 +2,10 @@ import type { paths } from '../contract/api.gen.js';
 import type { KeyRing } from '../games/port.js';
 import { SESSION_DEFAULT_SECONDS, SESSION_MAX_SECONDS } from '../signing/session.js';
 import type { Access } from './access.js';
-import { jsonObject } from './body.js';
-import { isPlayerId, NO_PARAMETERS, Parameters } from './parameters.js';
+import { jsonObject } from '../http/body.js';
+import { isPlayerId, NO_PARAMETERS, Parameters } from '../http/parameters.js';
 import type { Sessions } from './port.js';
-import { RequestProblem, wrongParameter } from './request-problem.js';
+import { RequestProblem, wrongParameter } from '../http/request-problem.js';
 import type { Handler, Routes } from './serve.js';
 
 export interface SessionRouteDeps {

@@ -3,7 +3,7 @@ import type { Clock } from '../kernel/clock.js';
 import type { Random } from '../kernel/random.js';
 import { mintSessionKeyId, sessionSecret, SESSION_ID_BYTES } from '../signing/session.js';
 import type { Sessions } from './port.js';
-import { RequestProblem } from './request-problem.js';
+import { RequestProblem } from '../http/request-problem.js';
 
 export interface SessionDeps {
   readonly keyRing: KeyRing;

@@ -10,6 +10,8 @@ export interface ProblemHandlerDeps {
   readonly logger: Logger;
   readonly clock: Pick<Clock, 'sleep'>;
   readonly random: Pick<Random, 'unit'>;
+  /** How one says who one is, for `WWW-Authenticate`. */
+  readonly challenge: string;
 }
 
 /** How long a client that still sends is borne, so that it meets our answer before the end of the connection. */
@@ -27,7 +29,7 @@ const ASKERS: Readonly<Record<string, () => RequestProblem>> = {
 
 /** Every error answer of Express: problem details (RFC 9457) that repeat nothing of what was sent. */
 export const problemHandler =
-  ({ logger, clock, random }: ProblemHandlerDeps): ErrorRequestHandler =>
+  ({ logger, clock, random, challenge }: ProblemHandlerDeps): ErrorRequestHandler =>
   async (error: unknown, request, response, next) => {
     if (response.headersSent) return next(error);
     const { problem: code, extras, headers } = problemFor(error);
@@ -37,7 +39,7 @@ export const problemHandler =
       const level = problem.status === 503 ? 'warn' : 'error';
       logger[level]({ err: error, requestId, code, method: request.method }, 'a request failed');
     }
-    if (problem.status === 401) response.set('WWW-Authenticate', 'HMAC-SHA256 version="v1"');
+    if (problem.status === 401) response.set('WWW-Authenticate', challenge);
     // A little apart, so that those who were turned away together do not come back together.
     if (problem.status === 429 || problem.status === 503)
       response.set('Retry-After', String(1 + Math.round(2 * random.unit())));
