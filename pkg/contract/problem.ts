@@ -91,6 +91,24 @@ const PROBLEMS = {
   forbidden: kind(403, 'Not allowed'),
   sessions_unavailable: later(503, 'Sessions cannot be checked at the moment'),
 
+  // People (the admin API)
+  not_signed_in: kind(401, 'Nobody is signed in', 'Refresh the session, else sign in.'),
+  sign_in_failed: kind(
+    401,
+    'Signing in failed',
+    'The name or the password is wrong, or the user may not sign in.',
+  ),
+  refresh_reused: kind(401, 'The refresh token was used before', 'The session has ended: sign in again.'),
+  not_same_origin: kind(
+    403,
+    'The request does not come from our own page',
+    'Send X-Fairtally-Request: 1, from the same origin or from a program without cookies.',
+  ),
+  issuer_unavailable: later(503, 'The OpenID Connect issuer cannot be reached'),
+  member_exists: kind(409, 'This user has a role in this game already'),
+  last_admin: kind(409, 'A game keeps one admin'),
+  user_elsewhere: kind(409, 'This user is not administered in this game alone'),
+
   // Idempotency keys
   idempotency_key_reused: kind(409, 'The Idempotency-Key was used for another request'),
   request_in_progress: later(409, 'The first request with this Idempotency-Key is still running'),

@@ -15,13 +15,13 @@ const JSON_TYPE = /^application\/json *(; *charset *= *"?utf-8"? *)?$/i;
 
 export const sentOf = (request: Request): Sent => request.body as Sent;
 
-/** Reads a body up to its limit; a longer or compressed one is refused without reading its rest. */
+/** Reads a body up to its limit in bytes; a longer or compressed one is refused without reading its rest. */
 export const readBody =
-  (clock: Pick<Clock, 'now'>): RequestHandler =>
+  (clock: Pick<Clock, 'now'>, bytesMax = BODY_MAX_BYTES): RequestHandler =>
   (request, _response, next) => {
     const arrivedAtMs = clock.now();
     const { 'content-length': declared = '0', 'content-encoding': coding = 'identity' } = request.headers;
-    if (Number(declared) > BODY_MAX_BYTES) return next(tooLarge());
+    if (Number(declared) > bytesMax) return next(tooLarge(bytesMax));
     if (coding.toLowerCase() !== 'identity') return next(new RequestProblem('unsupported_encoding'));
     const chunks: Buffer[] = [];
     let size = 0;
@@ -32,7 +32,7 @@ export const readBody =
     };
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size > BODY_MAX_BYTES) return finish(tooLarge());
+      if (size > bytesMax) return finish(tooLarge(bytesMax));
       chunks.push(chunk);
     };
     const onEnd = (): void => finish();
@@ -40,16 +40,21 @@ export const readBody =
     request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
   };
 
-const tooLarge = (): RequestProblem =>
-  new RequestProblem('body_too_large', { limits: { bodyBytes: BODY_MAX_BYTES } });
+const tooLarge = (bytesMax: number): RequestProblem =>
+  new RequestProblem('body_too_large', { limits: { bodyBytes: bytesMax } });
 
-/** A JSON object of no other keys than these. @throws RequestProblem */
-export function jsonObject(request: Request, keys: readonly string[]): Readonly<Record<string, unknown>> {
+/** The JSON that was sent. @throws RequestProblem */
+export function jsonValue(request: Request): unknown {
   const { bytes } = sentOf(request);
   if (!JSON_TYPE.test(request.headers['content-type'] ?? ''))
     throw new RequestProblem('unsupported_media_type');
   if (bytes.length === 0) throw new RequestProblem('empty_body');
-  const value = parsed(textOf(bytes));
+  return parsed(textOf(bytes));
+}
+
+/** A JSON object of no other keys than these. @throws RequestProblem */
+export function jsonObject(request: Request, keys: readonly string[]): Readonly<Record<string, unknown>> {
+  const value = jsonValue(request);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new RequestProblem('invalid_field', { pointer: '' });
   for (const key of Object.keys(value)) if (!keys.includes(key)) throw new RequestProblem('unknown_field');

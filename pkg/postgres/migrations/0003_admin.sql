@@ -7,23 +7,23 @@
 --   fairtally_api     what the admin API acts as: the one game that `app.game` names inside the transaction
 
 CREATE TABLE admin_users (
-  user_id             uuid PRIMARY KEY,
+  user_id             text COLLATE "C" PRIMARY KEY,
   username            text COLLATE "C" NOT NULL UNIQUE,   -- lower case
-  display_name        text        NOT NULL,
   password_hash       text,                               -- argon2id; null: signs in at the issuer
   oidc_issuer         text COLLATE "C",
   oidc_subject        text COLLATE "C",
   all_games           boolean     NOT NULL DEFAULT false, -- admin of every game, of users and of the installation
+  must_change         boolean     NOT NULL DEFAULT false, -- the password was given by somebody else
   disabled_at         timestamptz,
   created_at          timestamptz NOT NULL DEFAULT now(),
-  password_changed_at timestamptz,
+  last_sign_in_at     timestamptz,
   UNIQUE (oidc_issuer, oidc_subject),
   CHECK ((oidc_issuer IS NULL) = (oidc_subject IS NULL))
 );
 
 CREATE TABLE admin_memberships (
   game_id    text COLLATE "C" NOT NULL REFERENCES games,
-  user_id    uuid        NOT NULL REFERENCES admin_users,
+  user_id    text COLLATE "C"        NOT NULL REFERENCES admin_users,
   role       text        NOT NULL CHECK (role IN ('viewer', 'analyst', 'operator', 'admin')),
   granted_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (game_id, user_id)
@@ -31,8 +31,8 @@ CREATE TABLE admin_memberships (
 CREATE INDEX admin_memberships_by_user ON admin_memberships (user_id);
 
 CREATE TABLE admin_sessions (
-  session_id   uuid PRIMARY KEY,
-  user_id      uuid        NOT NULL REFERENCES admin_users,
+  session_id   text COLLATE "C" PRIMARY KEY,              -- 16 random bytes, base64url; the `sid` of access tokens
+  user_id      text COLLATE "C"        NOT NULL REFERENCES admin_users,
   created_at   timestamptz NOT NULL,
   last_used_at timestamptz NOT NULL,
   expires_at   timestamptz NOT NULL,
@@ -47,7 +47,7 @@ CREATE INDEX admin_sessions_expiry ON admin_sessions (expires_at);
 -- A refresh token follows from the one before it, so that a client whose answer was lost gets the same one again.
 CREATE TABLE admin_refresh_tokens (
   token_hash  bytea PRIMARY KEY,                          -- SHA-256
-  session_id  uuid        NOT NULL REFERENCES admin_sessions ON DELETE CASCADE,
+  session_id  text COLLATE "C" NOT NULL REFERENCES admin_sessions ON DELETE CASCADE,
   made_at     timestamptz NOT NULL,
   replaced_at timestamptz                                 -- when it was used
 );
@@ -64,8 +64,8 @@ CREATE TABLE admin_token_keys (
 CREATE TABLE admin_stream_tickets (
   ticket_hash bytea PRIMARY KEY,                          -- SHA-256
   game_id     text COLLATE "C" NOT NULL REFERENCES games,
-  session_id  uuid        NOT NULL REFERENCES admin_sessions ON DELETE CASCADE,
-  topics      text[]      NOT NULL,
+  session_id  text COLLATE "C" NOT NULL REFERENCES admin_sessions ON DELETE CASCADE,
+  topics      jsonb       NOT NULL,
   expires_at  timestamptz NOT NULL
 );
 CREATE INDEX admin_stream_tickets_expiry ON admin_stream_tickets (expires_at);
@@ -74,27 +74,28 @@ CREATE INDEX admin_stream_tickets_expiry ON admin_stream_tickets (expires_at);
 -- sign-ins, users. INSERT and SELECT are all that the API is granted.
 CREATE TABLE admin_audit (
   game_id       text COLLATE "C" NOT NULL,
-  entry_no      bigint      NOT NULL,                     -- 1, 2, 3 ... per game
+  seq           bigint      NOT NULL,                     -- 1, 2, 3 ... per game
   at_ms         bigint      NOT NULL,
-  actor_id      uuid,                                     -- null: nobody signed in
-  actor         text        NOT NULL,                     -- the name they had then
-  action        text        NOT NULL,
-  target        text        NOT NULL,
-  detail        jsonb       NOT NULL,                     -- never a secret
+  actor_id      text COLLATE "C",                                    -- null: nobody signed in
+  actor         text COLLATE "C" NOT NULL,                -- the name they had then
+  action        text COLLATE "C" NOT NULL,                -- player.hide
+  subject       text COLLATE "C" NOT NULL,                -- player p-42
+  reason        text,
+  details       jsonb       NOT NULL,                     -- flat; never a secret
   request_id    text        NOT NULL,
   previous_hash bytea       NOT NULL,                     -- 32 zero bytes before the first
   hash          bytea       NOT NULL,                     -- SHA-256, see pkg/admin/audit-chain.ts
-  PRIMARY KEY (game_id, entry_no)
+  PRIMARY KEY (game_id, seq)
 );
 
 -- Decisions of the API belong to its game; those of the command line to none.
 ALTER TABLE operator_actions ADD COLUMN game_id text COLLATE "C" DEFAULT nullif(current_setting('app.game', true), '');
 
 -- Whom a session is of and what they may do in a game now. Runs as the worker role, before the API knows which game it is in.
-CREATE FUNCTION admin_access(session uuid, game text)
-  RETURNS TABLE (user_id uuid, username text, display_name text, all_games boolean, role text)
+CREATE FUNCTION admin_access(session text, game text)
+  RETURNS TABLE (user_id text, username text, is_local boolean, must_change boolean, all_games boolean, role text)
   LANGUAGE sql STABLE SECURITY DEFINER AS $$
-  SELECT u.user_id, u.username, u.display_name, u.all_games,
+  SELECT u.user_id, u.username, u.oidc_subject IS NULL, u.must_change, u.all_games,
          CASE WHEN NOT EXISTS (SELECT FROM games g WHERE g.game_id = game) THEN NULL
               WHEN u.all_games THEN 'admin'
               ELSE (SELECT m.role FROM admin_memberships m WHERE m.game_id = game AND m.user_id = u.user_id)
@@ -104,7 +105,7 @@ CREATE FUNCTION admin_access(session uuid, game text)
 $$;
 
 -- The games in which somebody has a role, at most 1000.
-CREATE FUNCTION admin_games_of(person uuid)
+CREATE FUNCTION admin_games_of(person text)
   RETURNS TABLE (game_id text, role text, created_at timestamptz) LANGUAGE sql STABLE SECURITY DEFINER AS $$
   SELECT g.game_id, CASE WHEN u.all_games THEN 'admin' ELSE m.role END, g.created_at
     FROM admin_users u
@@ -115,9 +116,21 @@ CREATE FUNCTION admin_games_of(person uuid)
 $$;
 
 -- The roles that somebody has in all games, for those who administer users.
-CREATE FUNCTION admin_memberships_of(person uuid)
+CREATE FUNCTION admin_memberships_of(person text)
   RETURNS TABLE (game_id text, role text) LANGUAGE sql STABLE SECURITY DEFINER AS $$
   SELECT m.game_id, m.role FROM admin_memberships m WHERE m.user_id = person ORDER BY m.game_id LIMIT 1000
+$$;
+
+-- Uses a ticket up, and answers what it was for. Of two that come with one ticket, one finds it.
+CREATE FUNCTION admin_redeem_ticket(hash bytea)
+  RETURNS TABLE (game_id text, session_id text, topics jsonb) LANGUAGE sql SECURITY DEFINER AS $$
+  DELETE FROM admin_stream_tickets t WHERE t.ticket_hash = hash AND t.expires_at > now()
+  RETURNING t.game_id, t.session_id, t.topics
+$$;
+
+-- Tickets that ran out, of all games.
+CREATE FUNCTION admin_drop_tickets() RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
+  DELETE FROM admin_stream_tickets t WHERE t.expires_at < now()
 $$;
 
 -- Puts every table of this schema behind the wall: run after migrations, so that a table which a later one makes cannot be
@@ -159,8 +172,9 @@ END $$;
 SELECT secure_tables();
 
 -- What the definer functions read, and no more: no hash of a password.
-GRANT SELECT (user_id, username, display_name, all_games, disabled_at) ON admin_users TO fairtally_worker;
+GRANT SELECT (user_id, username, oidc_subject, must_change, all_games, disabled_at) ON admin_users TO fairtally_worker;
 GRANT SELECT ON admin_memberships TO fairtally_worker;
+GRANT SELECT, DELETE ON admin_stream_tickets TO fairtally_worker;
 GRANT SELECT (session_id, user_id, ended_at, expires_at) ON admin_sessions TO fairtally_worker;
 
 -- What the API may do. Of what events made it reads all and writes nothing.
@@ -192,7 +206,8 @@ BEGIN
   FOREACH one IN ARRAY ARRAY['ensure_month(date)', 'secure_tables()'] LOOP
     EXECUTE format('ALTER FUNCTION %s OWNER TO fairtally_owner', one);
   END LOOP;
-  FOREACH one IN ARRAY ARRAY['admin_access(uuid, text)', 'admin_games_of(uuid)', 'admin_memberships_of(uuid)'] LOOP
+  FOREACH one IN ARRAY ARRAY['admin_access(text, text)', 'admin_games_of(text)', 'admin_memberships_of(text)',
+                              'admin_redeem_ticket(bytea)', 'admin_drop_tickets()'] LOOP
     EXECUTE format('GRANT CREATE ON SCHEMA %I TO fairtally_worker', current_schema());
     EXECUTE format('ALTER FUNCTION %s OWNER TO fairtally_worker', one);
     EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM fairtally_worker', current_schema());

@@ -1,0 +1,176 @@
+import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
+import helmet from 'helmet';
+import { readBody } from '../../http/body.js';
+import { problemHandler } from '../../http/problem-handler.js';
+import { beginRequest } from '../../http/request-id.js';
+import { RequestProblem } from '../../http/request-problem.js';
+import type { Clock } from '../../kernel/clock.js';
+import type { Random } from '../../kernel/random.js';
+import type { Logger } from '../../runtime/port.js';
+import type { GameDatabase } from '../port.js';
+import { createInputReaders, type ReadInput } from './check-input.js';
+import type { ApiDocument, Operation } from './document.js';
+import { admit, type Access, type Admitted } from './guard.js';
+import type { AdminRoutes, Call, GameCall, Headers, Sent } from './routes.js';
+import { refuseOtherOrigins } from './same-origin.js';
+
+export interface AdminAppOptions {
+  readonly document: ApiDocument;
+  /** Every operation of the document, no other. */
+  readonly routes: AdminRoutes;
+  readonly games: GameDatabase;
+  readonly access: Access;
+  /** Whether one more request from its address fits the budget, and what to tell it when it does not. */
+  readonly takeAddressBudget: (
+    request: Request,
+  ) => Promise<{ readonly allowed: boolean; readonly headers: Headers }>;
+  readonly clientAddress: (request: Request) => string;
+  /** As people reach us; null: whatever host they ask. */
+  readonly origin: string | null;
+  /** What is served beside the API: health, the dashboard. Mounted after it. */
+  readonly mounts: readonly ((app: Express) => void)[];
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The dashboard is one page of our own origin. Its components write style attributes, so inline styles are allowed. */
+const CONTENT_SECURITY = {
+  useDefaults: false,
+  directives: {
+    defaultSrc: ["'none'"],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'", "'unsafe-inline'"],
+    imgSrc: ["'self'", 'data:'],
+    fontSrc: ["'self'"],
+    connectSrc: ["'self'"],
+    baseUri: ["'none'"],
+    formAction: ["'self'"],
+    frameAncestors: ["'none'"],
+    requireTrustedTypesFor: ["'script'"],
+  },
+};
+
+/** The admin API: every operation of the document with its role, and nothing else. @throws Error when routes and document differ */
+export function createAdminApp(options: AdminAppOptions): Express {
+  const { document, routes, logger, clock, random, mounts } = options;
+  refuseDifferences(document, routes);
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.disable('query parser'); // check-input.ts reads the query
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
+  app.use(beginRequest(random), helmet({ contentSecurityPolicy: CONTENT_SECURITY }));
+  const inputReader = createInputReaders(document);
+  for (const [path, operations] of places(document.operations)) {
+    const route = app.route(path.replaceAll(/\{(\w+)\}/g, ':$1'));
+    route.all(checkMethod(operations), spendAddress(options));
+    for (const operation of operations) {
+      route[operation.method](...handlersOf(operation, inputReader(operation), options));
+    }
+  }
+  for (const mount of mounts) mount(app);
+  app.use((_request, _response, next) => next(new RequestProblem('not_found')));
+  app.use(problemHandler({ logger, clock, random, challenge: 'Bearer realm="fairtally"' }));
+  return app;
+}
+
+/** Operations by path. One that says more literally comes before one that has a parameter in the same place. */
+function places(operations: readonly Operation[]): readonly (readonly [string, readonly Operation[]])[] {
+  const paths = [...new Set(operations.map(({ path }) => path))];
+  const sortKey = (path: string): string => path.replaceAll('{', '\uffff');
+  return paths
+    .sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1))
+    .map((path) => [path, operations.filter((operation) => operation.path === path)] as const);
+}
+
+/** An operation without a handler would be a 404 that the document denies; a handler without one would have no role. */
+function refuseDifferences({ operations }: ApiDocument, { game, signedIn, anyone }: AdminRoutes): void {
+  const groups = { game, signedIn, anyone };
+  const handled = Object.entries(groups).flatMap(([group, part]) =>
+    Object.keys(part).map((id) => `${group}.${id}`),
+  );
+  const described = operations.map((operation) => `${groupOf(operation)}.${operation.id}`);
+  const missing = described.filter((name) => !handled.includes(name));
+  const unknown = handled.filter((name) => !described.includes(name));
+  if (missing.length + unknown.length === 0) return;
+  throw new Error(
+    `routes and document differ: without a route: ${missing.join(', ') || 'none'}; without an entry: ${unknown.join(', ') || 'none'}`,
+  );
+}
+
+const groupOf = ({ isOfGame, role }: Operation): keyof AdminRoutes =>
+  isOfGame ? 'game' : role === 'anyone' ? 'anyone' : 'signedIn';
+
+function checkMethod(operations: readonly Operation[]): RequestHandler {
+  const methods = operations.flatMap(({ method }) =>
+    method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()],
+  );
+  const allow = { Allow: methods.join(', ') };
+  return (request, _response, next) =>
+    next(methods.includes(request.method) ? undefined : new RequestProblem('method_not_allowed', {}, allow));
+}
+
+const spendAddress =
+  ({ takeAddressBudget }: AdminAppOptions): RequestHandler =>
+  async (request, _response, next) => {
+    const { allowed, headers } = await takeAddressBudget(request);
+    next(allowed ? undefined : new RequestProblem('rate_limited', {}, headers));
+  };
+
+type AnyHandler = (call: object) => Promise<Reply>;
+type Reply = { readonly status: number; readonly body?: unknown; readonly headers?: Headers } | Sent;
+
+/** Who asks, and from where, is settled before a byte of the body is read. */
+function handlersOf(operation: Operation, readInput: ReadInput, options: AdminAppOptions): RequestHandler[] {
+  const handler = (options.routes[groupOf(operation)] as Readonly<Record<string, AnyHandler>>)[operation.id];
+  if (handler === undefined) throw new Error(`${operation.id} has no route`);
+  const guard: RequestHandler = async (request, response, next) => {
+    if (operation.method !== 'get') refuseOtherOrigins(request, options.origin);
+    const { gameId } = request.params as Record<string, string>;
+    response.locals['admitted'] = await admit(operation, request, gameId, options.access);
+    next();
+  };
+  const answer: RequestHandler = async (request, response) => {
+    const input = readInput(request as Request<Record<string, string>>);
+    const admitted = response.locals['admitted'] as Admitted;
+    const call: Call<never> = {
+      ...(input as Pick<Call<never>, 'path' | 'query' | 'body'>),
+      requestId: String(response.locals['requestId']),
+      address: options.clientAddress(request),
+      request,
+    };
+    await send(response, await handler(callOf(operation, call, admitted, options)));
+  };
+  const body = operation.isUpload ? [] : [readBody(options.clock, operation.bodyBytesMax)];
+  return [guard, ...body, answer];
+}
+
+function callOf(
+  { isOfGame }: Operation,
+  call: Call<never>,
+  { person, role }: Admitted,
+  { games }: AdminAppOptions,
+): object {
+  if (person === null) return call;
+  if (!isOfGame || role === null) return { ...call, person };
+  const { gameId } = call.path as { gameId: string };
+  const actor = { userId: person.userId, name: person.username, requestId: call.requestId };
+  const ofGame: Pick<GameCall<never>, 'person' | 'gameId' | 'role' | 'read' | 'change'> = {
+    person,
+    gameId,
+    role,
+    read: (work) => games.read(gameId, work),
+    change: (work) => games.change(gameId, actor, work),
+  };
+  return { ...call, ...ofGame };
+}
+
+async function send(response: Response, reply: Reply): Promise<void> {
+  if ('send' in reply) return reply.send(response);
+  const { status, body, headers = {} } = reply;
+  response.set(headers).status(status);
+  if (body === undefined) response.end();
+  else response.json(body);
+}

@@ -1,0 +1,77 @@
+import type { Clock } from '../kernel/clock.js';
+import { FairtallyError } from '../kernel/errors.js';
+import type { Database, Sql } from '../postgres/port.js';
+import { appendAudit } from './audit-log.postgres.js';
+import type { AuditEntry, GameDatabase } from './port.js';
+
+/**
+ * Names the game inside each transaction, and nowhere else: with the transaction it is gone, so that no connection of the
+ * pool ever remembers one. `db` must act as the role fairtally_api (`refuseUnsafeRole`).
+ */
+export function createGameDatabase(db: Database, clock: Pick<Clock, 'now'>): GameDatabase {
+  return {
+    read: (gameId, work) =>
+      db.transaction(
+        async (sql) => {
+          await enterGame(sql, gameId);
+          return work(sql);
+        },
+        { readOnly: true },
+      ),
+    change: (gameId, actor, work) =>
+      db.transaction(async (sql) => {
+        await enterGame(sql, gameId);
+        const entries: AuditEntry[] = [];
+        const result = await work({ sql, audit: (entry) => void entries.push(entry) });
+        if (entries.length === 0) throw new Error('a change must be audited');
+        await appendAudit(sql, { gameId, actor, entries, clock });
+        return result;
+      }),
+  };
+}
+
+const enterGame = async (sql: Sql, gameId: string): Promise<void> => {
+  if (gameId === '') throw new Error('a transaction of the admin API must name its game');
+  await sql.query("SELECT set_config('app.game', $1, true)", [gameId]);
+};
+
+/** A store that opens transactions of its own, inside one that is open. */
+export const databaseWithin = (sql: Sql): Database => ({
+  query: (text, values) => sql.query(text, values),
+  transaction: (work) => work(sql),
+  close: async () => undefined,
+});
+
+interface RoleRow {
+  readonly name: string;
+  readonly isSuperuser: boolean;
+  readonly bypasses: boolean;
+  readonly owns: boolean;
+}
+
+/**
+ * Row-level security does not bind everybody: refuses to go on as a role that it would not bind.
+ *
+ * @throws FairtallyError `unsafe_database_role`
+ */
+export async function refuseUnsafeRole(sql: Sql): Promise<void> {
+  const [role] = await sql.query<RoleRow>(
+    `SELECT r.rolname AS name, r.rolsuper AS "isSuperuser", r.rolbypassrls AS bypasses,
+            EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace
+                       AND pg_has_role(current_user, c.relowner, 'MEMBER')) AS owns
+       FROM pg_roles r WHERE r.rolname = current_user`,
+  );
+  if (role === undefined) throw new Error('the current role is unknown');
+  const fault = role.isSuperuser
+    ? 'is a superuser'
+    : role.bypasses
+      ? 'has BYPASSRLS'
+      : role.owns
+        ? 'owns tables'
+        : null;
+  if (fault === null) return;
+  throw new FairtallyError(
+    'unsafe_database_role',
+    `the admin service acts as the database role ${role.name}, which ${fault}: games would not be kept apart`,
+  );
+}
