@@ -1,0 +1,74 @@
+import { Alert, Button, Code, Group, Skeleton, Stack, Text, ThemeIcon } from '@mantine/core';
+import { IconAlertTriangle, IconMoodEmpty } from '@tabler/icons-react';
+import type { UseQueryResult } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
+import { ApiError } from '../api/problem.ts';
+
+/** What went wrong, with the code and the request id that an operator can look up, and a way to try again. */
+export function Trouble({ error, onRetry }: { readonly error: unknown; readonly onRetry?: () => void }) {
+  const problem = error instanceof ApiError ? error.problem : {};
+  const title = problem.title ?? 'This could not be loaded';
+  return (
+    <Alert color="red" icon={<IconAlertTriangle aria-hidden />} title={title} role="alert">
+      <Text size="sm">{error instanceof Error ? error.message : String(error)}</Text>
+      <Group mt="xs" gap="sm">
+        {onRetry !== undefined && (
+          <Button size="compact-sm" variant="light" color="red" onClick={onRetry}>
+            Try again
+          </Button>
+        )}
+        {problem.code !== undefined && <Code>{problem.code}</Code>}
+        {problem.requestId !== undefined && (
+          <Text size="xs" c="dimmed">
+            request {problem.requestId}
+          </Text>
+        )}
+      </Group>
+    </Alert>
+  );
+}
+
+/** Nothing is here, said so that it is clear whether that is good, and what would bring something. */
+export function Nothing({ children, icon }: { readonly children: ReactNode; readonly icon?: ReactNode }) {
+  return (
+    <Stack align="center" gap="xs" py="xl">
+      <ThemeIcon size="xl" radius="xl" variant="light" color="gray" aria-hidden>
+        {icon ?? <IconMoodEmpty />}
+      </ThemeIcon>
+      <Text c="dimmed" ta="center" maw={420}>
+        {children}
+      </Text>
+    </Stack>
+  );
+}
+
+export interface DataStateProps<T> {
+  readonly query: Pick<UseQueryResult<T>, 'data' | 'error' | 'isPending' | 'refetch'>;
+  /** Rows of the grey stand-in while it loads. */
+  readonly rows?: number;
+  readonly isEmpty?: (data: T) => boolean;
+  readonly empty?: ReactNode;
+  readonly children: (data: T) => ReactNode;
+}
+
+/** Loading, empty, broken or there: each has its look, and what was there stays while it is asked for again. */
+export function DataState<T>({ query, rows = 4, isEmpty, empty, children }: DataStateProps<T>) {
+  const { data, error, isPending, refetch } = query;
+  if (data === undefined && error !== null) return <Trouble error={error} onRetry={() => void refetch()} />;
+  if (isPending || data === undefined) {
+    return (
+      <Stack gap="sm" aria-busy="true" aria-label="Loading">
+        {Array.from({ length: rows }, (_, row) => (
+          <Skeleton key={row} height={28} radius="sm" />
+        ))}
+      </Stack>
+    );
+  }
+  if (isEmpty?.(data) === true) return <Nothing>{empty ?? 'Nothing here yet.'}</Nothing>;
+  return (
+    <>
+      {error !== null && <Trouble error={error} onRetry={() => void refetch()} />}
+      {children(data)}
+    </>
+  );
+}

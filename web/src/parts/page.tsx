@@ -1,0 +1,35 @@
+import { Group, Stack, Text, Title } from '@mantine/core';
+import { useDocumentTitle } from '@mantine/hooks';
+import type { ReactNode } from 'react';
+
+export interface PageProps {
+  readonly title: string;
+  /** One line: what is to be seen here, or done. */
+  readonly about?: ReactNode;
+  /** Buttons and switches that concern the whole page. */
+  readonly actions?: ReactNode;
+  readonly children: ReactNode;
+}
+
+/** A page: its heading, which is also the window's title, and what stands below. */
+export function Page({ title, about, actions, children }: PageProps) {
+  useDocumentTitle(`${title} · Fairtally`);
+  return (
+    <Stack gap="lg" component="section" aria-labelledby="page-title">
+      <Group justify="space-between" align="flex-start">
+        <div>
+          <Title order={1} size="h2" id="page-title" tabIndex={-1}>
+            {title}
+          </Title>
+          {about !== undefined && (
+            <Text c="dimmed" size="sm" mt={4}>
+              {about}
+            </Text>
+          )}
+        </div>
+        {actions}
+      </Group>
+      {children}
+    </Stack>
+  );
+}

@@ -1,0 +1,31 @@
+import { createTheme, type MantineColorsTuple } from '@mantine/core';
+
+/** From the mark: scales in balance on a deep green. The seventh is the mark's own. */
+const tally: MantineColorsTuple = [
+  '#e9f8f5',
+  '#d3efe9',
+  '#a3e0d4',
+  '#70d0be',
+  '#48c2ab',
+  '#2fba9f',
+  '#12695f',
+  '#0f5a51',
+  '#0b4a43',
+  '#063a34',
+];
+
+/** Nothing comes from outside the page's origin, so the fonts are those of the viewer's system. */
+const sans = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
+const mono = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace';
+
+export const theme = createTheme({
+  colors: { tally },
+  primaryColor: 'tally',
+  primaryShade: { light: 6, dark: 4 },
+  autoContrast: true,
+  defaultRadius: 'md',
+  fontFamily: sans,
+  fontFamilyMonospace: mono,
+  headings: { fontFamily: sans, fontWeight: '650' },
+  cursorType: 'pointer',
+});
