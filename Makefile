@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run install build unit test sim mutants test-kafka seasons check types lint format openapi generated circular bench chaos clean
 
-SOURCES := $(shell find api cmd pkg sample_events bench -type f 2>/dev/null | grep -v -e ' ' -e 'replay-checkpoint')
+SOURCES := $(shell find api cmd pkg sample_events bench web -path web/node_modules -prune -o -type f -print 2>/dev/null | grep -v -e ' ' -e 'replay-checkpoint')
 INSTALLED := node_modules/.package-lock.json
 BUILT := dist/.built
 ENV_FILE := $(if $(wildcard .env),--env-file=.env)
@@ -50,6 +50,7 @@ check: types lint format openapi generated circular ## Everything that is decide
 
 types: $(INSTALLED)
 	npx tsc --noEmit -p .
+	npx tsc --noEmit -p web
 
 lint: $(INSTALLED)
 	npx eslint --max-warnings 0 .

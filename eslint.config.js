@@ -1,4 +1,5 @@
 import { globalIgnores } from 'eslint/config';
+import reactHooks from 'eslint-plugin-react-hooks';
 import tseslint from 'typescript-eslint';
 import { walls } from './scripts/eslint-walls.mjs';
 
@@ -39,7 +40,7 @@ export default tseslint.config(
   globalIgnores(['dist/', 'data/', 'coverage/', 'node_modules/', 'tmp/', '**/*.gen.ts', 'web/dist/']),
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [...tseslint.configs.strictTypeChecked],
     plugins: { fairtally: { rules: { walls } } },
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
@@ -92,6 +93,18 @@ export default tseslint.config(
   },
   { files: ['pkg/runtime/config.ts'], rules: { 'no-restricted-properties': 'off' } },
   { files: ['cmd/**/*.ts'], rules: { 'no-console': 'off' } },
+  {
+    // A page that shows things to a person: its clock and its timers are the browser's.
+    files: ['web/**'],
+    plugins: { 'react-hooks': reactHooks },
+    rules: {
+      ...reactHooks.configs.recommended.rules,
+      'no-restricted-properties': 'off',
+      'no-restricted-globals': ['error', ...testGlobals],
+      'max-lines-per-function': ['error', { max: 120 }],
+      '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { attributes: false } }],
+    },
+  },
   {
     files: [...TESTS, ...TOOLS],
     rules: {

@@ -1,27 +1,20 @@
-/** RFC 9457 problem details, as every refusal of the admin API is told. */
-export interface Problem {
-  readonly type?: string;
-  readonly title?: string;
-  readonly status?: number;
-  readonly detail?: string;
-  readonly code?: string;
-  readonly requestId?: string;
-  readonly retryable?: boolean;
-}
+import type { Schema } from './schema.ts';
 
-/** A refusal of the API, or a network that gave no answer (`status` 0). */
+export type Problem = Partial<Schema<'Problem'>>;
+
+/** A refusal of the API as RFC 9457 tells it, or a network that gave no answer (`status` 0). */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   constructor(
     readonly status: number,
     readonly problem: Problem,
   ) {
-    super(problem.detail ?? problem.title ?? (status === 0 ? 'No answer from the server.' : `Answer ${status}`));
+    super(
+      problem.detail ?? problem.title ?? (status === 0 ? 'No answer from the server.' : `Answer ${status}`),
+    );
   }
 }
 
-const isProblem = (value: unknown): value is Problem => typeof value === 'object' && value !== null;
-
-/** What stands in for data when an answer carries an error instead. */
-export const toApiError = (status: number, body: unknown): ApiError =>
-  new ApiError(status, isProblem(body) ? body : {});
+/** Whether the API refused for this reason, by its stable code. */
+export const isRefusedFor = (code: string, error: unknown): boolean =>
+  error instanceof ApiError && error.problem.code === code;

@@ -8,7 +8,10 @@ export function Moment({ at }: { readonly at: string | number }) {
   if (Number.isNaN(date.getTime())) return <Text span>—</Text>;
   const utc = date.toISOString();
   return (
-    <Tooltip label={`${utc.slice(0, 10)} ${utc.slice(11, 23)} UTC`} events={{ hover: true, focus: true, touch: true }}>
+    <Tooltip
+      label={`${utc.slice(0, 10)} ${utc.slice(11, 23)} UTC`}
+      events={{ hover: true, focus: true, touch: true }}
+    >
       <time dateTime={utc} tabIndex={0} style={{ whiteSpace: 'nowrap' }}>
         {here.format(date)}
       </time>

@@ -1,0 +1,5 @@
+import { Page } from '../../parts/page.tsx';
+
+export function Definition() {
+  return <Page title="Definition">…</Page>;
+}

@@ -1,0 +1,5 @@
+import { Page } from '../../parts/page.tsx';
+
+export function Fairness() {
+  return <Page title="Fairness">…</Page>;
+}

@@ -1,0 +1,5 @@
+import { Page } from '../../parts/page.tsx';
+
+export function Players() {
+  return <Page title="Players">…</Page>;
+}

@@ -1,0 +1,5 @@
+import { Page } from '../../parts/page.tsx';
+
+export function Replay() {
+  return <Page title="Replay">…</Page>;
+}

@@ -1,0 +1,16 @@
+import { useParams } from 'wouter';
+import { mayAct, type GameRole } from './places.ts';
+import { useMe } from './session.ts';
+
+/** The game of the page, what the viewer may do in it, and links to its other places. */
+export function useGame() {
+  const { game: gameId = '' } = useParams<{ game?: string }>();
+  const role = useMe().memberships.find((one) => one.gameId === gameId)?.role ?? null;
+  return {
+    gameId,
+    role,
+    may: (needed: GameRole) => mayAct(role, needed),
+    /** The address of a place of this game; each part is percent-encoded. */
+    to: (...parts: readonly string[]) => `/g/${[gameId, ...parts].map(encodeURIComponent).join('/')}`,
+  };
+}
