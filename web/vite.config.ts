@@ -8,7 +8,13 @@ const NONCE = '__CSP_NONCE__';
 export default defineConfig({
   plugins: [react()],
   html: { cspNonce: NONCE },
-  build: { outDir: '../dist/web', emptyOutDir: true, target: 'es2023', sourcemap: false },
+  build: {
+    outDir: '../dist/web',
+    emptyOutDir: true,
+    target: 'es2023',
+    sourcemap: false,
+    chunkSizeWarningLimit: 700,
+  },
   // `npm run dev -w web` beside `make run`: the page from Vite, the data from the admin service.
   server: { proxy: { '/admin': 'http://127.0.0.1:8090' } },
 });

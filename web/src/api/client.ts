@@ -1,5 +1,5 @@
 import createClient, { type FetchResponse, type Middleware } from 'openapi-fetch';
-import { ApiError, type Problem } from './problem.ts';
+import { ApiError } from './problem.ts';
 import type { paths } from './schema.ts';
 import { createSession } from './session.ts';
 
