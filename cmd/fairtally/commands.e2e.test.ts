@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { emptyDatabase, type TestDatabase } from '../../pkg/testkit/postgres.js';
+import { built } from '../../pkg/testkit/processes.js';
 
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 const DEFINITION = fileURLToPath(new URL('../../sample_events/demo.yaml', import.meta.url));
 /** A dozen processes, one after the other, on a machine that may be busy. */
 jest.setTimeout(120_000);
@@ -35,7 +35,7 @@ function fairtally(words: readonly string[], env: Readonly<Record<string, string
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      ['--import', 'tsx', MAIN, ...words],
+      [built('cmd/fairtally/main.js'), ...words],
       { env: { ...base, ...env } },
       (error, out, told) => resolve({ code: error === null ? 0 : Number(error.code), out, told }),
     );

@@ -1,12 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { encodeEvent, type AdmittedEvent } from '../../pkg/contract/event.js';
 import { ROLES, type RoleName } from '../../pkg/kernel/roles.js';
 import { admittedEvent } from '../../pkg/testkit/admitted-event.js';
 import { eventually } from '../../pkg/testkit/eventually.js';
-import { startProcess, type TestProcess } from '../../pkg/testkit/processes.js';
+import { built, startProcess, type TestProcess } from '../../pkg/testkit/processes.js';
 import { startStack, type Stack } from '../../pkg/testkit/stack.js';
 import { createDeadLetters } from '../../pkg/worker/dead-letters/postgres.js';
 
@@ -14,7 +13,6 @@ import { createDeadLetters } from '../../pkg/worker/dead-letters/postgres.js';
 jest.setTimeout(240_000);
 const WAIT_MS = 120_000;
 const EVENTS = 300;
-const SOURCE = { fairtally: 'main.ts', worker: '../worker/main.ts' };
 
 let stack: Stack;
 const started: TestProcess[] = [];
@@ -27,10 +25,8 @@ afterAll(async () => {
   await stack.close();
 });
 
-/** From the sources, so that the test is of what stands here. */
-function start(name: keyof typeof SOURCE, ...words: string[]): TestProcess {
-  const main = fileURLToPath(new URL(SOURCE[name], import.meta.url));
-  const process = startProcess(name, ['--import', 'tsx', main, ...words], stack.env);
+function start(name: 'fairtally' | 'worker', ...words: string[]): TestProcess {
+  const process = startProcess(name, [built(`cmd/${name}/main.js`), ...words], stack.env);
   started.push(process);
   return process;
 }

@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { openDoor, SECRET, type Door, type DoorOptions } from '../../pkg/client/fixtures.js';
 import { eventually } from '../../pkg/testkit/eventually.js';
+import { built } from '../../pkg/testkit/processes.js';
 
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+const MAIN = built('cmd/replay/main.js');
 const EVENTS = 3_000;
 
 let folder: string;
@@ -43,7 +43,7 @@ interface Run {
 const replay = (...words: string[]): Run => start('--url', door.url, '--concurrency', '2', ...words);
 
 function start(...words: string[]): Run {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, join(folder, 'season.ndjson'), ...words], {
+  const child = spawn(process.execPath, [MAIN, join(folder, 'season.ndjson'), ...words], {
     env: { PATH: process.env['PATH'], HMAC_SECRET: SECRET, DATA_DIR: folder },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -118,7 +118,7 @@ test('where nothing answers it says so at once, with what to do', async () => {
 });
 
 test('without a secret it says what to do, and makes none', async () => {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, join(folder, 'season.ndjson')], {
+  const child = spawn(process.execPath, [MAIN, join(folder, 'season.ndjson')], {
     env: { PATH: process.env['PATH'], DATA_DIR: join(folder, 'data') },
     stdio: ['ignore', 'ignore', 'pipe'],
   });

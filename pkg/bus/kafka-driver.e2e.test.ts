@@ -47,7 +47,7 @@ async function committed({ brokers, topic }: KafkaBench): Promise<number> {
     .reduce((sum, { offset }) => sum + Math.max(0, Number(offset)), 0);
 }
 
-describe('publishing to Kafka', () => {
+describe('the Kafka driver', () => {
   onTopic(
     'brokers that are silent are given up in time, and publishing goes on when they speak again',
     async (bench) => {
@@ -87,9 +87,7 @@ describe('publishing to Kafka', () => {
       expect(got.bodies()).toEqual(sent.map(({ body }) => body));
     },
   );
-});
 
-describe('a role on Kafka', () => {
   onTopic(
     'rows 31, 49: a member that is silent too long settles nothing more, another has its batch',
     async (bench) => {

@@ -16,6 +16,7 @@ const connectionString = (port: number): string =>
 
 busContract({
   name: 'servicebus',
+  isConcurrent: true,
   makeBus: async (settings) => {
     const double = await ServicebusDouble.start();
     double.addTopic('game-events', ROLES);

@@ -5,13 +5,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { processIdentity } from '../runtime/processes.js';
 import { serverUser } from '../runtime/unprivileged.js';
+import { built } from '../testkit/processes.js';
 import { createDatabase } from './database.js';
 
-const MAIN = fileURLToPath(new URL('../testkit/embedded-main.ts', import.meta.url));
+const MAIN = built('pkg/testkit/embedded-main.js');
 
 interface Running {
   readonly process: ChildProcess;
@@ -25,7 +25,7 @@ interface Running {
 let folder: string;
 const spawned: ChildProcess[] = [];
 const launched = (path: string, env: NodeJS.ProcessEnv = process.env): ChildProcess => {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, path], {
+  const child = spawn(process.execPath, [MAIN, path], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env,
   });
