@@ -55,7 +55,10 @@ const EVENT_COLUMNS = [
 
 function* insertEvents(session: Session, values: readonly unknown[]): Running<object[]> {
   for (const row of unnest(values, ...EVENT_COLUMNS))
-    yield* session.insertNew('events', String(session.server.nextSerial()), row);
+    yield* session.insertNew('events', String(session.server.nextSerial()), {
+      ...row,
+      archived_at: session.beganAtMs,
+    });
   return [];
 }
 

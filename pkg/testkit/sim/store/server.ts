@@ -1,3 +1,4 @@
+import { AdvisoryLocks } from './advisory-locks.js';
 import { SqlError, Session, type Pause, type Running } from './session.js';
 import { Table } from './rows.js';
 import type { Meaning } from './meaning.js';
@@ -19,6 +20,7 @@ const DEADLOCK_TIMEOUT_MS = 1_000;
 export class StoreServer {
   isUp = true;
   skewMs = 0;
+  readonly advisory = new AdvisoryLocks();
   private readonly tables = new Map<string, Table>();
   private readonly sessions = new Set<Session>();
   /** Commits so far. */
@@ -173,6 +175,7 @@ export class StoreServer {
       waiters.push(...slot.waiters);
     }
     session.touched.clear();
+    this.advisory.release(session);
     for (const wake of new Set(waiters)) wake();
   }
 
@@ -180,6 +183,7 @@ export class StoreServer {
   crash(): void {
     this.isUp = false;
     for (const session of [...this.sessions]) this.rollback(session);
+    this.advisory.releaseAll();
   }
 
   /** Statements that wait for a lock. */

@@ -38,6 +38,16 @@ export class Session {
     return this.server.table(name);
   }
 
+  /** pg_try_advisory_xact_lock: held until the transaction ends. */
+  tryAdvisory(key: string): boolean {
+    return this.server.advisory.take(key, this);
+  }
+
+  /** pg_try_advisory_xact_lock_shared. */
+  tryAdvisoryShared(key: string): boolean {
+    return this.server.advisory.share(key, this);
+  }
+
   /** The row of a key in the statement's snapshot. */
   get(table: string, key: string): Row | null {
     return this.table(table).slots.get(key)?.seenBy(this, this.snapshot) ?? null;

@@ -2,8 +2,12 @@ import { createHash } from 'node:crypto';
 import { archiveStatements } from './archive-statements.js';
 import { boardStatements } from './board-statements.js';
 import { fairnessStatements } from './fairness-statements.js';
+import { guardStatements } from './guard-statements.js';
+import { letterStatements } from './letter-statements.js';
 import { progressionStatements } from './progression-statements.js';
 import type { Meaning, Taught } from './meaning.js';
+import { reconcileStatements } from './reconcile-statements.js';
+import { resubmissionStatements } from './resubmission-statements.js';
 import { snapshotStatements } from './snapshot-statements.js';
 import { truthStatements } from './truth-statements.js';
 import { workerStatements } from './worker-statements.js';
@@ -17,6 +21,10 @@ export const TAUGHT: readonly Taught[] = [
   ...truthStatements,
   ...snapshotStatements,
   ...fairnessStatements,
+  ...letterStatements,
+  ...resubmissionStatements,
+  ...reconcileStatements,
+  ...guardStatements,
 ];
 
 const byFingerprint = new Map(TAUGHT.map((taught) => [taught.fingerprint, taught]));

@@ -23,6 +23,7 @@ import {
   type Script,
 } from './two-engines.js';
 import { applyBatches } from './two-engines-batches.js';
+import { dieOf, operate } from './two-engines-operators.js';
 
 /** What the simulated store does is what PostgreSQL does: the same scripts and batches on both, with the same results. */
 
@@ -199,4 +200,24 @@ test('the same batches through dispatch, all roles, leave the same tables in bot
   expect(tables[1]).toEqual(tables[0]);
   expect(tables[0]?.['suspicious_events']?.length).toBeGreaterThan(0);
   expect(tables[0]?.['dead_letters']?.length).toBeGreaterThan(0);
+});
+
+test('letters that are redriven, dropped and corrected, and what roles lack, come to the same in both', async () => {
+  const results = [];
+  for (const engine of [realEngine(database.db), simulatedEngine()]) {
+    await engine.prepare(DEDUPE_FLOOR);
+    results.push({ told: await operate(engine), tables: await tablesOf(engine) });
+  }
+  expect(results[1]).toEqual(results[0]);
+  const states = results[0]?.tables['dead_letters']?.map((line) => /state=(\w+)/.exec(line)?.[1]) ?? [];
+  expect([...new Set(states)].sort()).toEqual(['applied', 'corrected', 'dropped', 'open']);
+});
+
+test('processes that die with one event in hand: both engines suspect the same, and count the same crashes', async () => {
+  const results = [];
+  for (const engine of [realEngine(database.db), simulatedEngine()]) {
+    await engine.prepare(DEDUPE_FLOOR);
+    results.push({ told: await dieOf(engine, engine.live), tables: await tablesOf(engine) });
+  }
+  expect(results[1]).toEqual(results[0]);
 });

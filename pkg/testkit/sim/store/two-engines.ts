@@ -7,10 +7,13 @@ import { SimNode } from '../node.js';
 import { FAULT_KINDS, swarmOf, type FaultKind } from '../swarm.js';
 import { World } from '../world.js';
 import { SimDatabase } from './client.js';
+import { lifeKey } from './guard-statements.js';
 import { StoreServer } from './server.js';
 
 /** PostgreSQL and its simulation behind one face, so that one script runs on both. */
 export interface Engine {
+  /** Begins a process's life under the lock of its incarnation; what it resolves to ends it. */
+  live(incarnation: string): Promise<() => Promise<void>>;
   readonly db: Database;
   prepare(dedupeFloor: string): Promise<void>;
   /** Resolves as the work does; makes time pass where time is virtual. */
@@ -38,6 +41,24 @@ export const realEngine = (db: Database): Engine => ({
       return row?.count === openCount();
     }),
   rows: (table) => db.query(`SELECT * FROM ${table}`),
+  live: async (incarnation) => {
+    let end = (): void => undefined;
+    const isOver = new Promise<void>((resolve) => (end = resolve));
+    let life = Promise.resolve();
+    await new Promise<void>((isHeld, failed) => {
+      life = db.transaction(async (sql) => {
+        await sql.query('SELECT pg_advisory_xact_lock($1::bigint)', [incarnation]);
+        await db.query('INSERT INTO worker_lives (incarnation) VALUES ($1::bigint)', [incarnation]);
+        isHeld();
+        await isOver;
+      });
+      life.catch(failed);
+    });
+    return () => {
+      end();
+      return life;
+    };
+  },
 });
 
 const NO_FAULTS = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, 0])) as Record<FaultKind, number>;
@@ -69,6 +90,12 @@ export function simulatedEngine(): Engine {
       await world.run(() => server.waitingCount() === openCount());
     },
     rows: async (table) => server.committed(table),
+    live: async (incarnation) => {
+      server.seedRow('worker_lives', incarnation, { incarnation });
+      const holder = {};
+      server.advisory.take(lifeKey(incarnation), holder);
+      return async () => server.advisory.release(holder);
+    },
   };
 }
 
@@ -190,7 +217,14 @@ const COLUMNS: Readonly<Record<string, string>> = {
   fairness_samples:
     'game_id player_id metric partition sample_no dedupe_day identity value definition_version',
   suspicious_events: 'game_id player_id metric partition identity sample_no value judged mean deviation z',
-  dead_letters: 'role game_id player_id identity content_hash transport_position reason attempts state body',
+  dead_letters:
+    'role game_id player_id identity content_hash transport_position reason attempts state body closed_by closed_why',
+  resubmissions: 'role game_id player_id identity content_hash position body state',
+  operator_actions: 'action actor why',
+  corrections: 'role dedupe_day',
+  reconciled: 'role',
+  batches_in_hand: 'role incarnation slot keys is_alone',
+  crash_suspects: 'role key deaths crashes',
   role_counters: 'role lane delivered applied duplicate conflict dead',
 };
 
@@ -215,6 +249,7 @@ function plain(value: unknown, name: string): string {
   if (value === null || value === undefined) return '-';
   if (value instanceof Date) return String(value.getTime());
   if (Buffer.isBuffer(value)) return value.toString('hex');
+  if (Array.isArray(value)) return value.map(String).sort().join(); // a set
   if (name === 'identity') return String(value).replaceAll('-', '');
   if (name === 'payload')
     return canonicalJson((typeof value === 'string' ? JSON.parse(value) : value) as JsonValue);

@@ -2,10 +2,12 @@ import { keyText, orderedBy, unnest, type Meaning, type Taught } from './meaning
 import { SqlError, type Running, type Session } from './session.js';
 import type { Row } from './rows.js';
 
-const monthOf = (day: string): string => day.slice(0, 7);
-const inboxKey = (role: unknown, day: unknown, identity: unknown): string => keyText(role, day, identity);
+export const monthOf = (day: string): string => day.slice(0, 7);
+export const inboxKey = (role: unknown, day: unknown, identity: unknown): string =>
+  keyText(role, day, identity);
 
-const isUnsettled = (letter: Row): boolean => letter['state'] === 'open' || letter['state'] === 'redriven';
+export const isUnsettled = (letter: Row): boolean =>
+  letter['state'] === 'open' || letter['state'] === 'redriven';
 
 function* ensureMonth(session: Session, [day]: readonly unknown[]): Running<object[]> {
   const month = monthOf(day as string);
@@ -36,7 +38,8 @@ function* enter(session: Session, [role, ...given]: readonly unknown[]): Running
         `no partition of relation "inbox" found for row of ${String(row.dedupe_day)}`,
       );
     const key = inboxKey(role, row.dedupe_day, row.identity);
-    if (yield* session.insert('inbox', key, { role, ...row })) entered.add(key);
+    const settled_at = session.beganAtMs;
+    if (yield* session.insert('inbox', key, { role, ...row, settled_at })) entered.add(key);
   }
   const standing = rows.flatMap((row, i) =>
     entered.has(inboxKey(role, row.dedupe_day, row.identity)) ? [] : [i],
@@ -97,12 +100,12 @@ const putLetter = (isByIdentity: boolean): Meaning =>
       : keyText(role, transport_position);
     const now = session.beganAtMs;
     const closing = tookEffect
-      ? { state: 'applied', closed_by: 'worker' }
-      : { state: 'open', closed_by: null };
+      ? { state: 'applied', closed_at: now, closed_by: 'worker' }
+      : { state: 'open', closed_at: null, closed_by: null };
     const letter = {
       ...{ id: session.server.nextSerial(), role, game_id, player_id, dedupe_day, identity, content_hash },
       ...{ transport_position, reason, detail, attempts, body, headers, code_version, event_id, event_type },
-      ...{ ...closing, first_seen_at: now, last_seen_at: now },
+      ...{ ...closing, action_id: null, closed_why: null, first_seen_at: now, last_seen_at: now },
     };
     yield* session.upsert('dead_letters', key, letter, (row) => ({
       ...row,
@@ -127,13 +130,14 @@ function* closeApplied(session: Session, [role, ...given]: readonly unknown[]): 
   for (const key of wanted) {
     yield* session.update('dead_letters', key, (row) => ({
       ...row,
-      ...{ state: 'applied', closed_by: 'worker', closed_why: 'the event took effect' },
+      ...{ state: 'applied', closed_at: session.beganAtMs, closed_by: 'worker' },
+      closed_why: 'the event took effect',
     }));
   }
   return [];
 }
 
-function* floor(session: Session, [gameId]: readonly unknown[]): Running<object[]> {
+export function* floor(session: Session, [gameId]: readonly unknown[]): Running<object[]> {
   const row = session.get('games', gameId as string);
   return row === null ? [] : [{ dedupe_floor: row['dedupe_floor'] }];
 }
