@@ -41,6 +41,6 @@ export async function dataOf<T extends Record<string | number, unknown>, O, M ex
   const { data, error, response } = await answer.catch(() => {
     throw new ApiError(0, {});
   });
-  if (!response.ok) throw new ApiError(response.status, (error ?? {}));
+  if (!response.ok) throw new ApiError(response.status, error ?? {});
   return data as NonNullable<typeof data>;
 }

@@ -1,0 +1,22 @@
+import { useEffect, useEffectEvent, useState } from 'react';
+import { openLive, type LiveState, type StreamEvent, type StreamTopic } from '../api/live.ts';
+
+/** Keeps a stream of these topics open while the page is. Other topics close it and open another. */
+export function useLive(
+  gameId: string,
+  topics: readonly StreamTopic[],
+  take: (event: StreamEvent) => void,
+): LiveState {
+  const [state, setState] = useState<LiveState>('waiting');
+  const onEvent = useEffectEvent(take);
+  const key = JSON.stringify(topics);
+  useEffect(
+    () =>
+      openLive(gameId, JSON.parse(key) as StreamTopic[], {
+        onEvent: (event) => onEvent(event),
+        onState: setState,
+      }),
+    [gameId, key],
+  );
+  return state;
+}
