@@ -1,7 +1,7 @@
 # Fairtally. `make run` starts everything; `make help` tells the rest. Works with GNU make 3.81 and newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run install build unit test sim mutants test-kafka seasons check types lint format openapi generated circular bench chaos clean
+.PHONY: help run install build unit test sim mutants test-kafka seasons check types lint format openapi generated circular bench chaos fuzz clean
 
 SOURCES := $(shell find api cmd pkg sample_events bench web -path web/node_modules -prune -o -type f -print 2>/dev/null | grep -v -e ' ' -e 'replay-checkpoint')
 INSTALLED := node_modules/.package-lock.json
@@ -70,8 +70,11 @@ circular: $(INSTALLED)
 bench: $(BUILT) ## Measure against limits taken in the same run (minutes)
 	npm run --silent bench
 
-chaos: $(BUILT) ## Load and SIGKILLs on real processes, then what was lost (SECONDS=180)
-	@node dist/pkg/testkit/chaos/main.js --seconds $(or $(SECONDS),180)
+chaos: $(BUILT) ## Load and SIGKILLs on real processes, then what was lost (SECONDS=180, or KILLS=N; BUS=postgres|kafka|sqs|servicebus)
+	@node dist/pkg/testkit/chaos/main.js $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KILLS),--kills $(KILLS)) $(if $(BUS),--bus $(BUS))
+
+fuzz: $(BUILT) ## Mutated requests against the listener (COUNT=200000, SEED=N)
+	@node dist/pkg/testkit/fuzz/main.js $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(VISIT),--visit $(VISIT))
 
 clean: ## Remove what was built; data/ and node_modules/ stay
 	rm -rf dist coverage

@@ -1,5 +1,6 @@
 // A broker of Apache Kafka, from KAFKA_HOME or from jars that Maven fetches. Forked, it is a broker for the process that
-// forked it, and ends with it: one message says where it is, or why there is none. KAFKA_BROKERS names one that is there.
+// forked it, and ends with it: one message says where it is, or why there is none; any message to it has it killed and
+// started again, which it answers. KAFKA_BROKERS names one that is there.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -75,7 +76,7 @@ group.min.session.timeout.ms=1000
 log.retention.check.interval.ms=500
 `;
 
-/** @returns its address, and what stops it and leaves nothing behind */
+/** @returns its address, what stops it and leaves nothing behind, and what kills it and starts it again on its files */
 export async function startBroker(jars) {
   const folder = mkdtempSync(join(tmpdir(), 'fairtally-kafka-'));
   const [port, controllerPort] = [await freePort(), await freePort()];
@@ -90,24 +91,32 @@ export async function startBroker(jars) {
     },
   );
   if (formatted.status !== 0) throw new Error(`the storage cannot be prepared: ${formatted.stderr}`);
-  const broker = spawn('java', java('kafka.Kafka', config), { stdio: ['ignore', 'ignore', 'pipe'] });
+  let broker;
   let said = '';
-  broker.stderr.on('data', (text) => (said = (said + text).slice(-2_000)));
-  const ended = new Promise((resolve) => broker.once('close', resolve));
-  const stop = async () => {
+  let ended;
+  const launch = async () => {
+    broker = spawn('java', java('kafka.Kafka', config), { stdio: ['ignore', 'ignore', 'pipe'] });
+    broker.stderr.on('data', (text) => (said = (said + text).slice(-2_000)));
+    ended = new Promise((resolve) => broker.once('close', resolve));
+    const giveUpAtMs = Date.now() + READY_WITHIN_MS;
+    while (!(await answers(port))) {
+      if (broker.exitCode !== null || Date.now() > giveUpAtMs) {
+        await stop();
+        throw new Error(`the broker did not start: ${said}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  };
+  const kill = () => {
     broker.kill('SIGKILL');
-    await ended;
+    return ended;
+  };
+  const stop = async () => {
+    await kill();
     rmSync(folder, { recursive: true, force: true });
   };
-  const giveUpAtMs = Date.now() + READY_WITHIN_MS;
-  while (!(await answers(port))) {
-    if (broker.exitCode !== null || Date.now() > giveUpAtMs) {
-      await stop();
-      throw new Error(`the broker did not start: ${said}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return { brokers: `127.0.0.1:${port}`, stop };
+  await launch();
+  return { brokers: `127.0.0.1:${port}`, stop, crash: () => kill().then(launch) };
 }
 
 async function serve() {
@@ -123,8 +132,13 @@ async function serve() {
   }
   const starting = startBroker(jars);
   process.once('disconnect', () => void starting.then(({ stop }) => stop()).then(() => process.exit()));
-  const { brokers } = await starting;
-  process.send({ brokers, name: `Apache Kafka ${process.env.KAFKA_HOME ?? VERSION}, one broker` });
+  const { brokers, crash } = await starting;
+  process.on('message', () => void crash().then(() => process.send({ crashed: true })));
+  process.send({
+    brokers,
+    name: `Apache Kafka ${process.env.KAFKA_HOME ?? VERSION}, one broker`,
+    isOurs: true,
+  });
 }
 
 if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) await serve();

@@ -24,8 +24,11 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
+/** Where the build is: around this file when it is a part of it. */
+const BUILD = new URL(import.meta.url.endsWith('.ts') ? '../../dist/' : '../../', import.meta.url);
+
 /** Absolute path of a file of the build, such as `cmd/gateway/main.js`. */
-export const built = (path: string): string => fileURLToPath(new URL(`../../dist/${path}`, import.meta.url));
+export const built = (path: string): string => fileURLToPath(new URL(path, BUILD));
 
 /** Only what is given and what a program needs to run: no variable of the caller slips in. */
 export const cleanEnvironment = (variables: Readonly<Record<string, string>>): Record<string, string> => ({

@@ -10,18 +10,10 @@ import { createDefinitionSource } from '../games/definitions/postgres.js';
 import { systemClock } from '../kernel/clock.js';
 import { systemRandom } from '../kernel/random.js';
 import { replay } from '../replay/replay.js';
+import type { BrokerForProcesses } from './process-brokers.js';
 import { testRedisUrl } from './redis.js';
 import { expectedSeason, partOfSeason, seasonTests, settledEvents, wholeSeason } from './season-check.js';
 import { eventually, startStack, type Stack } from './stack.js';
-
-/** A broker with topics or queues of its own, for whole processes. */
-export interface BrokerForProcesses {
-  /** What the processes' environment needs: BUS and its fellows. */
-  readonly env: Readonly<Record<string, string>>;
-  /** Lets the time pass at once that the engine gives a reader who fell silent, where that is long. */
-  forgetReaders?(): void;
-  close(): Promise<void>;
-}
 
 const FEED_MS = 180_000;
 const DRAIN_MS = 120_000;
@@ -33,18 +25,20 @@ const isWhole = process.env['WHOLE_SEASON'] === 'on';
 /**
  * The end-to-end test of a bus: the sample season through a real gateway to two workers per role, one of which is
  * killed half-way; then every board, level, grant and finding is compared with a plain recomputation.
+ *
+ * @param startBroker null: the bus is in PostgreSQL
  */
-export function seasonOnBus(name: string, startBroker: () => Promise<BrokerForProcesses>): void {
+export function seasonOnBus(name: string, startBroker: () => Promise<BrokerForProcesses | null>): void {
   const folder = mkdtempSync(join(tmpdir(), 'fairtally-season-'));
   const season = isWhole ? wholeSeason() : partOfSeason(EVERY_NTH_PLAYER, folder);
-  let broker: BrokerForProcesses;
+  let broker: BrokerForProcesses | null;
   let stack: Stack;
   let expected: Recomputed;
   let settledAtKill: number[] = [];
 
   beforeAll(async () => {
     broker = await startBroker();
-    stack = await startStack({ redisUrl: testRedisUrl(), env: broker.env });
+    stack = await startStack({ redisUrl: testRedisUrl(), env: broker?.env ?? { BUS: 'postgres' } });
     const [victim] = await Promise.all([stack.startWorker(), stack.startWorker()]);
     const { url } = await stack.startGateway();
     const client = stack.client(url);
@@ -69,7 +63,7 @@ export function seasonOnBus(name: string, startBroker: () => Promise<BrokerForPr
     ).then(async () => {
       victim.kill('SIGKILL');
       await victim.exited;
-      broker.forgetReaders?.();
+      broker?.forgetReaders?.();
     });
     await Promise.all([feed, killed]);
     client.close();
@@ -81,7 +75,7 @@ export function seasonOnBus(name: string, startBroker: () => Promise<BrokerForPr
 
   afterAll(async () => {
     await stack.close();
-    await broker.close();
+    await broker?.close();
     rmSync(folder, { recursive: true, force: true });
   });
 

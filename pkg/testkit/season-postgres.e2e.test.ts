@@ -1,3 +1,3 @@
 import { seasonOnBus } from './season-on-bus.js';
 
-seasonOnBus('postgres', async () => ({ env: { BUS: 'postgres' }, close: async () => undefined }));
+seasonOnBus('postgres', () => Promise.resolve(null));

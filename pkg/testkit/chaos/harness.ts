@@ -1,12 +1,7 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { takes } from '../../../cmd/fairtally/takes.js';
 import { auditGame, type AuditResult } from '../../audit/audit.js';
 import { countUnsettled, readEffects } from '../../chaos/effects.postgres.js';
-import { History, judge, type Verdict } from '../../chaos/history.js';
+import { judge, type History, type Verdict } from '../../chaos/history.js';
 import { runKills } from '../../chaos/kills.js';
 import { rerun } from '../../fairness/rerun.js';
 import { createDefinitionSource } from '../../games/definitions/postgres.js';
@@ -15,13 +10,17 @@ import { systemRandom } from '../../kernel/random.js';
 import { ROLES } from '../../kernel/roles.js';
 import { createDatabase } from '../../postgres/database.js';
 import { migrate } from '../../postgres/migrate.js';
+import type { Database } from '../../postgres/port.js';
+import { reconcileByHand } from '../../worker/reconcile/reconcile.js';
 import { startPostgresServer } from '../postgres-server.js';
-import { built, type TestProcess } from '../processes.js';
+import type { BrokerForProcesses } from '../process-brokers.js';
 import { startRedisServer } from '../redis-server.js';
-import type { BrokerForProcesses } from '../season-on-bus.js';
-import { eventually, startStack, type Stack } from '../stack.js';
+import { startStack, type Stack } from '../stack.js';
+import { startClients, type Clients } from './clients.js';
+import { CrashGround, startServices } from './services.js';
 
-export const VICTIMS = ['gateway', 'worker', 'postgres', 'redis'] as const;
+/** What may be killed: processes of ours, the servers below them, the clients, and a broker that keeps what it has on disk. */
+export const VICTIMS = ['gateway', 'worker', 'postgres', 'redis', 'client', 'broker'] as const;
 export type Victim = (typeof VICTIMS)[number];
 
 export interface ChaosOptions {
@@ -43,121 +42,95 @@ export interface ChaosResult {
   readonly letters: readonly { readonly role: string; readonly reason: string; readonly detail: string }[];
   /** Sums of the same experience, told by three roles in their own tables. */
   readonly sums: { readonly progress: number; readonly ledger: number; readonly board: number };
+  readonly loadMs: number;
+  /** From the end of the load until every role had settled everything. */
+  readonly drainMs: number;
+  readonly isDrained: boolean;
+  /** Copies that no client asked for again and that the archive made good: see BrokerForProcesses.publishesInSteps. */
+  readonly reconciled: number;
 }
 
-const DRAIN_MS = 90_000;
+/** A reader that was killed is missed by its broker after a minute at most; what does not come then never does. */
+const STILL_MS = 90_000;
+const LOOK_EVERY_MS = 200;
 const TELL_EVERY_MS = 5_000;
-const PLAYERS = 40;
+
+/** Gateways and workers are met most often; a broker as often as PostgreSQL. */
+const kindsOf = (broker: BrokerForProcesses | null): readonly Victim[] => [
+  ...([
+    'gateway',
+    'worker',
+    'worker',
+    'gateway',
+    'postgres',
+    'worker',
+    'gateway',
+    'redis',
+    'client',
+  ] as const),
+  ...(broker?.crash === undefined ? [] : (['broker'] as const)),
+];
 
 /**
  * Two gateways, two workers per role, PostgreSQL with fsync and Redis without persistence; clients in processes of their own
- * post through both gateways; anything is killed with SIGKILL and started again. Then the drain and the verdict.
+ * post through both gateways; anything is killed with SIGKILL and started again, up to two of them at once. Then the drain
+ * and the verdict.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
+  const { broker } = options;
   const [postgres, redis] = await Promise.all([startPostgresServer({ fsync: true }), startRedisServer()]);
-  const folder = mkdtempSync(join(tmpdir(), 'fairtally-chaos-'));
   const db = createDatabase({ url: postgres.url(), poolSize: 4 });
   try {
     await migrate(db);
     const stack = await startStack({
       redisUrl: redis.url,
       database: { db, url: postgres.url(), close: async () => undefined },
-      ...(options.broker === null ? {} : { env: options.broker.env }),
+      ...(broker === null ? {} : { env: broker.env }),
     });
     try {
-      const restart = async (server: { kill(): Promise<void>; start(): Promise<void> }): Promise<void> => {
-        await server.kill();
-        await server.start();
-      };
       const services = await startServices(stack);
-      const kills = await underLoad(options, folder, services.urls, async (victim) => {
-        if (victim === 'postgres') await restart(postgres);
-        else if (victim === 'redis') await restart(redis);
-        else await services.kill(victim);
+      const clients = startClients(options.clients, services.urls);
+      const ground = new CrashGround<Victim>({
+        gateway: services.gateways,
+        worker: services.workers.map((crash) => () => crash().then(() => broker?.forgetReaders?.())),
+        postgres: [() => postgres.kill().then(postgres.start)],
+        redis: [() => redis.kill().then(redis.start)],
+        client: clients.crashes,
+        broker: broker?.crash === undefined ? [] : [broker.crash],
       });
-      const history = new History();
-      for (let n = 0; n < options.clients; n += 1) history.readLines(readFileSync(fileOf(folder, n), 'utf8'));
-      return { kills, ...(await afterDrain(stack, history)) };
+      try {
+        const load = await underLoad(options, clients, ground);
+        return { ...load, ...(await afterDrain(stack, broker, clients.history())) };
+      } finally {
+        clients.remove();
+      }
     } finally {
       await stack.close();
     }
   } finally {
     await db.close();
     await Promise.all([postgres.stop(), redis.stop()]);
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
-const fileOf = (folder: string, n: number): string => join(folder, `client-${String(n)}.log`);
-
-interface Services {
-  readonly urls: readonly string[];
-  /** Kills one of a kind and starts it again. */
-  kill(kind: 'gateway' | 'worker'): Promise<void>;
-}
-
-/** Each process is a service that comes back: a gateway on its own port, so that its clients find it again. */
-async function startServices(stack: Stack): Promise<Services> {
-  const gateways = await Promise.all([stack.startGateway(), stack.startGateway()]);
-  const workers = await Promise.all([stack.startWorker(), stack.startWorker()]);
-  const revivers = {
-    gateway: gateways.map((gateway) =>
-      reviver(gateway.process, async () => (await stack.startGateway(gateway.port)).process),
-    ),
-    worker: workers.map((worker) => reviver(worker, () => stack.startWorker())),
-  };
-  return {
-    urls: gateways.map(({ url }) => url),
-    kill: async (kind) => {
-      const all = revivers[kind];
-      await all[Math.floor(systemRandom.unit() * all.length)]?.();
-    },
-  };
-}
-
-const STARTS_MAX = 100;
-
-/** It may find the database away and give up: an orchestrator would start it again, and so do we. */
-function reviver(first: TestProcess, start: () => Promise<TestProcess>): () => Promise<void> {
-  let current = first;
-  return async () => {
-    current.kill('SIGKILL');
-    await current.exited;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        current = await start();
-        return;
-      } catch (error) {
-        if (attempt === STARTS_MAX) throw error;
-        await systemClock.sleep(100);
-      }
-    }
-  };
-}
-
 async function underLoad(
-  { seconds, killsMax, clients, pauseMs, onProgress }: ChaosOptions,
-  folder: string,
-  urls: readonly string[],
-  kill: (victim: Victim) => Promise<void>,
-): Promise<ReadonlyMap<Victim, number>> {
-  const loads = Array.from({ length: clients }, (_, n) => startClient(n, folder, urls));
+  { seconds, killsMax, pauseMs, broker, onProgress }: ChaosOptions,
+  clients: Clients,
+  ground: CrashGround<Victim>,
+): Promise<Pick<ChaosResult, 'kills' | 'loadMs'>> {
   const over = new AbortController();
   const kills = new Map<Victim, number>();
   const startedAtMs = systemClock.monotonicMs();
+  const sinceMs = (): number => systemClock.monotonicMs() - startedAtMs;
   const telling = tellEvery(over.signal, () => {
-    const second = Math.round((systemClock.monotonicMs() - startedAtMs) / 1000);
-    onProgress?.(`${String(second).padStart(4)} s  ${describeKills(kills)}`);
+    onProgress?.(`${String(Math.round(sinceMs() / 1000)).padStart(4)} s  ${describeKills(kills)}`);
   });
   const timer = seconds === null ? null : systemClock.sleep(seconds * 1000, over.signal);
   void timer?.then(() => over.abort());
   try {
     await runKills<Victim>({
-      kinds: ['gateway', 'worker', 'worker', 'gateway', 'postgres', 'worker', 'gateway', 'redis'],
-      kill: async (victim) => {
-        await kill(victim);
-        return true;
-      },
+      kinds: kindsOf(broker),
+      kill: (victim) => ground.kill(victim),
       pauseMs,
       killsMax,
       clock: systemClock,
@@ -167,9 +140,9 @@ async function underLoad(
     });
   } finally {
     over.abort();
-    await Promise.all([telling, ...loads.map((load) => load.end())]);
+    await Promise.all([telling, ground.healed().finally(clients.end)]);
   }
-  return kills;
+  return { kills, loadMs: sinceMs() };
 }
 
 export const describeKills = (kills: ReadonlyMap<Victim, number>): string =>
@@ -182,38 +155,19 @@ async function tellEvery(over: AbortSignal, tell: () => void): Promise<void> {
   }
 }
 
-function startClient(n: number, folder: string, urls: readonly string[]): { end(): Promise<void> } {
-  const args = ['--name', `c${String(n)}`, '--file', fileOf(folder, n), '--urls', urls.join(',')];
-  const child = spawn(
-    process.execPath,
-    [built('pkg/testkit/chaos/client-main.js'), ...args, '--players', String(PLAYERS)],
-    { stdio: ['pipe', 'ignore', 'pipe'] },
-  );
-  let errors = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors = (errors + text).slice(-4_000)));
-  child.stdin.on('error', () => undefined); // it has ended already, and its exit code says why
-  const exited = once(child, 'exit');
-  return {
-    end: async () => {
-      child.stdin.end();
-      const [code] = (await exited) as [number | null];
-      if (code !== 0) throw new Error(`client ${String(n)} ended with ${String(code)}: ${errors}`);
-    },
-  };
-}
-
-async function afterDrain(stack: Stack, history: History): Promise<Omit<ChaosResult, 'kills'>> {
-  const { db } = stack;
-  // What was acknowledged may still be on the bus, before the archive: the sets must meet.
-  const isDrained = async (): Promise<boolean> => {
-    const effects = await readEffects(db, 'demo');
-    const found = new Set(effects.map(({ eventId }) => eventId));
-    for (const [eventId, answer] of history.entries())
-      if (answer === 'ok' && !found.has(eventId)) return false;
-    return (await countUnsettled(db, 'demo', ROLES)) === 0;
-  };
-  // A lost event would never come: the verdict names it, not the wait.
-  await eventually(isDrained, DRAIN_MS, 'the drain').catch(() => undefined);
+async function afterDrain(
+  { db }: Stack,
+  broker: BrokerForProcesses | null,
+  history: History,
+): Promise<Omit<ChaosResult, 'kills' | 'loadMs'>> {
+  const startedAtMs = systemClock.monotonicMs();
+  let isDrained = await drained(db, history);
+  let reconciled = 0;
+  if (!isDrained && broker?.publishesInSteps === true) {
+    reconciled = await reconcileNow(db);
+    isDrained = await drained(db, history);
+  }
+  const drainMs = systemClock.monotonicMs() - startedAtMs;
   const verdict = judge(history, await readEffects(db, 'demo'));
   const definitions = createDefinitionSource(db);
   const audit = await auditGame('demo', { db, definitions, clock: systemClock, takes, rerun });
@@ -224,5 +178,48 @@ async function afterDrain(stack: Stack, history: History): Promise<Omit<ChaosRes
     `SELECT (SELECT sum(total_xp) FROM player_progress)::bigint AS progress, (SELECT sum(delta_xp) FROM progress_events)::bigint AS ledger,
             (SELECT sum(score) FROM board_scores WHERE board = 'xp' AND cycle = 'all-time:all')::bigint AS board`,
   );
-  return { verdict, audit, letters, sums: sums ?? { progress: 0, ledger: 0, board: 0 } };
+  return {
+    verdict,
+    audit,
+    letters,
+    sums: sums ?? { progress: 0, ledger: 0, board: 0 },
+    drainMs,
+    isDrained,
+    reconciled,
+  };
+}
+
+/**
+ * Waits until every role has settled what was acknowledged, for as long as something moves. False when nothing does any
+ * more: a lost event never comes, and the verdict names it.
+ */
+async function drained(db: Database, history: History): Promise<boolean> {
+  let missing = Infinity;
+  let movedAtMs = systemClock.monotonicMs();
+  for (;;) {
+    // What was acknowledged may still be on the bus, before the archive: the sets must meet.
+    const found = new Set((await readEffects(db, 'demo')).map(({ eventId }) => eventId));
+    let left = await countUnsettled(db, 'demo', ROLES);
+    for (const [eventId, answer] of history.entries()) if (answer === 'ok' && !found.has(eventId)) left += 1;
+    if (left === 0) return true;
+    if (left !== missing) movedAtMs = systemClock.monotonicMs();
+    else if (systemClock.monotonicMs() - movedAtMs > STILL_MS) return false;
+    missing = left;
+    await systemClock.sleep(LOOK_EVERY_MS);
+  }
+}
+
+/** What `fairtally reconcile --older-than-minutes 0` does. @returns copies that were missing */
+async function reconcileNow(db: Database): Promise<number> {
+  const missing = await reconcileByHand(
+    {
+      roles: ROLES.filter((role) => role !== 'archive'),
+      sinceMs: 0,
+      ageMs: 0,
+      isDryRun: false,
+      decision: { actor: 'chaos', why: 'nothing is on its way any more' },
+    },
+    { db, clock: systemClock },
+  );
+  return [...missing.values()].reduce((sum, count) => sum + count, 0);
 }
