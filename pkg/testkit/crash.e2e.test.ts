@@ -7,7 +7,7 @@ test('rows 33, 34: after 20 SIGKILLs of gateways, workers, PostgreSQL and Redis 
   const result = await runChaos({
     seconds: null,
     killsMax: KILLS,
-    clients: 6,
+    clients: 4,
     pauseMs: [150, 500],
     broker: null,
   });
