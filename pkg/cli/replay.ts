@@ -12,7 +12,13 @@ import {
   type Checkpoint,
   type Tally,
 } from '../replay/checkpoint.js';
-import { MS_PER_DAY, rebaseDaysFor, surveyRecording, type RecordingSummary } from '../replay/recording.js';
+import {
+  MS_PER_DAY,
+  readRecording,
+  rebaseDaysFor,
+  surveyRecording,
+  type RecordingSummary,
+} from '../replay/recording.js';
 import { replay, type ReplayProgress } from '../replay/replay.js';
 import type { Output } from './output.js';
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './program.js';
@@ -82,7 +88,7 @@ export async function replayCommand(command: ReplayCommand, deps: ReplayDeps): P
     latest = await replay({
       ...command,
       ...deps,
-      rebaseDays,
+      recording: readRecording(command.files, rebaseDays),
       fromLine: start.line,
       tally: start.tally,
       onProgress: (progress) => {

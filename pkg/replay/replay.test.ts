@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { openDoor, SECRET, steppedClock, type Door, type DoorOptions } from '../client/fixtures.js';
 import { createSignedClient, type SignedClient } from '../client/signed-client.js';
 import { OutageError } from '../kernel/errors.js';
+import { readRecording } from './recording.js';
 import { replay, type ReplayOptions, type ReplayProgress } from './replay.js';
 
 const NOW_MS = 1_795_176_000_000;
@@ -45,13 +46,12 @@ async function play(
   client = createSignedClient({ url: door.url, keyId: 'demo', secret: SECRET, clock });
   const random = { unit: () => 0 };
   return replay({
-    files: [record(lines)],
+    recording: readRecording([record(lines)], 0),
     client,
     clock,
     random,
     concurrency: 4,
     rate: null,
-    rebaseDays: 0,
     fromLine: 0,
     ...options,
   });
@@ -185,7 +185,7 @@ test('a signal ends it behind a whole round, and what was under way is not count
 });
 
 test('events are moved by whole days, everything else stays', async () => {
-  await play(season(1, 2), { rebaseDays: 3 });
+  await play(season(1, 2), { recording: readRecording([record(season(1, 2))], 3) });
   expect(door?.taken).toEqual([
     { id: 'e-0', type: 't', playerId: 'p-0', ts: 1_795_259_200 },
     { id: 'e-1', type: 't', playerId: 'p-0', ts: 1_795_259_201 },

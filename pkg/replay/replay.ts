@@ -4,10 +4,11 @@ import { FairtallyError, OutageError } from '../kernel/errors.js';
 import { laneOf } from '../kernel/lanes.js';
 import type { Random } from '../kernel/random.js';
 import { addTallies, EMPTY_TALLY, type Tally } from './checkpoint.js';
-import { readRecording, type RecordedLine } from './recording.js';
+import type { RecordedLine } from './recording.js';
 
 export interface ReplayOptions {
-  readonly files: readonly string[];
+  /** As readRecording gives it: the lines in order, moved in time already. */
+  readonly recording: AsyncIterable<RecordedLine>;
   readonly client: Pick<SignedClient, 'send'>;
   readonly clock: Clock;
   readonly random: Pick<Random, 'unit'>;
@@ -15,7 +16,6 @@ export interface ReplayOptions {
   readonly concurrency: number;
   /** Events per second at most; null: as fast as the gateway takes them. */
   readonly rate: number | null;
-  readonly rebaseDays: number;
   /** Lines up to this one are skipped. */
   readonly fromLine: number;
   /** What was counted before `fromLine`. */
@@ -87,7 +87,7 @@ async function* rounds(options: ReplayOptions): AsyncGenerator<RecordedLine[]> {
     Math.max(1, Math.ceil(options.rate ?? Infinity)),
   );
   let round: RecordedLine[] = [];
-  for await (const recorded of readRecording(options.files, options.rebaseDays)) {
+  for await (const recorded of options.recording) {
     if (recorded.line <= options.fromLine) continue;
     round.push(recorded);
     if (round.length < size) continue;

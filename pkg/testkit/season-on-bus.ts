@@ -9,6 +9,7 @@ import { rerun } from '../fairness/rerun.js';
 import { createDefinitionSource } from '../games/definitions/postgres.js';
 import { systemClock } from '../kernel/clock.js';
 import { systemRandom } from '../kernel/random.js';
+import { readRecording } from '../replay/recording.js';
 import { replay } from '../replay/replay.js';
 import type { BrokerForProcesses } from './process-brokers.js';
 import { testRedisUrl } from './redis.js';
@@ -43,13 +44,12 @@ export function seasonOnBus(name: string, startBroker: () => Promise<BrokerForPr
     const { url } = await stack.startGateway();
     const client = stack.client(url);
     const feed = replay({
-      files: [season.file],
+      recording: readRecording([season.file], 0),
       client,
       clock: systemClock,
       random: systemRandom,
       concurrency: 4,
       rate: null,
-      rebaseDays: 0,
       fromLine: 0,
     });
     const half = season.unique / 2;

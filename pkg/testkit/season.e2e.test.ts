@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Recomputed } from '../../sample_events/recompute.js';
 import { systemClock } from '../kernel/clock.js';
 import { systemRandom } from '../kernel/random.js';
+import { readRecording } from '../replay/recording.js';
 import { replay } from '../replay/replay.js';
 import { testRedisUrl } from './redis.js';
 import { expectedSeason, seasonTests, wholeSeason } from './season-check.js';
@@ -22,19 +23,17 @@ beforeAll(async () => {
   const [first, second] = await Promise.all([stack.startGateway(), stack.startGateway()]);
   const client = stack.client(first.url);
   const shared = {
-    files: [season.file],
     clock: systemClock,
     random: systemRandom,
     concurrency: 4,
     rate: null,
-    rebaseDays: 0,
     fromLine: 0,
   };
-  const { tally } = await replay({ ...shared, client });
+  const { tally } = await replay({ ...shared, client, recording: readRecording([season.file], 0) });
   accepted = tally.accepted;
   // The whole season again, through the other gateway, while the roles are still at it.
   const again = stack.client(second.url);
-  await replay({ ...shared, client: again });
+  await replay({ ...shared, client: again, recording: readRecording([season.file], 0) });
   client.close();
   again.close();
   await stack.drained();
