@@ -2,13 +2,27 @@ import type { Clock } from '../kernel/clock.js';
 import { FairtallyError } from '../kernel/errors.js';
 import type { Database, Sql } from '../postgres/port.js';
 import { appendAudit } from './audit-log.postgres.js';
-import type { AuditEntry, GameDatabase } from './port.js';
+import type { Actor, AuditEntry, Change, GameDatabase } from './port.js';
 
 /**
  * Names the game inside each transaction, and nowhere else: with the transaction it is gone, so that no connection of the
  * pool ever remembers one. `db` must act as the role fairtally_api (`refuseUnsafeRole`).
  */
 export function createGameDatabase(db: Database, clock: Pick<Clock, 'now'>): GameDatabase {
+  const write = <T>(
+    gameId: string,
+    actor: Actor,
+    work: (change: Change) => Promise<T>,
+    mustBeAudited: boolean,
+  ): Promise<T> =>
+    db.transaction(async (sql) => {
+      await enterGame(sql, gameId);
+      const entries: AuditEntry[] = [];
+      const result = await work({ sql, audit: (entry) => void entries.push(entry) });
+      if (mustBeAudited && entries.length === 0) throw new Error('a change must be audited');
+      if (entries.length > 0) await appendAudit(sql, { gameId, actor, entries, clock });
+      return result;
+    });
   return {
     read: (gameId, work) =>
       db.transaction(
@@ -18,15 +32,8 @@ export function createGameDatabase(db: Database, clock: Pick<Clock, 'now'>): Gam
         },
         { readOnly: true },
       ),
-    change: (gameId, actor, work) =>
-      db.transaction(async (sql) => {
-        await enterGame(sql, gameId);
-        const entries: AuditEntry[] = [];
-        const result = await work({ sql, audit: (entry) => void entries.push(entry) });
-        if (entries.length === 0) throw new Error('a change must be audited');
-        await appendAudit(sql, { gameId, actor, entries, clock });
-        return result;
-      }),
+    change: (gameId, actor, work) => write(gameId, actor, work, true),
+    upkeep: (gameId, actor, work) => write(gameId, actor, work, false),
   };
 }
 

@@ -48,6 +48,8 @@ export interface GameDatabase {
   read<T>(gameId: string, work: (sql: Sql) => Promise<T>): Promise<T>;
   /** @throws Error when the work ends without an audit entry */
   change<T>(gameId: string, actor: Actor, work: (change: Change) => Promise<T>): Promise<T>;
+  /** As `change`, for what nobody decides: it may end without an audit entry. */
+  upkeep<T>(gameId: string, actor: Actor, work: (change: Change) => Promise<T>): Promise<T>;
 }
 
 /** Stands for the installation where the audit log asks for a game: sign-ins, users. */
