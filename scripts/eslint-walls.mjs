@@ -48,8 +48,8 @@ export function refusal(importer, specifier, isTypeOnly) {
   if (from.room === 'kernel') return 'pkg/kernel imports nothing of ours';
   if (OPEN_TO[to.room]?.(from.room) === true) return null;
   if (['postgres', 'redis'].includes(to.room) && TECHNOLOGY_FILE.test(from.name)) return null;
-  // The command line stands in front of every room, and is handed what it works with.
-  if (from.room === 'cli' && isTypeOnly) return null;
+  // The command line and the admin API stand in front of every room, and are handed what they work with.
+  if (['cli', 'admin'].includes(from.room) && isTypeOnly) return null;
   if (['contract', 'signing', 'runtime'].includes(from.room))
     return `pkg/${from.room} imports pkg/kernel only`;
   if (DRIVER.test(to.name)) return 'only cmd/ names a driver';

@@ -1979,6 +1979,12 @@ export interface components {
             mean: number | null;
             /** @description Before this sample; null: fewer than two stood */
             deviation: number | null;
+            /** @description `mean` in the unit of `value` */
+            center: number | null;
+            /** @description mean - maxZ x deviation in the unit of `value`; null where the rule does not look */
+            low: number | null;
+            /** @description mean + maxZ x deviation likewise */
+            high: number | null;
             /**
              * Format: date-time
              * @description The event's own time where the archive has it

@@ -109,6 +109,26 @@ const PROBLEMS = {
   last_admin: kind(409, 'A game keeps one admin'),
   user_elsewhere: kind(409, 'This user is not administered in this game alone'),
 
+  // What people decide (the admin API)
+  case_decided: kind(409, 'The case has a verdict', 'Take the verdict back first.'),
+  case_open: kind(409, 'The case has no verdict'),
+  case_full: kind(409, 'The case has as many notes as it can have'),
+  assignee_unfit: kind(409, 'This user may not judge cases of this game'),
+  receipt_revoked: kind(409, 'The receipt is void already'),
+  key_exists: kind(409, 'This key id is taken', 'Choose another, or leave it out.'),
+  key_not_valid: kind(409, 'The key has ended', 'Nothing brings it back: create a new one.'),
+  invalid_key: kind(422, 'Such a key cannot be made'),
+  definition_invalid: kind(422, 'The definition is wrong', 'Its plan says where.'),
+  definition_incompatible: kind(422, 'The definition would mix what is stored', 'Its plan says what.'),
+  definition_in_the_past: kind(
+    422,
+    'A version cannot begin in the past',
+    'Name an instant to come, or none.',
+  ),
+  definition_unchanged: kind(409, 'The version in force is the same'),
+  definition_moved: kind(409, 'Somebody has applied a version since', 'Look at it, then plan again.'),
+  nothing_selected: bad('Name which letters', 'Ids, or at least one of role, reason, player and time.'),
+
   // Idempotency keys
   idempotency_key_reused: kind(409, 'The Idempotency-Key was used for another request'),
   request_in_progress: later(409, 'The first request with this Idempotency-Key is still running'),

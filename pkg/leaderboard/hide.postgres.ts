@@ -1,4 +1,4 @@
-import type { Database } from '../postgres/port.js';
+import type { Sql } from '../postgres/port.js';
 import type { PlayerStateStore } from './hide.js';
 
 const SET_HIDDEN = `
@@ -9,7 +9,7 @@ SET hidden = excluded.hidden, revision = p.revision + 1, changed_at = now(), cha
 WHERE p.hidden <> excluded.hidden
 RETURNING revision`;
 
-export const postgresPlayerStates = (db: Database): PlayerStateStore => ({
+export const postgresPlayerStates = (db: Sql): PlayerStateStore => ({
   async setHidden({ gameId, playerId, hidden, by, reason }) {
     return (await db.query(SET_HIDDEN, [gameId, playerId, hidden, by, reason])).length > 0;
   },
