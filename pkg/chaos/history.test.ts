@@ -1,7 +1,8 @@
-import { expect, test } from '@jest/globals';
-import { History, isExact, judge } from './history.js';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { History, isExact, judge, type EventEffects } from './history.js';
 
-const once = (eventId: string) => ({ eventId, archived: 1, counted: 1 });
+const once = (eventId: string): EventEffects => ({ eventId, archived: 1, counted: 1 });
 
 test('what was acknowledged and counted once is exact; an unknown answer may have counted or not', () => {
   const history = new History();
@@ -54,4 +55,36 @@ test('what a client kept is read again, but for a line that its end cut off', ()
   const read = new History();
   read.readLines(`${kept}ok b`);
   expect([read.answerOf('a'), read.answerOf('b'), read.sent]).toEqual(['ok', 'unknown', 2]);
+});
+
+describe('whatever clients were told', () => {
+  const ids = fc.uniqueArray(fc.stringMatching(/^[a-z]{1,6}$/), { minLength: 1, maxLength: 20 });
+  const answers = fc.infiniteStream(fc.constantFrom('ok' as const, 'fail' as const, 'unknown' as const));
+  const worlds = fc.tuple(ids, answers, fc.infiniteStream(fc.boolean())).map(([names, told, happened]) => {
+    const history = new History();
+    const effects = new Map<string, EventEffects>();
+    for (const id of names) {
+      const answer = told.next().value;
+      history.intend(id);
+      history.note(id, answer);
+      // An unknown one may have happened or not.
+      if (answer === 'ok' || (answer === 'unknown' && happened.next().value)) effects.set(id, once(id));
+    }
+    return { history, names, effects };
+  });
+
+  test('an exact world is found exact, and each single fault in it is found', () => {
+    fc.assert(
+      fc.property(worlds, fc.nat(), ({ history, names, effects }, place) => {
+        expect(isExact(judge(history, effects.values()))).toBe(true);
+        const id = names[place % names.length] ?? '';
+        const answer = history.answerOf(id);
+        const without = [...effects.values()].filter(({ eventId }) => eventId !== id);
+        expect(judge(history, without).lost).toEqual(answer === 'ok' ? [id] : []);
+        expect(judge(history, [...without, once(id)]).unexpected).toEqual(answer === 'fail' ? [id] : []);
+        expect(judge(history, [...without, { ...once(id), counted: 2 }]).doubled).toEqual([id]);
+        expect(judge(history, [...effects.values(), once('a stranger')]).unexpected).toEqual(['a stranger']);
+      }),
+    );
+  });
 });

@@ -95,4 +95,34 @@ describe('the time of an event', () => {
       }),
     );
   });
+
+  test('row 55: a day is read if and only if the calendar has it, leap days included, at any offset', () => {
+    const two = (n: number): string => String(n).padStart(2, '0');
+    const calendar = { year: fc.integer({ min: 1971, max: 9998 }), month: fc.nat(13), day: fc.nat(32) };
+    const time = {
+      hour: fc.nat(24),
+      minute: fc.nat(60),
+      second: fc.nat(60),
+      offset: fc.integer({ min: -1439, max: 1439 }),
+    };
+    fc.assert(
+      fc.property(
+        fc.record({ ...calendar, ...time }),
+        ({ year, month, day, hour, minute, second, offset }) => {
+          const away = Math.abs(offset);
+          const zone = `${offset < 0 ? '-' : '+'}${two(Math.floor(away / 60))}:${two(away % 60)}`;
+          const text = `${String(year)}-${two(month)}-${two(day)}T${two(hour)}:${two(minute)}:${two(second)}${zone}`;
+          const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
+          const isReal =
+            date.getUTCMonth() === month - 1 &&
+            date.getUTCDate() === day &&
+            date.getUTCHours() === hour &&
+            date.getUTCMinutes() === minute &&
+            date.getUTCSeconds() === second;
+          expect(parseTimestamp(text)).toBe(isReal ? date.getTime() - offset * 60_000 : null);
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
 });

@@ -1,6 +1,8 @@
 import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { canonicalJson } from '../contract/canonical-json.js';
-import { decodeEvent } from '../contract/event.js';
+import { decodeEvent, type JsonObject } from '../contract/event.js';
+import { contentHashOf } from '../contract/identity.js';
 import { admittedEvent } from '../testkit/admitted-event.js';
 import { encodeAdmitted, encodeAnswer } from './encode.js';
 import type { EventResult } from './publish.js';
@@ -18,6 +20,33 @@ test('what the bus carries decodes to the event itself, whatever its texts and i
     const event = admittedEvent({ id: 'evt-1', ...over });
     expect(decodeEvent(encodeAdmitted(event, canonicalJson(event.payload)))).toEqual(event);
   }
+});
+
+test('any event at all comes back from the bus as it was, and keeps its content hash', () => {
+  const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 });
+  const events = fc.record({
+    playerId: text,
+    payload: fc.dictionary(text, fc.jsonValue({ maxDepth: 3, noUnicodeString: false })),
+    src: fc.constantFrom('server' as const, 'client' as const),
+    mapped: fc.boolean(),
+    context: fc.record(
+      { build: text, platform: text, sessionId: text, late: fc.constant(true as const) },
+      { requiredKeys: [] },
+    ),
+  });
+  fc.assert(
+    fc.property(events, (over) => {
+      const event = admittedEvent({
+        id: 'evt-1',
+        ...over,
+        payload: JSON.parse(canonicalJson(over.payload as JsonObject)) as JsonObject,
+      });
+      const read = decodeEvent(encodeAdmitted(event, canonicalJson(event.payload)));
+      expect(read).toEqual(event);
+      expect(contentHashOf(read)).toBe(event.contentHash);
+    }),
+    { numRuns: 200 },
+  );
 });
 
 test('an answer is the JSON of its counts and results', () => {

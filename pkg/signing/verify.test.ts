@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { canonicalString, EMPTY_BODY_SHA256, isRequestTarget, readIdempotencyKey } from './canonical.js';
@@ -181,6 +183,63 @@ describe('minting a session', () => {
   ])('refuses %s', (_name, change) => {
     expect(() => mintSessionKeyId({ ...session, ...change })).toThrow(
       expect.objectContaining({ code: 'invalid_session' }),
+    );
+  });
+});
+
+describe('a request of any kind', () => {
+  const requests = fc.record({
+    method: fc.constantFrom('GET', 'POST', 'DELETE'),
+    target: fc.stringMatching(/^\/[\x21\x22\x24-\x7e]{0,30}$/),
+    keyId: fc.stringMatching(/^[A-Za-z0-9_-]{1,20}$/),
+    timestamp: fc.integer({ min: 1_000_000_000, max: 9_999_999_999 }).map(String),
+    idempotencyKey: fc.option(fc.stringMatching(/^[A-Za-z0-9_.:-]{1,20}$/), { nil: null }),
+    encoding: fc.constantFrom('identity' as const, 'gzip' as const),
+    body: fc.uint8Array({ maxLength: 40 }),
+    // HMAC fills a short key up with zero bytes, so it takes none here.
+    secret: fc.stringMatching(/^[\x20-\x7e]{1,40}$/),
+  });
+  type Request = typeof requests extends fc.Arbitrary<infer T> ? T : never;
+
+  const signatureOf = ({ idempotencyKey, ...request }: Request): string =>
+    sign({ ...request, ...(idempotencyKey === null ? {} : { idempotencyKey }) }).signature;
+
+  /** As a server sees a request that bears somebody's signature. */
+  function holds(request: Request, signature: string): boolean {
+    const read = readSignedHeaders({
+      'x-key-id': [request.keyId],
+      'x-timestamp': [request.timestamp],
+      'x-signature': [signature],
+      'content-encoding': [request.encoding],
+      ...(request.idempotencyKey === null ? {} : { 'idempotency-key': [request.idempotencyKey] }),
+    });
+    if (!read.ok) throw new Error(read.code);
+    const bodyHash = createHash('sha256').update(request.body).digest('hex');
+    return verifyMac(request, read.headers, bodyHash, request.secret);
+  }
+
+  test('is verified by what was signed, and by nothing else of another request', () => {
+    const parts = fc.subarray([
+      ...([
+        'method',
+        'target',
+        'keyId',
+        'timestamp',
+        'idempotencyKey',
+        'encoding',
+        'body',
+        'secret',
+      ] as const),
+    ]);
+    fc.assert(
+      fc.property(requests, requests, parts, (request, other, taken) => {
+        const signature = signatureOf(request);
+        expect(holds(request, signature)).toBe(true);
+        const mixed = { ...request, ...Object.fromEntries(taken.map((part) => [part, other[part]])) };
+        const isSame = taken.every((part) => isDeepStrictEqual(request[part], other[part]));
+        expect(holds(mixed, signature)).toBe(isSame);
+      }),
+      { numRuns: 300 },
     );
   });
 });
