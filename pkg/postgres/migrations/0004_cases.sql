@@ -88,9 +88,11 @@ CREATE TABLE key_uses (
 -- Lists of one game among many.
 CREATE INDEX dead_letters_by_game ON dead_letters (game_id, id);
 CREATE INDEX dead_letters_by_first_death ON dead_letters (game_id, first_seen_at);
+CREATE INDEX dead_letters_open_of_game ON dead_letters (game_id, state) WHERE state IN ('open', 'redriven');
 CREATE INDEX board_cycles_of_partition ON board_cycles (game_id, board, partition, cycle);
+CREATE INDEX board_cycles_open_of_game ON board_cycles (game_id) WHERE final_at IS NULL;
 
-GRANT SELECT ON cases, case_events, pipeline_minutes, key_uses TO fairtally_api;
+GRANT SELECT ON cases, case_events, pipeline_minutes, pipeline_rolled_up, key_uses TO fairtally_api;
 GRANT UPDATE (state, assignee, decided_at, decided_by, decision_reason, hid, hiding_revision) ON cases TO fairtally_api;
 GRANT INSERT ON case_events TO fairtally_api;
 GRANT SELECT (letter_id, event_id) ON corrections TO fairtally_api;
