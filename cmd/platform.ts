@@ -114,7 +114,9 @@ export async function openPlatform(process: Process): Promise<Platform> {
   const db = createDatabase({
     url: databaseUrl,
     applicationName: `fairtally ${name}`,
-    ...(name === 'gateway' ? GATEWAY_TIMEOUTS : WORKER_TIMEOUTS),
+    ...(name === 'gateway' || name === 'admin' ? GATEWAY_TIMEOUTS : WORKER_TIMEOUTS),
+    // What a request of the admin API asks goes another way (cmd/admin/compose.ts); this is for what knows all games.
+    ...(name === 'admin' ? { role: 'fairtally_worker' } : {}),
     onIdleError: (error) => logger.warn({ err: error }, 'an idle database connection broke'),
   });
   lifecycle.onStop('database', () => db.close());

@@ -11,6 +11,7 @@ import { removeRunning, writeRunning } from '../../pkg/runtime/running-file.js';
 import { demoSecret, masterKeyText } from '../../pkg/runtime/secret-files.js';
 import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
 import type { Process } from '../platform.js';
+import { makeFirstAdmin } from './admin.js';
 import { openEngines, type Engines, type OwnEngines } from './engines.js';
 import { supervise, type ChildPlan } from './supervisor.js';
 
@@ -22,11 +23,15 @@ const script = (path: string): string => fileURLToPath(new URL(path, import.meta
 export interface AllInOne {
   /** Base URL of the HTTP API. */
   readonly url: string;
+  /** Base URL of the admin API and the dashboard. */
+  readonly adminUrl: string;
+  /** Of the first user, made by this start; null: there is somebody already. */
+  readonly adminPassword: string | null;
   /** Of the demo key. */
   readonly secret: string;
   readonly engines: Engines;
   /** What could be killed: its process, or null while it is between two lives or not ours. */
-  pidOf(part: 'gateway' | 'worker' | 'postgres' | 'redis'): number | null;
+  pidOf(part: 'gateway' | 'worker' | 'admin' | 'postgres' | 'redis'): number | null;
 }
 
 export interface AllInOneOptions {
@@ -34,38 +39,49 @@ export interface AllInOneOptions {
   readonly writeLog: ((text: string) => void) | null;
   /** Variables of the children's environment beside what they inherit and what this decides. */
   readonly variables?: Readonly<Record<string, string>>;
+  /** Whether a person sees what is printed: secrets that are told once go there and into no file. */
+  readonly isTerminal?: boolean;
   /** The engines stand and gateway and worker begin. */
   readonly onStarting?: () => void;
 }
 
-/** Starts PostgreSQL and Redis where none are named, prepares the database, and keeps gateway and worker running. */
+/** Starts PostgreSQL and Redis where none are named, prepares the database, and keeps gateway, worker and dashboard running. */
 export async function startAllInOne(process: Process, options: AllInOneOptions): Promise<AllInOne> {
   const { config, lifecycle, logger, clock } = process;
   const engines: OwnEngines = await openEngines(process);
-  const secret = await prepare(process, engines);
+  const { secret, adminPassword } = await prepare(process, engines, options.isTerminal === true);
   const { host } = config.http;
-  // Every process must learn the port, and so must this one: it is settled before they start.
+  // Every process must learn the ports, and so must this one: they are settled before they start.
   const port = config.http.port === 0 ? await freePort(host) : config.http.port;
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${String(port)}`;
+  const adminPort = config.admin.port === 0 ? await freePort(host) : config.admin.port;
+  const urlOf = (one: number): string => `http://${host.includes(':') ? `[${host}]` : host}:${String(one)}`;
+  const url = urlOf(port);
   writeRunning(config.storage.dataDir, { ...engines, url });
   lifecycle.onStop('running file', () => removeRunning(config.storage.dataDir));
 
   options.onStarting?.();
-  const plans = plansOf(process, engines, port, options.variables ?? {});
+  const plans = plansOf(process, engines, { port, adminPort }, options.variables ?? {});
   const supervisor = supervise(plans, { clock, logger, writeLog: options.writeLog });
-  lifecycle.onStop('gateway and worker', () => supervisor.stop());
+  lifecycle.onStop('gateway, worker and admin', () => supervisor.stop());
   supervisor.failed.catch((error: unknown) => lifecycle.fail('a part could not be kept running', error));
   await Promise.race([supervisor.ready, supervisor.failed]);
   return {
     url,
+    adminUrl: urlOf(adminPort),
+    adminPassword,
     secret,
     engines,
     pidOf: (part) => (part === 'postgres' || part === 'redis' ? engines.pidOf(part) : supervisor.pidOf(part)),
   };
 }
 
-/** Schema, the game, its definition and its first key. Answers the key's secret. */
-async function prepare(process: Process, engines: Engines): Promise<string> {
+interface Prepared {
+  readonly secret: string;
+  readonly adminPassword: string | null;
+}
+
+/** Schema, the game, its definition, its first key and the first user. Answers the secrets. */
+async function prepare(process: Process, engines: Engines, isTerminal: boolean): Promise<Prepared> {
   const { config, clock, random, logger } = process;
   const db = createDatabase({ url: engines.databaseUrl, poolSize: 2, applicationName: 'fairtally start' });
   try {
@@ -75,7 +91,7 @@ async function prepare(process: Process, engines: Engines): Promise<string> {
     const sealer = createSealer(parseMasterKeys(masterKeyText(config, random)), random);
     const secret = demoSecret(config, random);
     // Somebody else's database gets the demo game only when it is asked for by its secret.
-    if (!isEmbedded && config.secrets.hmacSecret === null) return secret;
+    if (!isEmbedded && config.secrets.hmacSecret === null) return { secret, adminPassword: null };
     const seeded = await ensureGame({
       games: createGameStore(db, sealer, random),
       definitions: createDefinitionStore(db),
@@ -85,7 +101,8 @@ async function prepare(process: Process, engines: Engines): Promise<string> {
       mayReplaceSecret: config.secrets.hmacSecret !== null && config.environment !== 'production',
     });
     for (const line of describeSeed(seeded)) logger.info({}, line);
-    return secret;
+    const adminPassword = isEmbedded ? await makeFirstAdmin(db, { config, clock, random, isTerminal }) : null;
+    return { secret, adminPassword };
   } finally {
     await db.close();
   }
@@ -94,28 +111,35 @@ async function prepare(process: Process, engines: Engines): Promise<string> {
 function plansOf(
   { config, random }: Process,
   engines: Engines,
-  port: number,
+  { port, adminPort }: { readonly port: number; readonly adminPort: number },
   variables: Readonly<Record<string, string>>,
 ): ChildPlan[] {
   const shared = inheritedEnvironment({
     ...variables,
     DATABASE_URL: engines.databaseUrl,
     PORT: String(port),
+    ADMIN_PORT: String(adminPort),
     ...(engines.redisUrl === null ? {} : { REDIS_URL: engines.redisUrl }),
     MASTER_KEY: masterKeyText(config, random),
     MASTER_KEY_FILE: '',
   });
-  if (config.bus.driver === 'memory')
-    return [{ name: 'gateway and worker', script: script('./one-process.js'), env: shared }];
   const { metricsPort } = config.http;
-  const workerMetricsPort = metricsPort === 0 ? 0 : metricsPort + 1;
+  const metricsPortAfter = (places: number): string => String(metricsPort === 0 ? 0 : metricsPort + places);
+  const admin = {
+    name: 'admin',
+    script: script('../admin/main.js'),
+    env: { ...shared, METRICS_PORT: metricsPortAfter(2) },
+  };
+  if (config.bus.driver === 'memory')
+    return [{ name: 'gateway and worker', script: script('./one-process.js'), env: shared }, admin];
   return [
     { name: 'gateway', script: script('../gateway/main.js'), env: shared },
     {
       name: 'worker',
       script: script('../worker/main.js'),
-      env: { ...shared, METRICS_PORT: String(workerMetricsPort) },
+      env: { ...shared, METRICS_PORT: metricsPortAfter(1) },
     },
+    admin,
   ];
 }
 

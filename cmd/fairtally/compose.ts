@@ -39,6 +39,7 @@ import {
 } from '../command-line.js';
 import { withAnyDatabase, withDatabase } from '../database.js';
 import { describeReplay } from '../replay/compose.js';
+import { describeAdmin } from './admin.js';
 import { describeBus } from './bus.js';
 import { describeDead } from './dead.js';
 import { describeDemo } from './demo.js';
@@ -65,6 +66,7 @@ export function composeFairtally(): CommandLine {
   describeBus(root.command('bus').description('what an operator does with the bus that BUS names'), line);
   describeDead(root, line);
   describeDemo(root.command('demo').description('see the promise kept'), line);
+  describeAdmin(root.command('admin').description('users of the dashboard'), line);
   describeMaintenance(root, line);
   return line;
 }
@@ -72,7 +74,9 @@ export function composeFairtally(): CommandLine {
 function describeRun(root: Command, { program }: CommandLine): void {
   root
     .command('run')
-    .description('start everything in one: gateway, workers, and PostgreSQL and Redis where none are named')
+    .description(
+      'start everything in one: gateway, workers, dashboard, and PostgreSQL and Redis where none are named',
+    )
     .action(
       program.action(async () => {
         const { runAllInOne } = await import('./run.js');

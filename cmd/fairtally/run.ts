@@ -1,5 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { FIRST_ADMIN } from '../../pkg/admin/sign-in/first-admin.postgres.js';
 import { rolesWithUnread } from '../../pkg/bus/postgres.js';
 import { createSignedClient } from '../../pkg/client/signed-client.js';
 import { replayCommand } from '../../pkg/cli/replay.js';
@@ -7,10 +8,11 @@ import { outputTo, type Output } from '../../pkg/cli/output.js';
 import { DEFAULT_GAME_ID, DEFAULT_KEY_ID } from '../../pkg/games/seed.js';
 import { FairtallyError } from '../../pkg/kernel/errors.js';
 import { createDatabase } from '../../pkg/postgres/database.js';
-import { readConfig } from '../../pkg/runtime/config.js';
+import { readConfig, type Config } from '../../pkg/runtime/config.js';
 import { createTerminalLog } from '../../pkg/runtime/terminal-log.js';
 import { createProcess, type Process } from '../platform.js';
-import { sampleFile, startAllInOne } from './all-in-one.js';
+import { PASSWORD_FILE } from './admin.js';
+import { sampleFile, startAllInOne, type AllInOne } from './all-in-one.js';
 import type { Engines } from './engines.js';
 
 /**
@@ -26,15 +28,16 @@ export async function runAllInOne(): Promise<void> {
     : null;
   const process = createProcess('fairtally', config, log ?? undefined);
   await process.lifecycle.run(async () => {
-    const { url, secret, engines } = await startAllInOne(process, {
+    const all = await startAllInOne(process, {
       writeLog: log === null ? null : (text) => log.write(text),
+      isTerminal: out.isTerminal,
       onStarting: () => {
-        if (out.isTerminal) out.line('Starting gateway and worker ...');
+        if (out.isTerminal) out.line('Starting gateway, worker and dashboard ...');
       },
     });
     const isOurs = config.storage.databaseUrl === null;
-    if (config.game.sampleEvents ?? isOurs) await feedSample(process, { url, secret, out, engines });
-    tellWhereToLook(out, process, url);
+    if (config.game.sampleEvents ?? isOurs) await feedSample(process, { ...all, out });
+    tellWhereToLook(out, process, all);
   });
 }
 
@@ -93,10 +96,12 @@ async function waitForRoles(
   }
 }
 
-function tellWhereToLook(out: Output, { config }: Process, url: string): void {
+function tellWhereToLook(out: Output, { config }: Process, all: AllInOne): void {
+  const { url, adminUrl } = all;
   const lines = [
     '',
     'Fairtally is running.',
+    `  The dashboard    ${adminUrl}${howToSignIn(out, config, all)}`,
     `  The XP board     ${url}/v1/leaderboards/xp?window=all-time&limit=10`,
     `  The boss board   ${url}/v1/leaderboards/boss-time?window=all-time&partition=hydra`,
     `  The API          ${url}/docs`,
@@ -111,4 +116,12 @@ function tellWhereToLook(out: Output, { config }: Process, url: string): void {
     '',
   ];
   for (const line of lines) out.line(line);
+}
+
+/** A password is shown to a person alone, once; what no person sees is in a file. */
+function howToSignIn(out: Output, { storage }: Config, { adminPassword }: AllInOne): string {
+  if (adminPassword === null) return '  (forgot the password: ./fairtally admin reset)';
+  return out.isTerminal
+    ? `  user ${FIRST_ADMIN}, password ${adminPassword} (not shown again)`
+    : `  user ${FIRST_ADMIN}, password in ${join(storage.dataDir, 'secrets', PASSWORD_FILE)}`;
 }

@@ -1,5 +1,4 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { MemoryIdempotencyStore, MemoryRateLimiter } from '../../pkg/admission/memory.js';
 import { RedisIdempotencyStore, RedisRateLimiter } from '../../pkg/admission/redis.js';
 import type { Bus } from '../../pkg/bus/port.js';
@@ -8,6 +7,7 @@ import { createClientAddress } from '../../pkg/ingest/client-address.js';
 import { DEFAULT_INGEST_LIMITS, type IngestLimits } from '../../pkg/ingest/limits.js';
 import { createIngestListener } from '../../pkg/ingest/listener.js';
 import { createServerOptions, limitConnections } from '../../pkg/ingest/server-options.js';
+import { listen } from '../listen.js';
 import { openKeyRing, refreshInBackground, type Platform } from '../platform.js';
 import { composeReads } from './compose-reads.js';
 import { createDrain } from './drain.js';
@@ -75,16 +75,6 @@ function limitsOf(eventsPerSecond: number | null): IngestLimits {
     keyRate,
     addressRate: eventsPerSecond === null ? null : DEFAULT_INGEST_LIMITS.addressRate,
   };
-}
-
-function listen(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve((server.address() as AddressInfo).port);
-    });
-  });
 }
 
 const FORGET_EVERY_MS = 3_600_000;

@@ -15,6 +15,7 @@ import {
   ratePerSecond,
   redisAddress,
   roleList,
+  securePlace,
   secretText,
   urlOf,
   wholeNumberIn,
@@ -66,8 +67,45 @@ export const OPTIONS = {
     fallback: '9464',
     expected: 'a port number, 0 to 65535 (0: any free one), other than PORT',
     sentence:
-      'Port of /metrics, apart from the API so that it need not be public; in the all-in-one the worker has the next one.',
+      'Port of /metrics, apart from the API so that it need not be public; in the all-in-one the worker has the next one and the admin service the one after.',
     parse: port,
+  },
+  adminPort: {
+    env: 'ADMIN_PORT',
+    fallback: '8090',
+    expected: 'a port number, 0 to 65535 (0: any free one)',
+    sentence: 'Port of the admin API and of the dashboard.',
+    parse: port,
+  },
+  adminUrl: {
+    env: 'ADMIN_URL',
+    fallback: '',
+    expected: 'an origin such as https://admin.game.example; http:// on this machine alone',
+    sentence:
+      'Where people reach the dashboard: decides how its cookies are kept and where OIDC_ISSUER sends them back to; unset: the host that a browser asks.',
+    parse: optional(securePlace),
+  },
+  oidcIssuer: {
+    env: 'OIDC_ISSUER',
+    fallback: '',
+    expected: 'an https:// URL (http:// on this machine alone), with OIDC_AUDIENCE and ADMIN_URL beside it',
+    sentence:
+      'An OpenID Connect issuer whose people may sign in to the dashboard (docs/admin.md); unset: local users alone.',
+    parse: optional(securePlace),
+  },
+  oidcAudience: {
+    env: 'OIDC_AUDIENCE',
+    fallback: '',
+    expected: 'a text without white space, with OIDC_ISSUER',
+    sentence: 'Client id of the dashboard at OIDC_ISSUER: the audience of the tokens that are believed.',
+    parse: optional(secretText),
+  },
+  oidcClientSecret: {
+    env: 'OIDC_CLIENT_SECRET',
+    fallback: '',
+    expected: 'a text without white space',
+    sentence: 'Secret of that client; unset: a public client, which PKCE protects.',
+    parse: optional(secretText),
   },
   trustProxy: {
     env: 'TRUST_PROXY',
@@ -231,7 +269,8 @@ export const OPTIONS = {
     env: 'OTEL_SERVICE_NAME',
     fallback: '',
     expected: 'a text without white space',
-    sentence: 'Name of this process in traces; unset: fairtally-gateway or fairtally-worker.',
+    sentence:
+      'Name of this process in traces; unset: fairtally-gateway, fairtally-worker or fairtally-admin.',
     parse: optional(secretText),
   },
   roles: {

@@ -64,6 +64,14 @@ export const urlOf =
       ? text
       : undefined;
 
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+/** A URL that secrets may be sent to: by TLS, or to this machine. Without user, query and fragment. */
+export function securePlace(text: string): string | undefined {
+  if (!/^https?:\/\/[^\s?#@]+$/.test(text) || !URL.canParse(text)) return undefined;
+  const { protocol, hostname } = new URL(text);
+  return protocol === 'https:' || LOOPBACK.test(hostname) ? text : undefined;
+}
+
 const redisUrl = urlOf('redis', 'rediss');
 /** A URL, or the path of a unix socket, as the embedded Redis has one. */
 export const redisAddress = (text: string): string | undefined =>

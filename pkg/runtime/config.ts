@@ -16,6 +16,17 @@ export interface Config {
     readonly corsOrigins: readonly string[];
     readonly signedPathPrefix: string;
   };
+  readonly admin: {
+    readonly port: number;
+    /** An origin; null: whatever host a browser asks. */
+    readonly origin: string | null;
+    /** null: local users alone. */
+    readonly oidc: {
+      readonly issuer: string;
+      readonly audience: string;
+      readonly clientSecret: string | null;
+    } | null;
+  };
   readonly limits: {
     /** Per signing key; null: no limit. */
     readonly eventsPerSecond: number | null;
@@ -122,6 +133,7 @@ function refusals(values: Partial<Values>): ConfigProblem[] {
     ['metricsPort', values.metricsPort === values.port && values.port !== undefined && values.port > 0],
     ['bus', isProduction && values.bus === 'memory', 'a bus that keeps events (postgres) in production'],
     ...busRefusals(values),
+    ...oidcRefusals(values),
     ['hmacSecret', isProduction && isGuessable(values.hmacSecret ?? '1234567890')],
     ['corsOrigins', isProduction && values.corsOrigins?.includes('*') === true],
     ['masterKey', isSet(values.masterKey) && isSet(values.masterKeyFile)],
@@ -137,6 +149,16 @@ function refusals(values: Partial<Values>): ConfigProblem[] {
       variable: OPTIONS[name].env,
       expected: expected ?? OPTIONS[name].expected,
     }));
+}
+
+/** The issuer sends browsers back to a place that it was told before, so that place must be known. */
+function oidcRefusals({ oidcIssuer, oidcAudience, oidcClientSecret, adminUrl }: Partial<Values>): Refusal[] {
+  const isIssuer = isSet(oidcIssuer);
+  return [
+    ['oidcAudience', isIssuer && oidcAudience === null, 'a value with OIDC_ISSUER'],
+    ['adminUrl', isIssuer && adminUrl === null, 'a value with OIDC_ISSUER'],
+    ['oidcIssuer', oidcIssuer === null && (isSet(oidcAudience) || isSet(oidcClientSecret))],
+  ];
 }
 
 const BROKERS: ReadonlySet<unknown> = new Set(['kafka', 'sqs', 'servicebus']);
@@ -169,6 +191,7 @@ function grouped(values: Values): Config {
   return deepFreeze({
     environment: values.environment,
     http: { host, port: values.port, metricsPort, trustProxy, corsOrigins, signedPathPrefix },
+    admin: adminSettings(values),
     limits: { eventsPerSecond: values.eventsPerSecond },
     storage: { dataDir, databaseUrl, redisUrl },
     bus: busSettings(values),
@@ -179,6 +202,21 @@ function grouped(values: Values): Config {
     log: { level: values.logLevel },
     path: values.path,
   });
+}
+
+function adminSettings({
+  adminPort,
+  adminUrl,
+  oidcIssuer,
+  oidcAudience,
+  oidcClientSecret,
+}: Values): Config['admin'] {
+  const isOidc = oidcIssuer !== null && oidcAudience !== null;
+  return {
+    port: adminPort,
+    origin: adminUrl === null ? null : new URL(adminUrl).origin,
+    oidc: isOidc ? { issuer: oidcIssuer, audience: oidcAudience, clientSecret: oidcClientSecret } : null,
+  };
 }
 
 function busSettings(values: Values): BusSettings {

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeSync,
 } from 'node:fs';
@@ -27,15 +28,7 @@ export function secretFile(dataDir: string, name: string, make: () => string, ra
   const path = join(folder, name);
   const existing = readIfThere(path);
   if (existing !== null) return existing;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const draft = `${path}.${random.bytes(8).toString('hex')}`;
-  const file = openSync(draft, 'wx', 0o600);
-  try {
-    writeSync(file, `${make()}\n`);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  const draft = writeDraft(folder, name, make(), random);
   try {
     linkSync(draft, path); // unlike a rename, it fails when another process was first
   } catch (error) {
@@ -45,6 +38,27 @@ export function secretFile(dataDir: string, name: string, make: () => string, ra
   }
   syncFolder(folder);
   return readFileSync(path, 'utf8').trim();
+}
+
+/** Writes a secret in the place of the one before, whole or not at all. */
+export function replaceSecretFile(dataDir: string, name: string, secret: string, random: Random): void {
+  const folder = join(dataDir, 'secrets');
+  renameSync(writeDraft(folder, name, secret, random), join(folder, name));
+  syncFolder(folder);
+}
+
+/** Answers the path of a file beside the one that is meant, on disk, mode 0600. */
+function writeDraft(folder: string, name: string, secret: string, random: Random): string {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const draft = join(folder, `${name}.${random.bytes(8).toString('hex')}`);
+  const file = openSync(draft, 'wx', 0o600);
+  try {
+    writeSync(file, `${secret}\n`);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  return draft;
 }
 
 /** A name survives a power cut only when its folder is on disk too. */

@@ -53,7 +53,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'fairtally-newcomer-'));
   const port = await freePort();
   url = `http://127.0.0.1:${String(port)}`;
-  env = { PORT: String(port), METRICS_PORT: '0', DATA_DIR: join(folder, 'data'), URL: url };
+  env = { PORT: String(port), METRICS_PORT: '0', ADMIN_PORT: '0', DATA_DIR: join(folder, 'data'), URL: url };
   writeFileSync(
     join(folder, 'fairtally'),
     `#!/bin/sh\nexec "${process.execPath}" "${built('cmd/fairtally/main.js')}" "$@"\n`,

@@ -18,6 +18,8 @@ export interface Input {
 export type ReadInput = (request: Request<Record<string, string>>) => Input;
 
 const TEXT_MAX_LENGTH = 4_096;
+/** What PostgreSQL keeps in no text. */
+const UNFIT = /[\u0000\p{Surrogate}]/u;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
 /** Compiles the schemas of the document once: each operation's reader of its input. */
@@ -64,7 +66,7 @@ function compileParameter(
   return (text) => {
     if (text === undefined) return fallback;
     const value = typed(text, type);
-    if (check(value)) return value;
+    if (!UNFIT.test(text) && check(value)) return value;
     throw wrongParameter(name);
   };
 }
@@ -77,9 +79,20 @@ function typed(text: string, type: unknown): unknown {
 }
 
 function checked(check: ValidateFunction, value: unknown): unknown {
+  if (hasUnfitText(value, DEPTH_MAX)) throw new RequestProblem('invalid_character');
   if (check(value)) return value;
   const [error] = check.errors ?? [];
   throw new RequestProblem(...problemOfError(error));
+}
+
+/** Deeper than any body of the document. */
+const DEPTH_MAX = 16;
+
+function hasUnfitText(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') return UNFIT.test(value);
+  if (typeof value !== 'object' || value === null) return false;
+  if (depth === 0) throw new RequestProblem('too_deep');
+  return Object.entries(value).some(([key, inner]) => UNFIT.test(key) || hasUnfitText(inner, depth - 1));
 }
 
 function problemOfError(error: ErrorObject | undefined): ConstructorParameters<typeof RequestProblem> {

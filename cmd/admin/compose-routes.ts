@@ -1,0 +1,63 @@
+import type { RateLimiter } from '../../pkg/admission/port.js';
+import type { AdminRoutes } from '../../pkg/admin/api/routes.js';
+import { auditRoutes } from '../../pkg/admin/audit-routes.postgres.js';
+import type { GameDatabase } from '../../pkg/admin/port.js';
+import type { AccessTokens } from '../../pkg/admin/sign-in/access-tokens.js';
+import { createCookies } from '../../pkg/admin/sign-in/cookies.js';
+import { createSignInLimit } from '../../pkg/admin/sign-in/limits.js';
+import { createOidc, type Oidc } from '../../pkg/admin/sign-in/oidc.js';
+import { createPasswords } from '../../pkg/admin/sign-in/passwords.js';
+import { openSignInRoutes, ownSessionRoutes } from '../../pkg/admin/sign-in/routes.js';
+import { createSignIn } from '../../pkg/admin/sign-in/service.postgres.js';
+import type { TokenKeyStore } from '../../pkg/admin/sign-in/token-keys.postgres.js';
+import { userRoutes } from '../../pkg/admin/users/routes.postgres.js';
+import type { ClientAddress } from '../../pkg/ingest/client-address.js';
+import type { Database } from '../../pkg/postgres/port.js';
+import type { Platform } from '../platform.js';
+
+/** What the routes of the admin API are made of. */
+export interface AdminParts {
+  /** Its `db` sees all games: for definitions, receipt keys and views, never for what a request names. */
+  readonly platform: Platform;
+  /** Acts as fairtally_api. */
+  readonly apiDb: Database;
+  readonly games: GameDatabase;
+  readonly tokens: AccessTokens;
+  readonly tokenKeys: TokenKeyStore;
+  readonly limiter: RateLimiter;
+  readonly clientAddress: ClientAddress;
+  readonly addressKey: (address: string) => string;
+}
+
+/** Every route of the admin API, by room. */
+export function adminRoutes(parts: AdminParts): AdminRoutes {
+  const { platform, games, tokens, tokenKeys, limiter, addressKey } = parts;
+  const { clock, random, config } = platform;
+  const passwords = createPasswords();
+  const { refreshSecret } = tokenKeys;
+  const signIn = {
+    signIn: createSignIn({ games, tokens, passwords, refreshSecret, clock, random }),
+    oidc: oidcOf(platform),
+    cookies: createCookies(config.admin.origin),
+    takeSignIn: createSignInLimit(limiter),
+    addressKey,
+  };
+  return {
+    anyone: { ...openSignInRoutes(signIn) },
+    signedIn: { ...ownSessionRoutes(signIn) },
+    game: {
+      ...userRoutes({ passwords, clock, random, issuer: config.admin.oidc?.issuer ?? null }),
+      ...auditRoutes,
+    },
+  };
+}
+
+/** Where the dashboard takes a browser that comes back from the issuer. */
+const RETURN_PATH = '/signed-in';
+
+function oidcOf({ config, sealer, clock, random }: Platform): Oidc | null {
+  const { oidc, origin } = config.admin;
+  if (oidc === null || origin === null) return null;
+  const settings = { ...oidc, redirectUri: `${origin}${RETURN_PATH}` };
+  return createOidc({ settings, sealer, clock, random });
+}

@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { Express, Request } from 'express';
+import { MemoryRateLimiter } from '../../pkg/admission/memory.js';
+import type { RateRule } from '../../pkg/admission/port.js';
+import { RedisRateLimiter } from '../../pkg/admission/redis.js';
+import { createAdminApp } from '../../pkg/admin/api/app.js';
+import { readApiDocument, type ApiDocument } from '../../pkg/admin/api/document.js';
+import type { AdminRoutes } from '../../pkg/admin/api/routes.js';
+import { createGameDatabase, refuseUnsafeRole } from '../../pkg/admin/game-database.postgres.js';
+import { createAccess } from '../../pkg/admin/sign-in/access.js';
+import { createAccessTokens } from '../../pkg/admin/sign-in/access-tokens.js';
+import { openTokenKeys } from '../../pkg/admin/sign-in/token-keys.postgres.js';
+import { sessionAccess } from '../../pkg/admin/sign-in/users.postgres.js';
+import { createAddressBudget } from '../../pkg/ingest/address-budget.js';
+import { budgetKey, createClientAddress } from '../../pkg/ingest/client-address.js';
+import { createServerOptions, limitConnections } from '../../pkg/ingest/server-options.js';
+import { createDatabase } from '../../pkg/postgres/database.js';
+import { createDrain } from '../gateway/drain.js';
+import { listen } from '../listen.js';
+import type { Platform } from '../platform.js';
+import { adminRoutes, type AdminParts } from './compose-routes.js';
+import { forgetOldSessions } from './forget-sessions.js';
+import { dashboard, health } from './mounts.js';
+
+const API_DOCUMENT = new URL('../../api/admin.yaml', import.meta.url);
+const CONNECTIONS = 10;
+/** A page of the dashboard asks a dozen things at once, and an office may be one address. */
+const ADDRESS_RATE: RateRule = { rate: 100, burst: 400 };
+
+/** The admin API and the dashboard, on one port. */
+export async function composeAdmin(platform: Platform): Promise<{ readonly port: number }> {
+  const { config, clock, random, logger, lifecycle } = platform;
+  const parts = await openParts(platform);
+  const routes = adminRoutes(parts);
+  const app = createAdminApp({
+    document: withRoutes(readApiDocument(readFileSync(API_DOCUMENT, 'utf8')), routes),
+    routes,
+    games: parts.games,
+    access: createAccess(parts.tokens, (sessionId, gameId) => sessionAccess(parts.apiDb, sessionId, gameId)),
+    takeAddressBudget: createAddressBudget(parts.limiter, ADDRESS_RATE, parts.clientAddress),
+    clientAddress: (request: Request) => parts.clientAddress(request),
+    origin: config.admin.origin,
+    mounts: [health(platform.health), dashboard],
+    logger,
+    clock,
+    random,
+  });
+  const port = await serve(app, platform);
+  forgetOldSessions(parts, platform);
+  logger.info({ host: config.http.host, port }, 'listening');
+  lifecycle.onStop('admin database', () => parts.apiDb.close());
+  return { port };
+}
+
+/** While resources are still being written: what the document describes and nothing answers is no place of this service. */
+const withRoutes = (document: ApiDocument, { game, signedIn, anyone }: AdminRoutes): ApiDocument => {
+  const handled = new Set([game, signedIn, anyone].flatMap((part) => Object.keys(part)));
+  return { ...document, operations: document.operations.filter(({ id }) => handled.has(id)) };
+};
+
+async function openParts(platform: Platform): Promise<AdminParts> {
+  const { config, databaseUrl, redis, sealer, clock, random, logger, metrics } = platform;
+  const apiDb = createDatabase({
+    url: databaseUrl,
+    role: 'fairtally_api',
+    poolSize: CONNECTIONS,
+    applicationName: 'fairtally admin api',
+    statementTimeoutMs: 8_000,
+    onIdleError: (error) => logger.warn({ err: error }, 'an idle database connection broke'),
+  });
+  await refuseUnsafeRole(apiDb);
+  const tokenKeys = await openTokenKeys({ db: apiDb, sealer, random, clock });
+  return {
+    platform,
+    apiDb,
+    games: createGameDatabase(apiDb, clock),
+    tokenKeys,
+    tokens: createAccessTokens(tokenKeys, clock),
+    limiter:
+      redis === null ? new MemoryRateLimiter({ clock }) : new RedisRateLimiter({ redis, clock, metrics }),
+    clientAddress: createClientAddress(config.http.trustProxy),
+    addressKey: budgetKey,
+  };
+}
+
+async function serve(app: Express, { config, clock, logger, lifecycle }: Platform): Promise<number> {
+  const server = createServer(createServerOptions(), (request, response) => {
+    drain.prepare(response);
+    app(request, response);
+  });
+  const drain = createDrain({ server, clock, logger, stopping: lifecycle.stopping });
+  limitConnections(server);
+  lifecycle.onStop('http server', () => drain.close());
+  return listen(server, config.http.host, config.admin.port);
+}

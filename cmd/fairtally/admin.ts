@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import { userInfo } from 'node:os';
+import type { Command } from 'commander';
+import {
+  ensureFirstAdmin,
+  FIRST_ADMIN,
+  resetAdmin,
+  type FirstAdminDeps,
+} from '../../pkg/admin/sign-in/first-admin.postgres.js';
+import { createPasswords } from '../../pkg/admin/sign-in/passwords.js';
+import type { Database } from '../../pkg/postgres/port.js';
+import { replaceSecretFile } from '../../pkg/runtime/secret-files.js';
+import type { CommandLine } from '../command-line.js';
+import { withDatabase } from '../database.js';
+import type { Process } from '../platform.js';
+
+/** Where a password stands that no person was there to see, below DATA_DIR/secrets. */
+export const PASSWORD_FILE = 'admin.password';
+
+type Parts = Pick<Process, 'clock' | 'random'>;
+
+const depsOf = (db: Database, { clock, random }: Parts): FirstAdminDeps => ({
+  db,
+  passwords: createPasswords(),
+  clock,
+  random,
+  by: userInfo().username,
+});
+
+/**
+ * The first user of the dashboard, where there is none. The password goes to the terminal of whoever starts this, and to a
+ * file of theirs alone where there is no terminal; never to a log.
+ */
+export async function makeFirstAdmin(
+  db: Database,
+  { config, isTerminal, ...parts }: Parts & Pick<Process, 'config'> & { readonly isTerminal: boolean },
+): Promise<string | null> {
+  const password = await ensureFirstAdmin(depsOf(db, parts));
+  if (password !== null && !isTerminal)
+    replaceSecretFile(config.storage.dataDir, PASSWORD_FILE, password, parts.random);
+  return password;
+}
+
+/** `fairtally admin`: what can be done about users without signing in. */
+export function describeAdmin(admin: Command, line: CommandLine): void {
+  admin
+    .command('reset')
+    .description('give an admin of every game a new password; makes the user where there is none')
+    .option('--user <name>', 'whose', FIRST_ADMIN)
+    .action(
+      line.program.action(({ user }: { user: string }) =>
+        withDatabase(line, async ({ db }) => {
+          const { out } = line;
+          const password = await resetAdmin(user, depsOf(db, line));
+          if (password === null) {
+            out.line(`${user} signs in at the OpenID Connect issuer and has no password here.`);
+            return 1;
+          }
+          if (out.isTerminal) {
+            out.line(`user      ${user}`);
+            out.line(`password  ${password}`);
+            out.line('It is not shown again. Every session of this user has ended.');
+          } else {
+            const { dataDir } = line.config().storage;
+            replaceSecretFile(dataDir, PASSWORD_FILE, password, line.random);
+            out.line(`The password of ${user} is in ${join(dataDir, 'secrets', PASSWORD_FILE)}.`);
+          }
+          return 0;
+        }),
+      ),
+    );
+}
