@@ -13,10 +13,11 @@ import { createProgressionRole } from '../../pkg/progression/role.js';
 import type { Metrics } from '../../pkg/runtime/port.js';
 import { createDispatch } from '../../pkg/worker/dispatch.js';
 import type { Role } from '../../pkg/worker/port.js';
+import { settingAside } from '../../pkg/worker/resubmissions/set-aside.js';
 import type { Watchdog } from '../../pkg/worker/watchdog.js';
 import { RECEIPT_ISSUER, type Platform } from '../platform.js';
 import { openGuards } from './compose-guards.js';
-import { openReconciler, openResubmissions } from './compose-resubmissions.js';
+import { openReconciler, openResubmissions, unappliedOf } from './compose-resubmissions.js';
 
 const LAG_EVERY_MS = 1_000;
 
@@ -42,10 +43,11 @@ export async function composeWorker(platform: Platform, bus: Bus): Promise<void>
   };
   const guards = await openGuards(platform, LAG_EVERY_MS);
   for (const role of config.roles) {
-    const handler = guards.around(role, handlers[role]);
-    const subscription = await bus.subscribe(role, handler);
+    const make = handlers[role];
+    const fromBus = guards.around(role, (own) => settingAside(make(own), { ...own, role }));
+    const subscription = await bus.subscribe(role, fromBus);
     lifecycle.onStop(`role ${role}`, () => subscription.close());
-    openResubmissions(platform, role, handler);
+    openResubmissions(platform, role, guards.around(role, make));
     openReconciler(platform, bus, role);
   }
   lifecycle.onStop('crash guard', () => guards.close());
@@ -57,7 +59,7 @@ export async function composeWorker(platform: Platform, bus: Bus): Promise<void>
           store: postgresSnapshots(db),
           definitions,
           roles: ROLES,
-          lag: (role) => bus.lag(role),
+          lag: (role) => unappliedOf(platform, bus, role),
           clock,
           log: logger,
         },

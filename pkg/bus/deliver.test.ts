@@ -83,6 +83,22 @@ function fated(fates: readonly Fate[], applied: string[]): BatchHandler {
 const fate = fc.constantFrom<Fate>('ok', 'ok', 'ok', 'fails once', 'fails always', 'dead', 'throws');
 const deliverable = fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fate), { maxLength: 12 });
 
+test('what an outage holds up is tried again without limit, alone and with its attempts untouched; only its player waits', async () => {
+  let rounds = 0;
+  const given: string[] = [];
+  const handler: BatchHandler = async (batch) => {
+    rounds += 1;
+    given.push(batch.map(({ body, attempt }) => `${body}:${String(attempt)}`).join(' '));
+    return batch.map(({ playerId }) =>
+      playerId === 'slow' && rounds <= 3 * MAX_ATTEMPTS ? retry(new OutageError('PostgreSQL')) : ok,
+    );
+  };
+  const { flags, letters } = await run(['a', 'slow', 'b', 'slow'], handler);
+  expect(flags).toEqual([true, true, true, true]);
+  expect(letters).toEqual([]);
+  expect(given).toEqual(['0:1 1:1 2:1 3:1', ...Array<string>(3 * MAX_ATTEMPTS).fill('1:1 3:1')]);
+});
+
 test('whatever the events do, each ends applied or in a letter, never both, never nowhere', async () => {
   await fc.assert(
     fc.asyncProperty(deliverable, async (batch) => {

@@ -1,6 +1,6 @@
 import type { Clock } from '../kernel/clock.js';
 import { OutageError } from '../kernel/errors.js';
-import { dead, retry, type Outcome } from '../kernel/outcome.js';
+import { dead, isHeldUp, retry, type Outcome } from '../kernel/outcome.js';
 import type { Random } from '../kernel/random.js';
 import type { RoleName } from '../kernel/roles.js';
 import type { Logger } from '../runtime/port.js';
@@ -148,13 +148,14 @@ class BatchRun {
     return left;
   }
 
-  /** Counts a failed attempt; the last one is death. */
+  /** Counts a failed attempt; the last one is death. What a dependency holds up has not failed. */
   private bounded(index: number, outcome: Outcome | undefined): Outcome {
     if (outcome === undefined) throw new Error('an outcome is missing');
     if (outcome.kind !== 'retry') return outcome;
     const attempt = this.attemptOf(index);
     const { role, maxAttempts, logger } = this.options;
     logger.warn({ role, position: this.at(index).position, attempt, err: outcome.error }, 'an event failed');
+    if (isHeldUp(outcome)) return outcome;
     if (attempt >= maxAttempts) return dead('handler_error', describe(outcome.error));
     this.attempts.set(index, attempt + 1);
     return outcome;

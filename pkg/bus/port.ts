@@ -26,7 +26,7 @@ export interface Delivery {
   readonly attempt: number;
 }
 
-/** Answers one outcome per delivery, in order. Throwing equals `retry` for all; an OutageError pauses and burns no attempt. */
+/** Answers one outcome per delivery, in order. Throwing equals `retry` for all; an OutageError, thrown or in a `retry`, pauses and burns no attempt. */
 export type BatchHandler = (batch: readonly Delivery[]) => Promise<readonly Outcome[]>;
 
 /** Where what can never be applied goes. Rejects when it could not be stored durably: then nothing is acknowledged. */

@@ -57,8 +57,9 @@ type Verdict = 'applied' | 'duplicate' | 'conflict';
  * view, then the outcomes. An event that fails is bisected out, so that its neighbours take effect.
  *
  * The handler rejects with OutageError while a dependency is away. A commit of unknown outcome is one: the inbox knows
- * when the batch comes again. So is a statement out of time for a single event, after its neighbours took effect: nobody
- * can tell it from a slow server, and that must never lead to a dead letter.
+ * when the batch comes again. A statement that is out of time for a single event is an outage for its player alone: the
+ * outcome of that event and of the player's later ones is a `retry` with the OutageError, so that their neighbours go on and
+ * nothing becomes a dead letter; nobody can tell such an event from a slow server.
  */
 export function createDispatch<State, Changes>(options: DispatchOptions<State, Changes>): BatchHandler {
   const dispatch = new Dispatch(options);
@@ -86,7 +87,6 @@ class Dispatch<State, Changes> {
     const progress: Progress = { outcomes, settled: [], stuck: new Map() };
     await this.settle(entries, progress);
     await this.refresh(progress.settled);
-    for (const error of progress.stuck.values()) throw error;
     return outcomes;
   }
 
@@ -159,7 +159,7 @@ class Dispatch<State, Changes> {
   /** One transaction; when it fails for a reason in the events, two halves in their order, down to the one at fault. */
   private async settle(given: readonly Entry[], progress: Progress): Promise<void> {
     const { outcomes, settled, stuck } = progress;
-    const entries = stuck.size === 0 ? given : given.filter((entry) => !stuck.has(playerOf(entry)));
+    const entries = stuck.size === 0 ? given : given.filter((entry) => isFree(entry, progress));
     const [first] = entries;
     if (first === undefined) return;
     try {
@@ -238,6 +238,13 @@ function readOrBury(delivery: Delivery): AdmittedEvent | Outcome {
     if (error instanceof PoisonError) return dead(error.code, error.message);
     throw error;
   }
+}
+
+/** Whether nothing of the entry's player is out of time; otherwise it waits behind that. */
+function isFree(entry: Entry, { stuck, outcomes }: Progress): boolean {
+  const error = stuck.get(playerOf(entry));
+  if (error !== undefined) outcomes[entry.index] = retry(error);
+  return error === undefined;
 }
 
 function refusalOf(event: AdmittedEvent, floor: string | null): Outcome | null {

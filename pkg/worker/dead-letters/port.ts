@@ -29,7 +29,7 @@ export interface LetterItem {
 /** What somebody decided about letters by hand. */
 export interface ActionItem {
   readonly id: number;
-  readonly action: 'redrive' | 'drop' | 'correct' | 'reconcile';
+  readonly action: 'redrive' | 'drop' | 'correct' | 'reconcile' | 'set_aside';
   readonly actor: string;
   readonly why: string;
   readonly madeMs: number;

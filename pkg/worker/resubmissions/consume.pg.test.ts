@@ -133,8 +133,8 @@ test('of one player the events come in the order they died in, and none before a
 test('killed after the effect and before the close: it is delivered again, counts once, and its letter is closed', async () => {
   await dieAll(db, [xp('a', 'p-1', 5)]);
   const action = await redriveAll(db);
-  const killed: ConsumeOptions['deliver'] = async (batch, sink, until) => {
-    await consumer(db, worker(db)).deliver(batch, sink, until);
+  const killed: ConsumeOptions['deliver'] = async (batch, by, sink, until) => {
+    await consumer(db, worker(db)).deliver(batch, by, sink, until);
     throw new OutageError('the process');
   };
   await expect(consumeBatch(consumer(db, worker(db), { deliver: killed }), signal)).rejects.toBeInstanceOf(
@@ -150,8 +150,8 @@ test('killed after the effect and before the close: it is delivered again, count
 test('killed after the letter was written again and before the close: the letter stays, nothing is lost', async () => {
   await dieAll(db, [xp('a', 'p-1', 5, { fault: 'poison' })]);
   await redriveAll(db);
-  const killed: ConsumeOptions['deliver'] = async (batch, sink, until) => {
-    await consumer(db, worker(db)).deliver(batch, sink, until);
+  const killed: ConsumeOptions['deliver'] = async (batch, by, sink, until) => {
+    await consumer(db, worker(db)).deliver(batch, by, sink, until);
     throw new OutageError('the process');
   };
   await expect(consumeBatch(consumer(db, worker(db), { deliver: killed }), signal)).rejects.toBeInstanceOf(

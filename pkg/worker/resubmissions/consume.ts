@@ -1,5 +1,7 @@
-import type { DeadLetterSink, Delivery } from '../../bus/port.js';
+import type { BatchHandler, DeadLetterSink, Delivery } from '../../bus/port.js';
 import type { Clock } from '../../kernel/clock.js';
+import { OutageError } from '../../kernel/errors.js';
+import { isHeldUp } from '../../kernel/outcome.js';
 import type { RoleName } from '../../kernel/roles.js';
 import type { Database } from '../../postgres/port.js';
 import type { Logger, Metrics } from '../../runtime/port.js';
@@ -9,16 +11,22 @@ import {
   holdRole,
   isAnythingToDo,
   pendingOf,
+  playersAside,
   purgeClosed,
   type Closed,
+  type PlayerOfGame,
+  type Resubmission,
 } from './postgres.js';
 
 export interface ConsumeOptions {
   readonly db: Database;
   readonly role: RoleName;
-  /** Hands a batch to the role's handler as its bus would: attempts, pauses, letters. One flag per delivery: settled or not. */
+  /** The role's handler. */
+  readonly handler: BatchHandler;
+  /** Hands a batch to a handler as the role's bus would: attempts, pauses, letters. One flag per delivery: settled or not. */
   readonly deliver: (
     batch: readonly Delivery[],
+    handler: BatchHandler,
     deadLetters: DeadLetterSink,
     signal: AbortSignal,
   ) => Promise<readonly boolean[]>;
@@ -49,13 +57,14 @@ export async function consumeResubmissions(options: ConsumeOptions, signal: Abor
   );
   const isStaleDue = every(CLOSE_STALE_EVERY_MS, clock);
   const isPurgeDue = every(PURGE_EVERY_MS, clock);
+  const slow: SlowPlayers = new Set();
   while (!signal.aborted) {
     let taken = 0;
     try {
       const { isPending, isOpen } = await isAnythingToDo(db, role);
       if (isOpen && isStaleDue()) await closeStale(db, role);
       if (isPending) {
-        const closed = await consumeBatch(options, signal);
+        const closed = await consumeBatch(options, signal, slow);
         for (const result of RESULTS) if (closed[result] > 0) count.inc({ role, result }, closed[result]);
         taken = closed.done + closed.skipped + closed.failed;
       }
@@ -82,13 +91,21 @@ const NOTHING: Closed = { done: 0, skipped: 0, failed: 0 };
 
 /**
  * One batch: the transaction holds the role, and closes what was settled. The role's own transactions run beside it, so
- * what it closes has taken effect for good. Should it be ended meanwhile, the same batch comes again.
+ * what it closes has taken effect for good. Should it be ended meanwhile, the same batch comes again. So does what a
+ * dependency holds up: it stays pending, and nobody waits for it.
+ *
+ * @param slow is changed here
  */
-export function consumeBatch(options: ConsumeOptions, signal: AbortSignal): Promise<Closed> {
-  const { db, role, deliver, deadLetters } = options;
+export function consumeBatch(
+  options: ConsumeOptions,
+  signal: AbortSignal,
+  slow: SlowPlayers = new Set(),
+): Promise<Closed> {
+  const { db, role, deadLetters } = options;
   return db.transaction(async (sql) => {
     if (!(await holdRole(sql, role))) return NOTHING;
-    const batch = await pendingOf(sql, role, BATCH_MAX);
+    for (const player of await playersAside(sql, role)) slow.add(playerKey(player));
+    const batch = nextBatch(await pendingOf(sql, role, BATCH_MAX), slow);
     if (batch.length === 0) return NOTHING;
     const buried = new Set<string>();
     const watched: DeadLetterSink = {
@@ -97,11 +114,8 @@ export function consumeBatch(options: ConsumeOptions, signal: AbortSignal): Prom
         buried.add(delivery.messageId);
       },
     };
-    const settled = await deliver(
-      batch.map(({ delivery }) => delivery),
-      watched,
-      signal,
-    );
+    const deliveries = batch.map(({ delivery }) => delivery);
+    const settled = await deliverOnce(options, deliveries, watched, { signal, slow });
     const closing = batch.filter((_, index) => settled[index] === true);
     const failed = closing.filter(({ delivery }) => buried.has(delivery.messageId));
     if (closing.length === 0) return NOTHING;
@@ -111,4 +125,44 @@ export function consumeBatch(options: ConsumeOptions, signal: AbortSignal): Prom
       failed.map(({ id }) => id),
     );
   });
+}
+
+/** Keys of the players whose events are held up, those first who were not tried for longest. */
+type SlowPlayers = Set<string>;
+
+const playerKey = ({ gameId, playerId }: PlayerOfGame): string => `${gameId}\u0000${playerId}`;
+
+/** Everybody else first; when only slow players are left, one of them alone. */
+function nextBatch(pending: readonly Resubmission[], slow: SlowPlayers): readonly Resubmission[] {
+  const others = pending.filter(({ delivery }) => !slow.has(playerKey(delivery)));
+  if (others.length > 0) return others;
+  for (const player of slow) {
+    slow.delete(player); // who is held up again comes to the end
+    const own = pending.filter(({ delivery }) => playerKey(delivery) === player);
+    if (own.length > 0) return own;
+  }
+  return [];
+}
+
+/** As the bus would, but nothing is waited for: what is held up is left unsettled. */
+function deliverOnce(
+  { deliver, handler }: ConsumeOptions,
+  batch: readonly Delivery[],
+  deadLetters: DeadLetterSink,
+  { signal, slow }: { readonly signal: AbortSignal; readonly slow: SlowPlayers },
+): Promise<readonly boolean[]> {
+  const heldUp = new AbortController();
+  const impatient: BatchHandler = async (deliveries) => {
+    try {
+      const outcomes = await handler(deliveries);
+      const late = deliveries.filter((_, index) => isHeldUp(outcomes[index]));
+      for (const delivery of late) slow.add(playerKey(delivery));
+      if (late.length > 0) heldUp.abort();
+      return outcomes;
+    } catch (error) {
+      if (error instanceof OutageError) heldUp.abort();
+      throw error;
+    }
+  };
+  return deliver(batch, impatient, deadLetters, AbortSignal.any([signal, heldUp.signal]));
 }

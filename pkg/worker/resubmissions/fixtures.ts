@@ -26,8 +26,9 @@ export const consumer = (
   return {
     db,
     role: 'progression',
-    deliver: (batch, sink, until) =>
-      deliver(batch, handler, {
+    handler,
+    deliver: (batch, by, sink, until) =>
+      deliver(batch, by, {
         role: more.role ?? 'progression',
         maxAttempts: 2,
         backoff: { baseMs: 1, capMs: 2 },

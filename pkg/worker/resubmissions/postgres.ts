@@ -68,6 +68,29 @@ export async function submitCopies(sql: Sql, copies: readonly RoleCopy[], action
   return rows.length;
 }
 
+const ASIDE = `
+  FROM resubmissions r JOIN operator_actions a ON a.id = r.action_id AND a.action = 'set_aside'
+ WHERE r.role = $1 AND r.state = 'pending'`;
+
+/** A player of a game. */
+export interface PlayerOfGame {
+  readonly gameId: string;
+  readonly playerId: string;
+}
+
+/** Players of whom an event was set aside and has not taken effect yet. */
+export const playersAside = (sql: Sql, role: RoleName): Promise<PlayerOfGame[]> =>
+  sql.query(`SELECT DISTINCT r.game_id AS "gameId", r.player_id AS "playerId" ${ASIDE}`, [role]);
+
+/** When the oldest event was received that is set aside, UTC ms; null when none is. */
+export async function oldestAside(sql: Sql, role: RoleName): Promise<number | null> {
+  const [row] = await sql.query<{ ms: number | null }>(
+    `SELECT min((r.body::jsonb ->> 'receivedAtMs')::bigint) AS ms ${ASIDE}`,
+    [role],
+  );
+  return row?.ms ?? null;
+}
+
 /** Whether there is something to do for a role: resubmissions, and letters that may have to be closed. */
 export async function isAnythingToDo(
   sql: Sql,

@@ -99,6 +99,18 @@ function* pendingOf(session: Session, [role, limit]: readonly unknown[]): Runnin
     }));
 }
 
+function* playersAside(session: Session, [role]: readonly unknown[]): Running<object[]> {
+  const isAside = (row: Row): boolean =>
+    session.get('operator_actions', String(row['action_id']))?.['action'] === 'set_aside';
+  const players = session
+    .rows('resubmissions', (row) => row['role'] === role && isPending(row) && isAside(row))
+    .map(({ row }) => keyText(row['game_id'], row['player_id']));
+  return [...new Set(players)].map((player) => {
+    const [gameId, playerId] = player.split('\u0000');
+    return { gameId, playerId };
+  });
+}
+
 /** Whether the event had taken effect, or was barred, before it was sent again. */
 function stood(session: Session, { role, dedupe_day, identity, made_at }: Row): boolean {
   const entered = session.get('inbox', inboxKey(role, dedupe_day, identity));
@@ -170,6 +182,7 @@ export const resubmissionStatements: readonly Taught[] = [
   { name: `${FILE} isAnythingToDo`, fingerprint: 'c0f1c860a959', meaning: isAnythingToDo },
   { name: `${FILE} holdRole`, fingerprint: 'c9924b6d8ca0', meaning: holdRole },
   { name: `${FILE} pendingOf`, fingerprint: '350628b50787', meaning: pendingOf },
+  { name: `${FILE} playersAside`, fingerprint: '8d45f28061f4', meaning: playersAside },
   { name: `${FILE} CLOSE`, fingerprint: '2247ea722160', meaning: close },
   { name: `${FILE} progressOf`, fingerprint: '5ed749da82d0', meaning: progressOf },
   { name: `${FILE} backlogOf`, fingerprint: '1616ede5d8a7', meaning: backlogOf },

@@ -86,9 +86,9 @@ export async function operate(engine: Engine): Promise<unknown[]> {
   const consume = (role: RoleName, handler = handlers[role]): Promise<unknown> =>
     consumeBatch(
       {
-        ...{ db, role, deadLetters, clock: systemClock, logger: quietLogger, metrics: quietMetrics },
-        deliver: (batch, sink, until) =>
-          deliver(batch, handler, { ...policy, role, maxAttempts: 2, deadLetters: sink, signal: until }),
+        ...{ db, role, handler, deadLetters, clock: systemClock, logger: quietLogger, metrics: quietMetrics },
+        deliver: (batch, by, sink, until) =>
+          deliver(batch, by, { ...policy, role, maxAttempts: 2, deadLetters: sink, signal: until }),
       },
       signal,
     );

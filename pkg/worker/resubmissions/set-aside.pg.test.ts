@@ -1,0 +1,138 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { BatchHandler } from '../../bus/port.js';
+import { OutageError } from '../../kernel/errors.js';
+import { retry } from '../../kernel/outcome.js';
+import { createDatabase } from '../../postgres/database.js';
+import type { Database } from '../../postgres/port.js';
+import {
+  batchOf,
+  countersOf,
+  countingMetrics,
+  deliverAll,
+  drive,
+  lettersOf,
+  prepare,
+  said,
+  worker,
+  xp,
+} from '../../testkit/dispatch-bench.js';
+import { testDatabase, type TestDatabase } from '../../testkit/postgres.js';
+import { quietLogger, quietMetrics } from '../../testkit/quiet.js';
+import { readSums } from '../../testkit/summing-role.js';
+import { consumeBatch } from './consume.js';
+import { consumer, dieAll, redriveAll } from './fixtures.js';
+import { oldestAside } from './postgres.js';
+import { settingAside } from './set-aside.js';
+
+const signal = new AbortController().signal;
+
+let database: TestDatabase;
+let db: Database;
+beforeEach(async () => {
+  database = await testDatabase();
+  db = database.db;
+  await prepare(db);
+});
+afterEach(() => database.close());
+
+/** What the server does when it ends a statement. */
+const END_STATEMENT =
+  "RAISE EXCEPTION 'canceling statement due to statement timeout' USING ERRCODE = '57014'";
+
+/** Saving one of these players takes longer than any worker waits. */
+const slowDown = (players: readonly string[], slowly = END_STATEMENT): Promise<object[]> =>
+  db.query(`DO $do$ BEGIN
+    CREATE OR REPLACE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF NEW.player_id = ANY ('{${players.join()}}') THEN ${slowly}; END IF;
+      RETURN NEW;
+    END $$;
+    CREATE OR REPLACE TRIGGER slowly BEFORE UPDATE ON sums FOR EACH ROW EXECUTE FUNCTION slowly();
+  END $do$`);
+
+const onBus = (handler: BatchHandler = worker(db), metrics = quietMetrics): BatchHandler =>
+  settingAside(handler, { db, role: 'progression', logger: quietLogger, metrics });
+
+const pending = async (): Promise<string[]> =>
+  (
+    await db.query<{ event: string }>(
+      "SELECT body::jsonb ->> 'id' AS event FROM resubmissions WHERE state = 'pending' ORDER BY id",
+    )
+  ).map(({ event }) => event);
+
+test('one slow event is taken off the bus: its neighbours and what comes after go on, and it takes effect when it can', async () => {
+  await slowDown(['slow']);
+  const { metrics, of } = countingMetrics();
+  const handler = onBus(worker(db), metrics);
+  const events = [
+    xp('a-1', 'p-1', 1),
+    xp('s-1', 'slow', 1),
+    xp('a-2', 'p-2', 1),
+    xp('s-2', 'slow', 2),
+    xp('a-3', 'p-1', 1),
+  ];
+  expect(said(await handler(batchOf(events)))).toEqual(Array(5).fill('ok'));
+  expect(await readSums(db)).toBe('p-1=2/2 p-2=1/1');
+  expect(await pending()).toEqual(['s-1', 's-2']);
+  expect(of('fairtally_events_set_aside_total')).toBe(2);
+  expect(await oldestAside(db, 'progression')).toBe(events[1]?.receivedAtMs);
+
+  // A later one goes behind them, without a try; what comes again is on its way already.
+  await drive(db, handler, [xp('s-3', 'slow', 4), xp('a-4', 'p-2', 1), xp('s-1', 'slow', 1)]);
+  expect(await readSums(db)).toBe('p-1=2/2 p-2=2/2');
+  expect(await pending()).toEqual(['s-1', 's-2', 's-3']);
+
+  await slowDown([]);
+  expect(await consumeBatch(consumer(db, worker(db)), signal)).toMatchObject({ done: 3, failed: 0 });
+  expect(await readSums(db)).toBe('p-1=2/2 p-2=2/2 slow=7/3');
+  expect(await oldestAside(db, 'progression')).toBeNull();
+  expect(await lettersOf(db)).toEqual([]);
+  expect(await countersOf(db)).toMatchObject({ applied: 7, dead: 0 });
+  expect(said(await handler(batchOf([xp('s-4', 'slow', 1)])))).toEqual(['ok']);
+  expect(await readSums(db)).toBe('p-1=2/2 p-2=2/2 slow=8/4');
+});
+
+test('a statement that sleeps for one player is ended by the server, and holds up nobody else', async () => {
+  await slowDown(['slow'], 'PERFORM pg_sleep(60)');
+  const hasty = createDatabase({ url: database.url, statementTimeoutMs: 2_000 });
+  const handler = onBus(worker(hasty));
+  expect(said(await handler(batchOf([xp('s-1', 'slow', 1), xp('a-1', 'p-1', 1)])))).toEqual(['ok', 'ok']);
+  await hasty.close();
+  expect(await readSums(db)).toBe('p-1=1/1');
+  expect(await pending()).toEqual(['s-1']);
+  expect(await lettersOf(db)).toEqual([]);
+});
+
+test('beside the bus slow players stop nobody either: others are closed first, each of them is tried alone', async () => {
+  const players = ['slow-1', 'slow-2', 'slow-3'];
+  await slowDown(players);
+  for (const player of players) await drive(db, onBus(), [xp(`of ${player}`, player, 1)]);
+  await dieAll(db, [xp('a', 'p-1', 5), xp('b', 'p-2', 7)]);
+  await redriveAll(db);
+  const slow = new Set<string>();
+  const given: number[] = [];
+  const inner = worker(db);
+  const options = consumer(db, async (batch) => {
+    given.push(batch.length);
+    return inner(batch);
+  });
+  expect(await consumeBatch(options, signal, slow)).toEqual({ done: 2, skipped: 0, failed: 0 });
+  expect(await consumeBatch(options, signal, slow)).toEqual({ done: 0, skipped: 0, failed: 0 });
+  await slowDown([]);
+  for (const _ of players)
+    expect(await consumeBatch(options, signal, slow)).toEqual({ done: 1, skipped: 0, failed: 0 });
+  expect(given).toEqual([2, 1, 1, 1, 1]);
+  expect(await readSums(db)).toBe('p-1=5/1 p-2=7/1 slow-1=1/1 slow-2=1/1 slow-3=1/1');
+  expect((await lettersOf(db)).map(({ state }) => state)).toEqual(['applied', 'applied']);
+});
+
+test('what cannot be set aside is not acknowledged, and what cannot be read becomes a letter whatever its player waits for', async () => {
+  await slowDown(['p-1']);
+  await drive(db, onBus(), [xp('s-1', 'p-1', 1)]);
+  expect(await deliverAll(db, onBus(), batchOf(['{}', xp('s-2', 'p-1', 1)]))).toEqual([true, true]);
+  expect((await lettersOf(db)).map(({ reason }) => reason)).toEqual(['unreadable']);
+  expect(await pending()).toEqual(['s-1', 's-2']);
+
+  await db.query('ALTER TABLE operator_actions RENAME TO away');
+  const handler = onBus(async (batch) => batch.map(() => retry(new OutageError('PostgreSQL'))));
+  await expect(handler(batchOf([xp('s-3', 'p-2', 1)]))).rejects.toBeInstanceOf(OutageError);
+});
