@@ -4,7 +4,7 @@ import type { BusOperator } from '../pkg/bus/operator.js';
 import type { Bus } from '../pkg/bus/port.js';
 import { createPostgresOperator } from '../pkg/bus/postgres-operator.js';
 import { createPostgresBus } from '../pkg/bus/postgres.js';
-import { noteInUse, type BusUse } from '../pkg/bus/uses.postgres.js';
+import { holdPublisher, noteInUse, type BusUse } from '../pkg/bus/uses.postgres.js';
 import { traceBus } from '../pkg/bus/traced-bus.js';
 import { FairtallyError } from '../pkg/kernel/errors.js';
 import type { Clock } from '../pkg/kernel/clock.js';
@@ -106,11 +106,21 @@ const TRACED_AS: Readonly<Record<BusName, string>> = {
   servicebus: 'servicebus',
 };
 
-/** The bus of a process. @throws FairtallyError `events_unread`, `bus_not_drained` when another bus still has events */
-export async function openBus(platform: Platform): Promise<Bus> {
+/**
+ * The bus of a process.
+ *
+ * @param publishes whether this process is one of those that must have stopped before another bus is used
+ * @throws FairtallyError `bus_published`, `events_unread`, `bus_not_drained` when another bus has events, or may get some
+ */
+export async function openBus(platform: Platform, publishes: 'publishes' | 'reads'): Promise<Bus> {
   const { config, db, databaseUrl, deadLetters, clock, random, logger, metrics, tracer, lifecycle, health } =
     platform;
-  await noteInUse(db, busUse(config.bus));
+  const use = busUse(config.bus);
+  if (use !== null && publishes === 'publishes') {
+    const onRefused = (error: Error): void => lifecycle.fail('another bus is in use', error);
+    const hold = await holdPublisher(use, { db, url: databaseUrl, clock, logger, onRefused });
+    lifecycle.onStop('publisher', () => hold.close());
+  } else await noteInUse(db, use);
   const policy = {
     maxAttempts: DEFAULT_MAX_ATTEMPTS,
     backoff: DEFAULT_BACKOFF,

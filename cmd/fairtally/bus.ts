@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
 import { DEFAULT_BACKOFF, DEFAULT_MAX_ATTEMPTS } from '../../pkg/bus/deliver.js';
 import type { BusOperator } from '../../pkg/bus/operator.js';
-import { noteDrained } from '../../pkg/bus/uses.postgres.js';
-import { checkBus, createBusTopology, drainBus, rewindBus } from '../../pkg/cli/bus.js';
+import { countPublishers, noteDrained } from '../../pkg/bus/uses.postgres.js';
+import { checkBus, collectFromBus, createBusTopology, drainBus, rewindBus } from '../../pkg/cli/bus.js';
 import { instant, someOf } from '../../pkg/cli/program.js';
 import { FairtallyError } from '../../pkg/kernel/errors.js';
 import { ROLES, type RoleName } from '../../pkg/kernel/roles.js';
 import { busUse, createBus, createOperator } from '../bus.js';
+import { codeVersion } from '../../pkg/runtime/version.js';
+import { createDeadLetters } from '../../pkg/worker/dead-letters/postgres.js';
 import { interruption, type CommandLine } from '../command-line.js';
 import { withDatabase } from '../database.js';
 
@@ -25,12 +27,17 @@ export function describeBus(bus: Command, line: CommandLine): void {
     .command('rewind')
     .description('let stopped roles read again what was published since an instant')
     .requiredOption('--to <instant>', 'such as 2026-11-20T00:00:00Z', instant)
-    .option('--roles <list>', 'which of them', someOf(...ROLES), [...ROLES])
+    .option('--roles <list>', `which of them: ${ROLES.join(',')} (default: all)`, someOf(...ROLES))
     .action(
-      program.action(({ to, roles }: { to: number; roles: RoleName[] }) =>
+      program.action(({ to, roles = [...ROLES] }: { to: number; roles?: RoleName[] }) =>
         withOperator(line, (operator) => rewindBus({ toMs: to, roles }, operator, out)),
       ),
     );
+  bus
+    .command('collect')
+    .description('bring what the engine itself gave up (its own dead letter queues) into the dead letters')
+    .option('--roles <list>', `which of them: ${ROLES.join(',')}`, someOf(...ROLES))
+    .action(program.action(({ roles = [...ROLES] }: { roles?: RoleName[] }) => collect(line, roles)));
   bus
     .command('drain')
     .description('wait until nothing waits on this bus, so that another may be used')
@@ -43,6 +50,21 @@ const withOperator = (line: CommandLine, work: (operator: BusOperator) => Promis
     const operator = await createOperator({ settings: line.config().bus, db, clock, logger: line.logger() });
     try {
       return await work(operator);
+    } finally {
+      await operator.close();
+    }
+  });
+
+const collect = (line: CommandLine, roles: readonly RoleName[]): Promise<number> =>
+  withDatabase(line, async ({ db }) => {
+    const { clock, out } = line;
+    const operator = await createOperator({ settings: line.config().bus, db, clock, logger: line.logger() });
+    try {
+      return await collectFromBus(
+        { sink: createDeadLetters({ db, codeVersion: codeVersion() }), roles },
+        operator,
+        out,
+      );
     } finally {
       await operator.close();
     }
@@ -78,6 +100,7 @@ function drain(line: CommandLine): Promise<number> {
         clock,
         signal: interruption(),
         out,
+        publishers: () => countPublishers(db, use),
         noteDrained: () => noteDrained(db, use),
       });
     } finally {

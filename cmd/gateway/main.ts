@@ -7,6 +7,6 @@ import { keepHeapSmall } from './heap.js';
 keepHeapSmall();
 await runService(
   'gateway',
-  async (platform) => composeGateway(platform, await openBus(platform)),
+  async (platform) => composeGateway(platform, await openBus(platform, 'publishes')),
   refuseVolatileBus,
 );

@@ -81,14 +81,15 @@ function handlerOf<State, Changes>(platform: Platform, role: Role<State, Changes
 /** How far each role is behind: events that wait, and the age of the oldest. */
 async function watchLag(platform: Platform, bus: Bus, watchdog: Watchdog | null): Promise<void> {
   const { config, clock, logger, lifecycle, metrics } = platform;
-  const { events, age } = lagGauges(metrics);
+  const { events, age, brokerDead } = lagGauges(metrics);
   while (!lifecycle.stopping.aborted) {
     for (const role of config.roles) {
       try {
-        const { waiting, oldestPublishedAtMs } = await bus.lag(role);
+        const { waiting, oldestPublishedAtMs, brokerDead: dead = null } = await bus.lag(role);
         const ageMs = oldestPublishedAtMs === null ? 0 : Math.max(0, clock.now() - oldestPublishedAtMs);
         events.set(waiting, { role });
         age.set(ageMs / 1000, { role });
+        if (dead !== null) brokerDead.set(dead, { role });
         await watchdog?.look(role, { waiting, ageSeconds: ageMs / 1000 });
       } catch (error) {
         logger.debug({ err: error, role }, 'the lag could not be read'); // readiness tells that the bus is away
@@ -101,9 +102,14 @@ async function watchLag(platform: Platform, bus: Bus, watchdog: Watchdog | null)
 
 const lagGauges = (
   metrics: Metrics,
-): { events: ReturnType<Metrics['gauge']>; age: ReturnType<Metrics['gauge']> } => ({
+): Record<'events' | 'age' | 'brokerDead', ReturnType<Metrics['gauge']>> => ({
   events: metrics.gauge('fairtally_lag_events', 'Events published and not yet settled by a role', ['role']),
   age: metrics.gauge('fairtally_lag_seconds', 'Age of the oldest event that a role has not settled', [
     'role',
   ]),
+  brokerDead: metrics.gauge(
+    'fairtally_broker_dead_letters',
+    'Messages in the dead letter queue of the broker itself: `fairtally bus collect` brings them in',
+    ['role'],
+  ),
 });

@@ -5,6 +5,6 @@ import { composeWorker } from './compose.js';
 
 await runService(
   'worker',
-  async (platform) => composeWorker(platform, await openBus(platform)),
+  async (platform) => composeWorker(platform, await openBus(platform, 'reads')),
   refuseVolatileBus,
 );

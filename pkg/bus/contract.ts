@@ -262,7 +262,7 @@ const living: Record<string, Case> = {
     await expect(bus.subscribe('archive', async () => [])).rejects.toMatchObject({ code: 'bus_closed' });
   },
   'lag counts what is published and not settled, and tells since when': async ({ bus }) => {
-    expect(await bus.lag('fairness')).toEqual({ waiting: 0, oldestPublishedAtMs: null });
+    expect(await bus.lag('fairness')).toMatchObject({ waiting: 0, oldestPublishedAtMs: null });
     await bus.publish(numbered(3));
     await bus.publish([message('other', { playerId: 'p-2' })]);
     const lag = await bus.lag('fairness');
@@ -270,7 +270,7 @@ const living: Record<string, Case> = {
     expect(Math.abs((lag.oldestPublishedAtMs ?? 0) - Date.now())).toBeLessThan(60_000);
     await receive(bus, 'fairness');
     await drained(bus, 'fairness');
-    expect(await bus.lag('fairness')).toEqual({ waiting: 0, oldestPublishedAtMs: null });
+    expect(await bus.lag('fairness')).toMatchObject({ waiting: 0, oldestPublishedAtMs: null });
   },
 };
 

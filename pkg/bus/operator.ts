@@ -1,4 +1,5 @@
 import type { RoleName } from '../kernel/roles.js';
+import type { DeadLetterSink } from './port.js';
 
 /** One thing that the engine has against what it should have. */
 export interface TopologyItem {
@@ -30,6 +31,15 @@ export interface Rewound {
   readonly messages: number | null;
 }
 
+/** What was in an engine's own dead letter queue of a role, and stands in the dead letters now. */
+export interface Collected {
+  readonly role: RoleName;
+  readonly messages: number;
+}
+
+/** The reason of letters that come from an engine's own dead letter queue. */
+export const BROKER_GAVE_UP = 'broker_gave_up';
+
 /** What an operator does with an engine beside publishing and reading. Every method rejects with OutageError when it cannot be reached. */
 export interface BusOperator {
   /** Compares what is there with what Fairtally needs. Changes nothing. */
@@ -44,5 +54,10 @@ export interface BusOperator {
    * @throws FairtallyError `roles_running` when members are still joined, `not_kept` when the engine no longer has that time
    */
   rewind?(toMs: number, roles: readonly RoleName[]): Promise<readonly Rewound[]>;
+  /**
+   * Brings what the engine itself gave up, after far more deliveries than ours, into the dead letters, and deletes it there once it
+   * stands here. Absent where the engine gives nothing up.
+   */
+  collect?(sink: DeadLetterSink, roles: readonly RoleName[]): Promise<readonly Collected[]>;
   close(): Promise<void>;
 }

@@ -44,6 +44,11 @@ export interface Lag {
   readonly waiting: number;
   /** When the oldest of them was published, UTC ms, or an earlier time where the engine cannot tell; null when nothing waits. */
   readonly oldestPublishedAtMs: number | null;
+  /**
+   * Of engines with a dead letter queue of their own: what they moved there, for `BusOperator.collect` to bring back; null when it
+   * could not be looked at. Nobody settles it, and it is not among `waiting`.
+   */
+  readonly brokerDead?: number | null;
 }
 
 /**

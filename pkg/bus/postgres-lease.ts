@@ -133,6 +133,15 @@ export async function countMembers(sql: Sql, role: RoleName): Promise<number> {
   return held.filter(({ id }) => id === MEMBER).length;
 }
 
+/** Until the transaction ends no member joins the role. @returns false when one is there already */
+export async function keepMembersOut(sql: Sql, role: RoleName): Promise<boolean> {
+  const [row] = await sql.query<{ alone: boolean }>(
+    'SELECT pg_try_advisory_xact_lock($1::int, $2::int) AS alone',
+    [lockClass(role), MEMBER],
+  );
+  return row?.alone === true;
+}
+
 async function rebalanced(
   client: pg.Client,
   lockClass: number,

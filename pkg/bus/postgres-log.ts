@@ -129,10 +129,10 @@ const TRIM = `
   WITH gone AS (
   DELETE FROM bus_events WHERE ctid = ANY (ARRAY(
     SELECT head.place
-      FROM (SELECT lane, min(position) AS position FROM bus_cursors GROUP BY lane) least
+      FROM (SELECT lane, min(position) AS position FROM bus_cursors GROUP BY lane) done JOIN bus_lanes l USING (lane)
      CROSS JOIN LATERAL (
        SELECT e.ctid AS place, e.published_at FROM bus_events e
-        WHERE e.lane = least.lane AND e.position <= least.position
+        WHERE e.lane = l.lane AND e.position <= least(done.position, l.next_position - 2)
         ORDER BY e.position LIMIT $2
      ) head
      WHERE head.published_at < now() - $1 * interval '1 millisecond'))
@@ -140,7 +140,8 @@ const TRIM = `
   SELECT count(*) AS gone FROM gone`;
 
 /**
- * Deletes what every role has read and what is older than `keepMs`, at most `perLane` of each lane. Does nothing while a
+ * Deletes what every role has read and what is older than `keepMs`, at most `perLane` of each lane. The newest of a lane stays: it
+ * tells a rewind since when nothing is missing. Does nothing while a
  * role of `roles` has never subscribed (its copy is all there is), or while another member trims.
  *
  * @returns the messages deleted

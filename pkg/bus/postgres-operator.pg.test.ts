@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { systemClock } from '../kernel/clock.js';
 import { systemRandom } from '../kernel/random.js';
+import { ROLES } from '../kernel/roles.js';
 import { Bench, drained, eachOwnPlayer, numbered, receive } from '../testkit/bus-bench.js';
 import { eventually } from '../testkit/eventually.js';
 import { testDatabase, type TestDatabase } from '../testkit/postgres.js';
@@ -8,7 +9,9 @@ import { quietLogger } from '../testkit/quiet.js';
 import type { Bus } from './port.js';
 import { createPostgresOperator } from './postgres-operator.js';
 import { createPostgresBus } from './postgres.js';
-import { noteDrained, noteInUse } from './uses.postgres.js';
+import { keepMembersOut, openLease } from './postgres-lease.js';
+import { trimLog } from './postgres-log.js';
+import { holdPublisher, noteDrained, noteInUse, type BusUse } from './uses.postgres.js';
 
 let server: TestDatabase;
 let bus: Bus;
@@ -71,9 +74,15 @@ test('a role that somebody runs is not rewound', async () => {
 });
 
 test('an instant before what the log still has is refused', async () => {
-  await bus.publish(numbered(3));
-  await bus.publish(numbered(3));
-  await server.db.query('DELETE FROM bus_events WHERE position = 1');
+  await bus.publish(numbered(2));
+  await bus.publish(numbered(2));
+  for (const role of ROLES) {
+    const got = await receive(bus, role);
+    await drained(bus, role);
+    await got.close();
+  }
+  // All but the newest of each lane goes, so that it is known since when nothing is missing.
+  expect(await trimLog(server.db, ROLES, -1_000, 100)).toBe(3);
   await expect(operator().rewind?.(0, ['archive'])).rejects.toMatchObject({ code: 'not_kept' });
 });
 
@@ -105,4 +114,81 @@ test('a broker is left only after somebody saw it drained, and may be gone back 
   await noteDrained(server.db, KAFKA);
   await noteInUse(server.db, POSTGRES);
   await noteInUse(server.db, KAFKA);
+});
+
+const publisher = (use: BusUse, onRefused: (error: Error) => void = () => undefined) =>
+  holdPublisher(use, { db: server.db, url: server.url, clock: systemClock, logger: quietLogger, onRefused });
+
+test('as long as a gateway publishes to a bus it is not drained, and no process begins with another', async () => {
+  for (const [own, other] of [
+    [POSTGRES, KAFKA],
+    [KAFKA, POSTGRES],
+  ] as const) {
+    const gateway = await publisher(own);
+    await expect(noteInUse(server.db, other)).rejects.toMatchObject({ code: 'bus_published' });
+    await expect(noteDrained(server.db, own)).rejects.toMatchObject({ code: 'bus_published' });
+    await noteInUse(server.db, own); // a worker of the same bus
+    await gateway.close();
+    await eventually('the gateway is gone', async () =>
+      noteDrained(server.db, own).then(
+        () => true,
+        () => false,
+      ),
+    );
+  }
+  await noteInUse(server.db, KAFKA);
+});
+
+test('of two gateways that start at the same moment with different buses at most one publishes', async () => {
+  const started = await Promise.allSettled([publisher(POSTGRES), publisher(KAFKA)]);
+  const running = started.filter((one) => one.status === 'fulfilled');
+  expect(running.length).toBeLessThan(2);
+  for (const { value } of running) await value.close();
+});
+
+test('what came to the postgres bus after it was noted as drained keeps other buses away', async () => {
+  await noteInUse(server.db, POSTGRES);
+  await (await receive(bus, 'archive')).close();
+  await noteInUse(server.db, KAFKA);
+  await noteDrained(server.db, KAFKA);
+  await bus.publish(numbered(1));
+  await expect(noteInUse(server.db, KAFKA)).rejects.toMatchObject({ code: 'events_unread' });
+});
+
+test('a gateway whose session was lost is told when another bus was begun with meanwhile', async () => {
+  let refused: Error | null = null;
+  const gateway = await publisher(KAFKA, (error) => (refused = error));
+  // The interleaving: its session ends, and before it is opened again the bus is drained and another one used.
+  await server.db.transaction(async (sql) => {
+    await sql.query('SELECT pg_advisory_xact_lock(7041776)');
+    await sql.query("UPDATE bus_uses SET state = 'drained'");
+    await sql.query("INSERT INTO bus_uses (driver, name, state) VALUES ('sqs', 'game-events', 'in_use')");
+    await sql.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fairtally publisher' AND datname = current_database()",
+    );
+  });
+  await eventually('it is told', () => refused !== null);
+  expect(refused).toMatchObject({ code: 'bus_not_drained' });
+  await gateway.close();
+});
+
+test('no member joins a role while it is rewound', async () => {
+  let isIn = false;
+  let joining: Promise<void> = Promise.resolve();
+  await server.db.transaction(async (sql) => {
+    expect(await keepMembersOut(sql, 'archive')).toBe(true);
+    const lease = openLease({ url: server.url, role: 'archive', clock: systemClock, random: systemRandom });
+    joining = lease.then(async (one) => {
+      isIn = true;
+      await one.close();
+    });
+    await eventually('it waits', async () => {
+      const [row] = await server.db.query<{ waiting: number }>(
+        "SELECT count(*) AS waiting FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+      );
+      return row?.waiting === 1;
+    });
+    expect(isIn).toBe(false);
+  });
+  await joining;
 });

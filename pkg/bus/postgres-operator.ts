@@ -3,7 +3,7 @@ import { LANE_COUNT } from '../kernel/lanes.js';
 import type { RoleName } from '../kernel/roles.js';
 import type { Database, Sql } from '../postgres/port.js';
 import type { BusOperator, Rewound, TopologyItem } from './operator.js';
-import { countMembers } from './postgres-lease.js';
+import { countMembers, keepMembersOut } from './postgres-lease.js';
 
 const FIRST_KEPT = `
   SELECT count(*) AS lanes, max(head.published_at) AS newest
@@ -56,8 +56,8 @@ async function rewind(sql: Sql, toMs: number, roles: readonly RoleName[]): Promi
   }
   const done: Rewound[] = [];
   for (const role of roles) {
-    const members = await countMembers(sql, role);
-    if (members > 0) {
+    if (!(await keepMembersOut(sql, role))) {
+      const members = await countMembers(sql, role);
       throw new FairtallyError('roles_running', `${String(members)} workers run ${role}: stop them first`);
     }
     const [row] = await sql.query<{ moved: number; messages: number }>(REWIND, [role, toMs]);

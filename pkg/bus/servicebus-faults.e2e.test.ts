@@ -12,7 +12,8 @@ import { ServicebusDouble } from '../testkit/servicebus/double.js';
 import type { SubscriptionDouble } from '../testkit/servicebus/entities.js';
 import { letGoOfForgottenTimers } from '../testkit/servicebus/forgotten-timers.js';
 import { startTcpProxy, type TcpProxy } from '../testkit/tcp-proxy.js';
-import type { Bus } from './port.js';
+import type { Bus, DeadLetterSink } from './port.js';
+import { createServicebusOperator } from './servicebus-operator.js';
 import { createServicebusBus, type ServicebusBusOptions } from './servicebus.js';
 
 letGoOfForgottenTimers();
@@ -226,3 +227,33 @@ onService('lag tells at least so many when more waits than it looks at', async (
   expect(lag.waiting).toBe(2_000);
   expect(lag.oldestPublishedAtMs).toBe(archive().peek(0, 1)[0]?.enqueuedAtMs);
 });
+
+onService(
+  'what the service gave up is counted apart, and brought into the dead letters; what could not be stored stays',
+  async ({ double, proxy, start }) => {
+    double.addTopic(TOPIC, ROLES, { maxDeliveryCount: 1 });
+    const bus = start({ sessionsMax: 1 });
+    const { opened, open } = gate();
+    const got = await receive(bus, 'archive', () => opened.then(() => ok));
+    await bus.publish([message('given up')]);
+    await eventually('it is in hand', () => got.deliveries.length === 1);
+    double.subscription(TOPIC, 'archive').expireLocks();
+    open();
+    await eventually('the service gave it up', async () => (await bus.lag('archive')).brokerDead === 1);
+    expect((await bus.lag('archive')).waiting).toBe(0);
+    const operator = createServicebusOperator({ ...defaults(proxy.port), maxAttempts: 3 });
+    const refusing: DeadLetterSink = { put: () => Promise.reject(new OutageError('PostgreSQL')) };
+    await expect(operator.collect?.(refusing, ['archive'])).rejects.toThrow(OutageError);
+    const letters: string[] = [];
+    const sink: DeadLetterSink = {
+      put: async (role, { body }, reason) => void letters.push(`${role} ${body} ${reason}`),
+    };
+    await eventually('it can be received again', async () => {
+      await operator.collect?.(sink, ['archive']);
+      return letters.length > 0;
+    });
+    expect(letters).toEqual(['archive given up broker_gave_up']);
+    expect((await bus.lag('archive')).brokerDead).toBe(0);
+    await operator.close();
+  },
+);

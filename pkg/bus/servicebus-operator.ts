@@ -8,6 +8,7 @@ import { FairtallyError, OutageError } from '../kernel/errors.js';
 import { ROLES, type RoleName } from '../kernel/roles.js';
 import type { BusOperator, Created, TopologyItem } from './operator.js';
 import type { ServicebusAddress } from './servicebus-client.js';
+import { collectFromServicebus } from './servicebus-collect.js';
 import {
   azLine,
   isRight,
@@ -69,6 +70,7 @@ export function createServicebusOperator(options: ServicebusOperatorOptions): Bu
       for (const subscription of subscriptions) done.push(await make(client, subscription));
       return done;
     },
+    collect: (sink, roles) => collectFromServicebus(options.servicebus, options.name, sink, roles),
     close: async () => undefined, // each request has its own connection
   };
 }

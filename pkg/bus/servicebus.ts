@@ -11,7 +11,7 @@ import {
   within,
   type ServicebusAddress,
 } from './servicebus-client.js';
-import { PeekedLag } from './servicebus-lag.js';
+import { SubscriptionLag } from './servicebus-lag.js';
 import { startMember } from './servicebus-member.js';
 import { ServicebusPublisher } from './servicebus-publisher.js';
 
@@ -55,7 +55,7 @@ export function createServicebusBus(options: ServicebusBusOptions): Bus {
     queueMax: options.queueMax ?? QUEUE_MAX,
     timeoutMs: publishTimeoutMs,
   });
-  const lags = new WeakMap<ServiceBusClient, Map<RoleName, PeekedLag>>();
+  const lags = new WeakMap<ServiceBusClient, Map<RoleName, SubscriptionLag>>();
   const subscriptions = new Set<Subscription>();
   let isClosed = false;
 
@@ -65,9 +65,9 @@ export function createServicebusBus(options: ServicebusBusOptions): Bus {
   };
 
   const lagOf = (client: ServiceBusClient, role: RoleName): Promise<Lag> => {
-    const known = lags.get(client) ?? new Map<RoleName, PeekedLag>();
+    const known = lags.get(client) ?? new Map<RoleName, SubscriptionLag>();
     lags.set(client, known);
-    const lag = known.get(role) ?? new PeekedLag(client.createReceiver(topic, role));
+    const lag = known.get(role) ?? new SubscriptionLag(client, topic, role);
     known.set(role, lag);
     return within(publishTimeoutMs, 'peeking', lag.read());
   };

@@ -11,15 +11,26 @@ export class SqsLag {
 
   constructor(private readonly clock: Clock) {}
 
-  /** @param inHandAtMs when SQS accepted the oldest that each member here has in hand, UTC ms */
-  async of(queue: SqsQueue, inHandAtMs: readonly number[]): Promise<Lag> {
+  /**
+   * @param dead where SQS puts what it gives up
+   * @param inHandAtMs when SQS accepted the oldest that each member here has in hand, UTC ms
+   */
+  async of(queue: SqsQueue, dead: SqsQueue, inHandAtMs: readonly number[]): Promise<Lag> {
     const askedAtMs = this.clock.now();
-    const { waiting, createdAtMs, retentionMs } = await queue.counts();
+    const [{ waiting, createdAtMs, retentionMs }, brokerDead] = await Promise.all([
+      queue.counts(),
+      // A worker without the right to look there works all the same.
+      dead.counts().then(
+        (counts) => counts.waiting,
+        () => null,
+      ),
+    ]);
     if (waiting === 0) {
       this.emptyAtMs.set(queue, askedAtMs);
-      return { waiting, oldestPublishedAtMs: null };
+      return { waiting, oldestPublishedAtMs: null, brokerDead };
     }
     const earliestMs = Math.max(this.emptyAtMs.get(queue) ?? 0, createdAtMs, askedAtMs - retentionMs);
-    return { waiting, oldestPublishedAtMs: inHandAtMs.length > 0 ? Math.min(...inHandAtMs) : earliestMs };
+    const oldestPublishedAtMs = inHandAtMs.length > 0 ? Math.min(...inHandAtMs) : earliestMs;
+    return { waiting, oldestPublishedAtMs, brokerDead };
   }
 }

@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { SetQueueAttributesCommand, GetQueueUrlCommand } from '@aws-sdk/client-sqs';
 import { OutageError } from '../kernel/errors.js';
+import { message } from '../testkit/bus-bench.js';
 import { startSqsEndpoint, type ServiceError, type SqsEndpoint } from '../testkit/sqs-endpoint.js';
 import type { BusOperator } from './operator.js';
 import { createSqsOperator } from './sqs-operator.js';
-import { openSqs } from './sqs-queue.js';
+import type { DeadLetterSink } from './port.js';
+import { toWire } from './sqs-message.js';
+import { openSqs, SqsQueue } from './sqs-queue.js';
 
 const DENIED: ServiceError = { __type: 'com.amazon.coral.service#AccessDeniedException', status: 400 };
 const denied = (): ServiceError => DENIED;
@@ -126,4 +129,24 @@ test('an endpoint that is away is an outage', async () => {
   await endpoint.close();
   await expect(operator.check()).rejects.toBeInstanceOf(OutageError);
   await expect(operator.create()).rejects.toBeInstanceOf(OutageError);
+});
+
+test('what SQS gave up differs from what should be there, and is brought into the dead letters once', async () => {
+  await operator.create();
+  const client = openSqs(endpoint.client);
+  const dead = new SqsQueue(client, 'game-events-progression-dead.fifo');
+  const failed = await dead.send([toWire(message('given up'))]);
+  expect(failed).toEqual([]);
+  client.destroy();
+  expect(await wrong()).toEqual([['queue game-events-progression-dead.fifo', 'messages', '1']]);
+  const letters: string[] = [];
+  const sink: DeadLetterSink = {
+    put: async (role, { body, gameId }, reason) => void letters.push([role, gameId, body, reason].join(' ')),
+  };
+  expect(await operator.collect?.(sink, ['archive', 'progression'])).toEqual([
+    { role: 'archive', messages: 0 },
+    { role: 'progression', messages: 1 },
+  ]);
+  expect(letters).toEqual([`progression ${message('').gameId} given up broker_gave_up`]);
+  expect(await wrong()).toEqual([]);
 });

@@ -10,6 +10,7 @@ import {
 import { FairtallyError, OutageError } from '../kernel/errors.js';
 import { ROLES, type RoleName } from '../kernel/roles.js';
 import type { BusOperator, Created, TopologyItem } from './operator.js';
+import { collectFromSqs } from './sqs-collect.js';
 import { BATCH_BYTES_MAX } from './sqs-message.js';
 import { openSqs, type SqsEngine } from './sqs-queue.js';
 import { deadQueueSettings, queueNames, queueSettings, type Setting } from './sqs-settings.js';
@@ -42,6 +43,7 @@ export function createSqsOperator(options: SqsOperatorOptions): BusOperator {
           return [
             ...compare(queue, settings, await find(client, queue)),
             ...compare(dead, deadQueueSettings(), foundDead),
+            ...(foundDead === null ? [] : [emptiness(dead, foundDead)]),
           ];
         }),
       );
@@ -56,6 +58,7 @@ export function createSqsOperator(options: SqsOperatorOptions): BusOperator {
       );
       return pairs.flat();
     },
+    collect: (sink, roles) => collectFromSqs(client, options.name, sink, roles),
     close: async () => client.destroy(),
   };
 }
@@ -98,6 +101,12 @@ function compare(name: string, settings: readonly Setting[], found: Found | null
       isRight: Number(size) >= BATCH_BYTES_MAX,
     },
   ];
+}
+
+/** What SQS itself gave up: in no table of ours, and nobody reads it. */
+function emptiness(name: string, { attributes }: Found): TopologyItem {
+  const found = attributes['ApproximateNumberOfMessages'] ?? '0';
+  return { resource: `queue ${name}`, setting: 'messages', expected: '0', found, isRight: found === '0' };
 }
 
 async function make(client: SQSClient, name: string, settings: readonly Setting[]): Promise<Created> {

@@ -37,11 +37,17 @@ export function createSqsBus(options: SqsBusOptions): Bus {
   const client = openSqs(options.sqs);
   const roles = options.roles ?? ROLES;
   const queues = new Map(roles.map((role) => [role, new SqsQueue(client, queueNameOf(options.name, role))]));
+  const deadQueues = new Map<RoleName, SqsQueue>();
   const queueOf = (role: RoleName): SqsQueue => {
     const queue = queues.get(role);
     if (queue === undefined)
       throw new FairtallyError('unknown_role', `the bus keeps no copy for role ${role}`);
     return queue;
+  };
+  const deadQueueOf = (role: RoleName): SqsQueue => {
+    const known = deadQueues.get(role) ?? new SqsQueue(client, queueNameOf(options.name, `${role}-dead`));
+    deadQueues.set(role, known);
+    return known;
   };
   const [firstRole = 'archive', ...otherRoles] = [...roles].sort(archiveFirst);
   const first = queueOf(firstRole);
@@ -77,6 +83,7 @@ export function createSqsBus(options: SqsBusOptions): Bus {
       const readers = [...subscriptions].filter(([, reader]) => reader === role);
       return lags.of(
         queueOf(role),
+        deadQueueOf(role),
         readers.flatMap(([subscription]) => subscription.oldestInHandAtMs() ?? []),
       );
     },

@@ -1,5 +1,5 @@
 import type { BusOperator, Created } from '../bus/operator.js';
-import type { Bus } from '../bus/port.js';
+import type { Bus, DeadLetterSink } from '../bus/port.js';
 import type { Clock } from '../kernel/clock.js';
 import { FairtallyError } from '../kernel/errors.js';
 import type { RoleName } from '../kernel/roles.js';
@@ -77,13 +77,35 @@ export async function rewindBus(
   return 0;
 }
 
+/** Brings what the engine itself gave up into the dead letters. @throws FairtallyError `nothing_to_collect` */
+export async function collectFromBus(
+  { sink, roles }: { readonly sink: DeadLetterSink; readonly roles: readonly RoleName[] },
+  operator: Pick<BusOperator, 'collect'>,
+  out: Output,
+): Promise<number> {
+  if (operator.collect === undefined)
+    throw new FairtallyError('nothing_to_collect', 'this bus has no dead letter queue of its own');
+  const done = await operator.collect(sink, roles);
+  out.line(
+    table(
+      ['role', 'brought in'],
+      done.map(({ role, messages }) => [role, messages]),
+    ),
+  );
+  if (done.some(({ messages }) => messages > 0))
+    out.line('They are dead letters now: `fairtally dead list`, then `dead redrive` or `dead drop`.');
+  return 0;
+}
+
 export interface DrainDeps {
   readonly bus: Pick<Bus, 'lag'>;
+  /** Processes that may still publish to it. */
+  readonly publishers: () => Promise<number>;
   readonly roles: readonly RoleName[];
   readonly clock: Pick<Clock, 'sleep'>;
   readonly signal: AbortSignal;
   readonly out: Output;
-  /** Called once when nothing waits. */
+  /** Called when nothing waits. Rejects with a FairtallyError when somebody began to publish meanwhile. */
   readonly noteDrained: () => Promise<void>;
 }
 
@@ -91,24 +113,47 @@ const LOOK_EVERY_MS = 1_000;
 /** Engines that count approximately may say zero too early: only so many looks in a row are believed. */
 const LOOKS = 5;
 
-/** Waits until no role has anything to read, then notes it. 1 when it was interrupted. */
+/** Waits until nobody publishes any more and no role has anything to read, then notes it. 1 when it was interrupted. */
 export async function drainBus(deps: DrainDeps): Promise<number> {
-  const { bus, roles, clock, signal, out } = deps;
+  const { clock, signal, out } = deps;
   let told = '';
-  for (let quiet = 0; quiet < LOOKS;) {
-    const lags = await Promise.all(
-      roles.map(async (role) => ({ role, waiting: (await bus.lag(role)).waiting })),
-    );
-    const left = lags.filter(({ waiting }) => waiting > 0);
-    quiet = left.length === 0 ? quiet + 1 : 0;
-    const text = left.map(({ role, waiting }) => `${role} ${String(waiting)}`).join(', ');
-    if (text !== told && text !== '') out.line(`Waiting: ${text}`);
-    told = text;
-    if (quiet === LOOKS) break;
+  for (let quiet = 0; ;) {
+    const left = await whatIsLeft(deps);
+    quiet = left === '' ? quiet + 1 : 0;
+    if (left !== told && left !== '') out.line(`Waiting: ${left}`);
+    told = left;
+    if (quiet === LOOKS && (await isNoted(deps))) break;
+    quiet %= LOOKS;
     await clock.sleep(LOOK_EVERY_MS, signal);
     if (signal.aborted) return 1;
   }
-  await deps.noteDrained();
   out.line('Nothing waits on this bus: another may be used now.');
   return 0;
+}
+
+/** In words; empty when there is nothing. */
+async function whatIsLeft({ bus, roles, publishers }: DrainDeps): Promise<string> {
+  const lags = await Promise.all(roles.map(async (role) => ({ role, ...(await bus.lag(role)) })));
+  const gateways = await publishers();
+  return [
+    ...(gateways > 0 ? [`${String(gateways)} gateways publish to it (stop them)`] : []),
+    ...lags.filter(({ waiting }) => waiting > 0).map(({ role, waiting }) => `${role} ${String(waiting)}`),
+    ...lags
+      .filter(({ brokerDead }) => (brokerDead ?? 0) > 0)
+      .map(
+        ({ role, brokerDead }) =>
+          `${role} ${String(brokerDead)} that the broker gave up (\`fairtally bus collect\`)`,
+      ),
+  ].join(', ');
+}
+
+/** A gateway that began to publish after the last look is waited for like any other. */
+async function isNoted({ noteDrained }: DrainDeps): Promise<boolean> {
+  try {
+    await noteDrained();
+    return true;
+  } catch (error) {
+    if (error instanceof FairtallyError && !error.retriable) return false;
+    throw error;
+  }
 }

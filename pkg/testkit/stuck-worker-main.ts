@@ -21,6 +21,6 @@ const impatient = (platform: Platform): Platform => ({
 
 await runService(
   'worker',
-  async (platform) => composeWorker(impatient(platform), silent(await openBus(platform))),
+  async (platform) => composeWorker(impatient(platform), silent(await openBus(platform, 'reads'))),
   refuseVolatileBus,
 );

@@ -1,6 +1,6 @@
 import type { AddressInfo, Server } from 'node:net';
 import rhea, { type Connection, type EventContext, type Message, type Receiver, type Sender } from 'rhea';
-import { TopicDouble, type EntitySettings, type SubscriptionDouble } from './entities.js';
+import { DEAD_SESSION, TopicDouble, type EntitySettings, type SubscriptionDouble } from './entities.js';
 import { manage, reply } from './management-link.js';
 import { SESSION_FILTER, SessionLink } from './session-link.js';
 import { announceLimit, echoTermini, holdAttach, messagesOf, refuse } from './wire.js';
@@ -11,6 +11,7 @@ const DEFAULTS: EntitySettings = {
   maxDeliveryCount: 1_000,
   maxMessageBytes: 256 * 1024,
 };
+const DEAD_QUEUE = '$DeadLetterQueue';
 const ACCEPT_TIMEOUT_MAX_MS = 65_000;
 const NOT_FOUND = { condition: 'amqp:not-found', description: 'The messaging entity could not be found.' };
 const TIMEOUT = { condition: 'com.microsoft:timeout', description: 'There is no session to accept.' };
@@ -89,9 +90,10 @@ export class ServicebusDouble {
   }
 
   find(address: string): SubscriptionDouble | null {
-    const [topic = '', kind = '', name = ''] = address.split('/');
+    const [topic = '', kind = '', name = '', queue] = address.split('/');
     if (kind.toLowerCase() !== 'subscriptions') return null;
-    return this.topics.get(topic)?.subscriptions.get(name) ?? null;
+    const found = this.topics.get(topic)?.subscriptions.get(name) ?? null;
+    return queue === DEAD_QUEUE ? (found?.deadQueue ?? null) : found;
   }
 
   get refusesTokens(): boolean {
@@ -187,9 +189,10 @@ class Peer {
   }
 
   private acceptSession(sender: Sender, subscription: SubscriptionDouble): void {
-    const wanted: unknown = sender.source.filter?.[SESSION_FILTER];
+    const isDead = sender.source.address.endsWith(`/${DEAD_QUEUE}`);
+    const wanted: unknown = isDead ? DEAD_SESSION : sender.source.filter?.[SESSION_FILTER];
     const begin = (lock: SessionLink['lock']): void => {
-      const link = new SessionLink(sender, subscription, lock);
+      const link = new SessionLink(sender, subscription, lock, !isDead);
       this.sessions.set(link.name, link);
       const ended = (): void => {
         link.end();

@@ -61,8 +61,11 @@ export class TopicDouble {
   }
 }
 
+/** The one session of what was given up. */
+export const DEAD_SESSION = '';
+
 export class SubscriptionDouble {
-  readonly deadLetters: StoredMessage[] = [];
+  private queueOfDead: SubscriptionDouble | null = null;
   /** How often a lock was renewed. */
   renewals = 0;
   private readonly sessions = new Map<string, SessionQueue>();
@@ -73,8 +76,18 @@ export class SubscriptionDouble {
 
   constructor(private readonly settings: EntitySettings) {}
 
-  enqueue(message: Message, enqueuedAtMs: number): void {
-    const session = this.session(message.group_id ?? '');
+  /** Where it puts what it gives up: `<subscription>/$DeadLetterQueue`, read without sessions, which is one session here. */
+  get deadQueue(): SubscriptionDouble {
+    this.queueOfDead ??= new SubscriptionDouble({ ...this.settings, maxDeliveryCount: Infinity });
+    return this.queueOfDead;
+  }
+
+  get deadLetters(): readonly StoredMessage[] {
+    return this.deadQueue.peek(0, Infinity);
+  }
+
+  enqueue(message: Message, enqueuedAtMs: number, sessionId = message.group_id ?? ''): void {
+    const session = this.session(sessionId);
     this.sequence += 1;
     const stored = { sequence: this.sequence, enqueuedAtMs, message, deliveryCount: 0 };
     session.messages.set(stored.sequence, stored);
@@ -115,7 +128,7 @@ export class SubscriptionDouble {
     else {
       const stored = session.messages.get(sequence);
       session.messages.delete(sequence);
-      if (how === 'dead-letter' && stored !== undefined) this.deadLetters.push(stored);
+      if (how === 'dead-letter' && stored !== undefined) this.bury(stored);
     }
     return true;
   }
@@ -156,6 +169,7 @@ export class SubscriptionDouble {
 
   close(): void {
     for (const { timer } of this.sessions.values()) if (timer !== null) clearTimeout(timer);
+    this.queueOfDead?.close();
   }
 
   private session(id: string): SessionQueue {
@@ -211,8 +225,12 @@ export class SubscriptionDouble {
       stored.deliveryCount += 1;
       if (stored.deliveryCount < this.settings.maxDeliveryCount) continue;
       session.messages.delete(sequence);
-      this.deadLetters.push(stored);
+      this.bury(stored);
     }
+  }
+
+  private bury({ message, enqueuedAtMs }: StoredMessage): void {
+    this.deadQueue.enqueue(message, enqueuedAtMs, DEAD_SESSION);
   }
 
   private offer(session: SessionQueue): void {

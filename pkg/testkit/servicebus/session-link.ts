@@ -1,6 +1,6 @@
 import type { EventContext, Sender } from 'rhea';
 import type { SessionLock, SubscriptionDouble } from './entities.js';
-import { accepted, answerDrain, answerSession, lockToken, outgoing, rejected } from './wire.js';
+import { accepted, answerDrain, answerSession, echoTermini, lockToken, outgoing, rejected } from './wire.js';
 
 export const SESSION_FILTER = 'com.microsoft:session-filter';
 const LOCK_LOST = { condition: 'com.microsoft:session-lock-lost', description: 'The session lock was lost.' };
@@ -15,6 +15,8 @@ export class SessionLink {
     private readonly sender: Sender,
     private readonly subscription: SubscriptionDouble,
     readonly lock: SessionLock,
+    /** Whether the client asked for a session and is told which one it has. */
+    isSession: boolean,
   ) {
     lock.onLost = () => sender.close(LOCK_LOST);
     lock.onMessages = () => void setImmediate(() => this.pump());
@@ -26,7 +28,8 @@ export class SessionLink {
     sender.on('accepted', (context: EventContext) => this.settle(context, 'complete'));
     sender.on('modified', (context: EventContext) => this.settle(context, 'abandon'));
     sender.on('rejected', (context: EventContext) => this.settle(context, 'dead-letter'));
-    answerSession(sender, SESSION_FILTER, lock.sessionId, lock.untilMs);
+    if (isSession) answerSession(sender, SESSION_FILTER, lock.sessionId, lock.untilMs);
+    else echoTermini(sender);
     sender.open();
   }
 

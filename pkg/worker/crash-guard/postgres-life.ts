@@ -1,16 +1,12 @@
-import pg from 'pg';
 import type { Clock } from '../../kernel/clock.js';
 import type { Random } from '../../kernel/random.js';
-import { SERVER_KEEPS_ALIVE } from '../../postgres/database.js';
+import { holdSession, type SessionHold } from '../../postgres/session-hold.js';
 import type { Logger } from '../../runtime/port.js';
 
-/** One life of a process, as the others see it. */
-export interface Life {
+/** One life of a process, as the others see it: while its session is broken they take it for dead. */
+export interface Life extends SessionHold {
   /** A signed 64-bit number in decimal. Nobody had it before, nobody has it again. */
   readonly incarnation: string;
-  /** false while the connection is broken: to the others this process is dead. */
-  readonly isHeld: boolean;
-  close(): Promise<void>;
 }
 
 export interface LifeOptions {
@@ -20,92 +16,37 @@ export interface LifeOptions {
   readonly logger: Logger;
 }
 
-const CONNECT_TIMEOUT_MS = 5_000;
-const QUERY_TIMEOUT_MS = 5_000;
-const BEAT_EVERY_MS = 5_000;
-const AGAIN_AFTER_MS = 500;
-
 /**
- * Writes down a new incarnation and holds its advisory lock on a connection of its own until the process ends, however it ends: the
- * server lets go of it then. A connection that breaks under a living process is opened again, and what was counted against
- * it meanwhile is taken back. The URL must lead to the server itself or a pooler in session mode.
+ * Writes down a new incarnation and holds its advisory lock until the process ends, however it ends. What was counted against a
+ * living process while its session was broken is taken back.
  *
  * @throws whatever `pg` throws when the server cannot be reached
  */
-export async function openLife(options: LifeOptions): Promise<Life> {
-  const { clock, random, logger } = options;
+export async function openLife({ url, clock, random, logger }: LifeOptions): Promise<Life> {
   const incarnation = random.bytes(8).readBigInt64BE().toString();
-  const closing = new AbortController();
-  let held: Held | null = await holdLock(options.url, incarnation);
-
-  const regain = async (): Promise<void> => {
-    held = await holdLock(options.url, incarnation);
-    // The others may have taken this process for dead.
-    await held.client.query(
-      'UPDATE crash_suspects SET crashes = array_remove(crashes, $1::bigint) WHERE $1::bigint = ANY (crashes)',
-      [incarnation],
-    );
-  };
-  const run = async (): Promise<void> => {
-    while (!closing.signal.aborted) {
-      const wake = held === null ? closing.signal : AbortSignal.any([closing.signal, held.lost.signal]);
-      await clock.sleep(held === null ? AGAIN_AFTER_MS : BEAT_EVERY_MS, wake);
-      if (closing.signal.aborted) break;
-      try {
-        if (held === null) await regain();
-        else await held.client.query('SELECT 1');
-      } catch (error) {
-        logger.warn({ err: error }, 'the sign of life of this process is lost: it is given again');
-        end(held);
-        held = null;
-      }
-    }
-    end(held);
-  };
-  const ended = run();
+  const hold = await holdSession({
+    url,
+    name: 'life',
+    clock,
+    logger,
+    take: async (client, isFirst) => {
+      await client.query('SELECT pg_advisory_lock($1::bigint)', [incarnation]);
+      await client.query(
+        'INSERT INTO worker_lives (incarnation) VALUES ($1::bigint) ON CONFLICT DO NOTHING',
+        [incarnation],
+      );
+      // The others may have taken this process for dead.
+      if (!isFirst) await client.query(TAKE_BACK, [incarnation]);
+    },
+  });
   return {
     incarnation,
     get isHeld() {
-      return held !== null && !held.lost.signal.aborted;
+      return hold.isHeld;
     },
-    close: () => {
-      closing.abort();
-      return ended;
-    },
+    close: () => hold.close(),
   };
 }
 
-interface Held {
-  readonly client: pg.Client;
-  readonly lost: AbortController;
-}
-
-async function holdLock(url: string, incarnation: string): Promise<Held> {
-  const client = new pg.Client({
-    connectionString: url,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: QUERY_TIMEOUT_MS,
-    keepAlive: true,
-    options: SERVER_KEEPS_ALIVE,
-    application_name: 'fairtally life',
-  });
-  const held = { client, lost: new AbortController() };
-  client.on('error', () => held.lost.abort());
-  client.on('end', () => held.lost.abort());
-  try {
-    await client.connect();
-    await client.query('SELECT pg_advisory_lock($1::bigint)', [incarnation]);
-    await client.query('INSERT INTO worker_lives (incarnation) VALUES ($1::bigint) ON CONFLICT DO NOTHING', [
-      incarnation,
-    ]);
-    return held;
-  } catch (error) {
-    end(held);
-    throw error;
-  }
-}
-
-/** Nobody waits for the farewell of a server that may be silent. */
-function end(held: Held | null): void {
-  held?.client.end().catch(() => undefined); // the connection is gone either way
-}
+const TAKE_BACK =
+  'UPDATE crash_suspects SET crashes = array_remove(crashes, $1::bigint) WHERE $1::bigint = ANY (crashes)';
