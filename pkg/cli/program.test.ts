@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import { FairtallyError, OutageError } from '../kernel/errors.js';
 import { ConfigError } from '../runtime/config.js';
-import { createProgram, day, instant, someOf, wholeNumber } from './program.js';
+import { createProgram, day, describeFailure, instant, someOf, wholeNumber } from './program.js';
 
 async function run(words: readonly string[], work: () => Promise<number> = async () => 0, isDebug = false) {
   let told = '';
@@ -79,4 +79,14 @@ test('option values are read, or refused with what they must be', () => {
   expect(() => someOf('a', 'b')('a,c')).toThrow('some of a,b');
   expect(day('2028-02-29')).toBe('2028-02-29');
   expect(() => day('2027-02-29')).toThrow('day');
+});
+
+test('an outage is told with its cause, which says what is missing', () => {
+  const cause = Object.assign(new Error('The specified queue does not exist.'), {
+    name: 'QueueDoesNotExist',
+  });
+  expect(describeFailure(new OutageError('SQS', cause), false)).toEqual([
+    'fairtally: SQS cannot be used at the moment',
+    'because: QueueDoesNotExist: The specified queue does not exist.',
+  ]);
 });

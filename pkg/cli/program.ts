@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { parseTimestamp } from '../contract/timestamp.js';
-import { FairtallyError } from '../kernel/errors.js';
+import { FairtallyError, OutageError } from '../kernel/errors.js';
 import { ConfigError } from '../runtime/config.js';
 
 /** Exit codes: 0 done, 1 failed or something differs, and these. */
@@ -61,6 +61,8 @@ export function describeFailure(error: unknown, isDebug: boolean): string[] {
   const message = error instanceof Error ? error.message : String(error);
   const isOurs = error instanceof FairtallyError || isOfTheSystem(error);
   const lines = [`fairtally: ${isOurs ? message : `a fault of ours: ${message}`}`];
+  if (error instanceof OutageError && error.cause instanceof Error)
+    lines.push(`because: ${error.cause.name}: ${error.cause.message}`);
   if (isDebug && error instanceof Error) lines.push(error.stack ?? '', ...causesOf(error));
   else if (!isOurs) lines.push('LOG_LEVEL=debug shows where.');
   return lines;
