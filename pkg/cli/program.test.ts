@@ -59,7 +59,7 @@ test('a stack and its cause are shown when asked for, and only then', async () =
     /at .*\n[^]*caused by: Error: connect ECONNREFUSED/,
   );
   expect((await run(['work'], failing(error))).told).toBe(
-    'fairtally: PostgreSQL cannot be used at the moment\n',
+    'fairtally: PostgreSQL cannot be used at the moment\nbecause: Error: connect ECONNREFUSED\n',
   );
 });
 
