@@ -114,7 +114,7 @@ test('a definition is planned, applied and listed; a wrong one names every fault
   expect(wrong.told.split('\n').filter((line) => /next\.yaml:\d+:\d+ /.test(line))).toHaveLength(2);
 });
 
-test('a wrong configuration exits with 78 and tells the variable, not its value', async () => {
+test('row 78: a wrong configuration exits with 78 and tells the variable, not its value', async () => {
   const { code, told } = await fairtally(['keys', 'list'], { MASTER_KEY: 'a-secret-in-the-wrong-form' });
   expect(code).toBe(78);
   expect(told).toMatch(/MASTER_KEY: expected/);
