@@ -15,7 +15,7 @@ import { reconcileByHand } from '../../worker/reconcile/reconcile.js';
 import { startPostgresServer } from '../postgres-server.js';
 import type { BrokerForProcesses } from '../process-brokers.js';
 import { startRedisServer } from '../redis-server.js';
-import { startStack, type Stack } from '../stack.js';
+import { eventually, startStack, type Stack } from '../stack.js';
 import { startClients, type Clients } from './clients.js';
 import { CrashGround, startServices } from './services.js';
 
@@ -34,14 +34,20 @@ export interface ChaosOptions {
   readonly onProgress?: (line: string) => void;
 }
 
+interface Sums {
+  readonly progress: number;
+  readonly ledger: number;
+  readonly board: number;
+}
+
 export interface ChaosResult {
   readonly verdict: Verdict;
   readonly kills: ReadonlyMap<Victim, number>;
   readonly audit: AuditResult;
   /** Dead letters by reason: an event of this load can never be one. */
   readonly letters: readonly { readonly role: string; readonly reason: string; readonly detail: string }[];
-  /** Sums of the same experience, told by three roles in their own tables. */
-  readonly sums: { readonly progress: number; readonly ledger: number; readonly board: number };
+  /** Sums of the same experience: in the tables of three roles, and of the board that a player sees. */
+  readonly sums: Sums & { readonly served: number };
   readonly loadMs: number;
   /** From the end of the load until every role had settled everything. */
   readonly drainMs: number;
@@ -100,7 +106,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       });
       try {
         const load = await underLoad(options, clients, ground);
-        return { ...load, ...(await afterDrain(stack, broker, clients.history())) };
+        return { ...load, ...(await afterDrain(stack, broker, clients.history(), services.urls[0] ?? '')) };
       } finally {
         clients.remove();
       }
@@ -159,6 +165,7 @@ async function afterDrain(
   { db }: Stack,
   broker: BrokerForProcesses | null,
   history: History,
+  url: string,
 ): Promise<Omit<ChaosResult, 'kills' | 'loadMs'>> {
   const startedAtMs = systemClock.monotonicMs();
   let isDrained = await drained(db, history);
@@ -174,15 +181,16 @@ async function afterDrain(
   const letters = await db.query<{ role: string; reason: string; detail: string }>(
     'SELECT role, reason, detail FROM dead_letters',
   );
-  const [sums] = await db.query<{ progress: number; ledger: number; board: number }>(
+  const [sums = { progress: 0, ledger: 0, board: 0 }] = await db.query<Sums>(
     `SELECT (SELECT sum(total_xp) FROM player_progress)::bigint AS progress, (SELECT sum(delta_xp) FROM progress_events)::bigint AS ledger,
             (SELECT sum(score) FROM board_scores WHERE board = 'xp' AND cycle = 'all-time:all')::bigint AS board`,
   );
+  const served = await servedSum(url, sums.board);
   return {
     verdict,
     audit,
     letters,
-    sums: sums ?? { progress: 0, ledger: 0, board: 0 },
+    sums: { ...sums, served },
     drainMs,
     isDrained,
     reconciled,
@@ -207,6 +215,19 @@ async function drained(db: Database, history: History): Promise<boolean> {
     missing = left;
     await systemClock.sleep(LOOK_EVERY_MS);
   }
+}
+
+/** What a gateway serves from the view, once that is whole again; what it served last, when it never comes to `expected`. */
+async function servedSum(url: string, expected: number): Promise<number> {
+  let last = 0;
+  const isWhole = async (): Promise<boolean> => {
+    const answer = await fetch(`${url}/v1/leaderboards/xp?window=all-time&limit=1000`);
+    const { stale, entries } = (await answer.json()) as { stale: boolean; entries: { score: number }[] };
+    last = entries.reduce((sum, { score }) => sum + score, 0);
+    return !stale && last === expected;
+  };
+  await eventually(isWhole, STILL_MS, 'the board').catch(() => undefined);
+  return last;
 }
 
 /** What `fairtally reconcile --older-than-minutes 0` does. @returns copies that were missing */
