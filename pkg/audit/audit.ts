@@ -5,17 +5,14 @@ import type { Database, Sql } from '../postgres/port.js';
 import { checkFairness, type Rerun } from './check-fairness.js';
 import {
   checkEvents,
-  checkPlayerScores,
-  checkProfile,
-  checkProgress,
   compareScores,
-  groupBy,
   settledIn,
   type Definitions,
   type Rules,
   type Takes,
 } from './check-players.js';
 import { settled, type Difference, type Looked } from './difference.js';
+import { boardsWhere, checkEffects, learnVersions } from './player-truth.js';
 import * as store from './postgres.js';
 import { ScoreRecount } from './recount.js';
 
@@ -80,26 +77,6 @@ export async function auditGame(gameId: string, deps: AuditDeps): Promise<AuditR
   return { gameId, players, events, differences: differences.slice(0, DIFFERENCES_MAX), isComplete, letters };
 }
 
-/** Versions never change, so only new ones are read. */
-async function learnVersions(
-  sql: Sql,
-  gameId: string,
-  known: Map<number, GameDefinition>,
-  { definitions }: Pick<AuditDeps, 'definitions'>,
-): Promise<Definitions> {
-  for (const version of await store.versionsOf(sql, gameId))
-    if (!known.has(version)) known.set(version, await definitions.version(gameId, version));
-  return known;
-}
-
-const boardsWhere = (definitions: Definitions, ranksPlayers: boolean): Set<string> =>
-  new Set(
-    [...definitions.values()]
-      .flatMap((definition) => [...definition.boards.values()])
-      .filter((board) => (board.subjectField === null) === ranksPlayers)
-      .map((board) => board.name),
-  );
-
 async function lookAtPlayers(
   gameId: string,
   players: readonly string[],
@@ -111,28 +88,9 @@ async function lookAtPlayers(
     return { rows: found, definitions: await learnVersions(sql, gameId, known, deps) };
   }, SNAPSHOT);
   const rules: Rules = { definitions, takes: deps.takes };
-  const of = {
-    events: groupBy(rows.events, (row) => row.player_id),
-    progress: groupBy(rows.progress, (row) => row.player_id),
-    ledger: groupBy(rows.ledger, (row) => row.player_id),
-    receipts: groupBy(rows.receipts, (row) => row.player_id),
-  };
   const differences = [
     ...checkEvents(rows.events),
-    ...rows.profiles.flatMap((profile) => checkProfile(profile, of.events.get(profile.player_id) ?? [])),
-    ...players.flatMap((playerId) => {
-      const taken = settledIn('progression', of.events.get(playerId) ?? [], rules);
-      return checkProgress(gameId, playerId, taken, {
-        progress: of.progress.get(playerId) ?? [],
-        ledger: of.ledger.get(playerId) ?? [],
-        receipts: of.receipts.get(playerId) ?? [],
-      });
-    }),
-    ...checkPlayerScores(
-      settledIn('leaderboard', rows.events, rules),
-      rows.scores,
-      boardsWhere(definitions, false),
-    ),
+    ...checkEffects(gameId, players, rows, rules),
     ...checkFairness(rows, settledIn('fairness', rows.events, rules), {
       definitions,
       rerun: deps.rerun,

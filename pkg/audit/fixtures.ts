@@ -66,7 +66,7 @@ export const definitions = {
 };
 
 const { privateKey } = generateKeyPairSync('ed25519');
-const signer = createReceiptSigner({
+export const signer = createReceiptSigner({
   issuer: 'fairtally',
   keys: { current: async () => ({ kid: 'k-1', privateKey }) },
 });

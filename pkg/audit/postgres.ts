@@ -94,14 +94,18 @@ export interface FindingRow extends SeriesRow {
   readonly z: number;
 }
 
-/** Everything there is about some players, of one snapshot. */
-export interface PlayerRows {
+/** The events of some players and what archive, progression and leaderboard made of them. */
+export interface EffectRows {
   readonly events: readonly EventRow[];
   readonly profiles: readonly ProfileRow[];
   readonly progress: readonly ProgressRow[];
   readonly ledger: readonly LedgerRow[];
   readonly receipts: readonly ReceiptRow[];
   readonly scores: readonly ScoreRow[];
+}
+
+/** Everything there is about some players, of one snapshot. */
+export interface PlayerRows extends EffectRows {
   readonly samples: readonly SampleRow[];
   readonly baselines: readonly BaselineRow[];
   readonly findings: readonly FindingRow[];
@@ -189,11 +193,11 @@ const FINDINGS = ofPlayers(
 );
 const SCORE_COLUMNS = 'board, cycle, partition, subject, score, reached_at, reached_id';
 
-export async function rowsOfPlayers(
+export async function effectsOfPlayers(
   sql: Sql,
   gameId: string,
   players: readonly string[],
-): Promise<PlayerRows> {
+): Promise<EffectRows> {
   const values = [gameId, players];
   return {
     events: await eventsOf(sql, gameId, players),
@@ -205,6 +209,17 @@ export async function rowsOfPlayers(
       `SELECT ${SCORE_COLUMNS} FROM board_scores WHERE game_id = $1 AND subject = ANY($2) AND subject <> ''`,
       values,
     ),
+  };
+}
+
+export async function rowsOfPlayers(
+  sql: Sql,
+  gameId: string,
+  players: readonly string[],
+): Promise<PlayerRows> {
+  const values = [gameId, players];
+  return {
+    ...(await effectsOfPlayers(sql, gameId, players)),
     samples: await sql.query<SampleRow>(SAMPLES, values),
     baselines: await sql.query<BaselineRow>(BASELINES, values),
     findings: await sql.query<FindingRow>(FINDINGS, values),

@@ -108,7 +108,8 @@ interface LockedColumns {
   readonly places: readonly string[];
 }
 
-async function lockKeys(sql: Sql, keys: Iterable<ScoreKey>): Promise<LockedScores> {
+/** Locks the rows of these keys, in key order; a key without a row is absent from the answer. */
+export async function lockKeys(sql: Sql, keys: Iterable<ScoreKey>): Promise<LockedScores> {
   const { cycles, values } = sliceByCycle(keys);
   const locked = new Map<string, StoredScore>();
   if (cycles.length === 0) return locked;
@@ -145,7 +146,8 @@ export async function saveScores(sql: Sql, { scores, cycles }: BoardChanges): Pr
   if (revised.length > 0) await sql.query(MARK_REVISED, keyColumns(revised.map(({ key }) => key)));
 }
 
-async function updateLocked(sql: Sql, scores: readonly ChangedScore[]): Promise<void> {
+/** Sets locked rows, each with the revision after the one it was locked with. */
+export async function updateLocked(sql: Sql, scores: readonly ChangedScore[]): Promise<void> {
   if (scores.length === 0) return;
   const values = [scores.map(({ row }) => row.place), ...rowColumns(scores)];
   const [saved] = await sql.query<{ count: number }>(UPDATE_LOCKED, values);
@@ -180,7 +182,7 @@ async function insertAbsent(sql: Sql, absent: readonly ChangedScore[]): Promise<
 }
 
 /** Holds the cycles, creating those that are new. Answers those that are closed and not marked as revised yet. */
-async function holdOpen(sql: Sql, cycles: readonly TouchedCycle[]): Promise<readonly TouchedCycle[]> {
+export async function holdOpen(sql: Sql, cycles: readonly TouchedCycle[]): Promise<readonly TouchedCycle[]> {
   const held = await hold(sql, cycles);
   const unknown = cycles.filter((_, i) => !held.has(i));
   if (unknown.length > 0) {
@@ -197,14 +199,18 @@ async function holdOpen(sql: Sql, cycles: readonly TouchedCycle[]): Promise<read
   ];
 }
 
-/** By place in the array: whether the cycle is closed and not marked as revised yet. */
-async function hold(sql: Sql, cycles: readonly TouchedCycle[]): Promise<ReadonlyMap<number, boolean>> {
+/** By place in the array, for those that are known: whether the cycle is closed and not marked as revised yet. */
+export async function hold(
+  sql: Sql,
+  cycles: readonly Pick<TouchedCycle, 'key'>[],
+): Promise<ReadonlyMap<number, boolean>> {
   const values = keyColumns(cycles.map(({ key }) => key));
   const rows = await sql.query<{ n: number; late: boolean }>(HOLD_CYCLES_OPEN, values);
   return new Map(rows.map(({ n, late }) => [n - 1, late]));
 }
 
-const inKeyOrder = (a: TouchedCycle, b: TouchedCycle): number => (boardId(a.key) < boardId(b.key) ? -1 : 1);
+export const inKeyOrder = (a: TouchedCycle, b: TouchedCycle): number =>
+  boardId(a.key) < boardId(b.key) ? -1 : 1;
 
 const rowColumns = (scores: readonly ChangedScore[]): (string | readonly string[])[] => [
   plainArray(scores.map(({ row }) => row.score)),

@@ -38,7 +38,9 @@ const STANDING_GRANTS = `
     JOIN unnest($1::text[], $2::text[], $3::text[]) AS wanted (game_id, player_id, grant_key)
       USING (game_id, player_id, grant_key)`;
 
-interface ProgressRow extends Player {
+const LOCK_TRIES_MAX = 3;
+
+export interface ProgressRow extends Player {
   readonly totalXp: number;
   readonly level: number;
   /** 0 in a row that was made a moment ago. */
@@ -59,12 +61,26 @@ export async function loadProgression(
 ): Promise<ProgressionState> {
   const wanted = new Map<string, Player>(events.map(({ event }) => [playerRef(event), event]));
   if (wanted.size === 0) return { players: new Map(), granted: new Set() };
-  const columns = keyColumns([...wanted.values()]);
-  await sql.query(CREATE_ABSENT, columns);
-  const [locked] = await sql.query<{ players: readonly ProgressRow[] }>(LOCK, columns);
-  const players = await withDefinitions(locked?.players ?? [], events, definitions);
+  const players = await withDefinitions(await lockPlayers(sql, [...wanted.values()]), events, definitions);
   const possible = foldProgression({ players, granted: new Set() }, events).grants;
   return { players, granted: await standingGrants(sql, possible) };
+}
+
+/** Creates the absent players and locks all of them, in key order. */
+export async function lockPlayers(sql: Sql, players: readonly Player[]): Promise<readonly ProgressRow[]> {
+  const columns = keyColumns(players);
+  for (let tries = 1; ; tries += 1) {
+    await sql.query(CREATE_ABSENT, columns);
+    const rows = await lockStanding(sql, players);
+    // A row of which no event counted may be removed (rederive.ts) while this waits for it: then it is made again.
+    if (rows.length === players.length || tries === LOCK_TRIES_MAX) return rows;
+  }
+}
+
+/** Locks those of the players that have a row. */
+export async function lockStanding(sql: Sql, players: readonly Player[]): Promise<readonly ProgressRow[]> {
+  const [locked] = await sql.query<{ players: readonly ProgressRow[] }>(LOCK, keyColumns(players));
+  return locked?.players ?? [];
 }
 
 const keyColumns = (players: readonly Player[]): readonly (readonly string[])[] => [
@@ -150,7 +166,7 @@ export async function saveProgression(
   if (receipts.length > 0) await saveReceipts(sql, receipts);
 }
 
-const savePlayers = (sql: Sql, players: readonly PlayerProgress[]): Promise<object[]> =>
+export const savePlayers = (sql: Sql, players: readonly PlayerProgress[]): Promise<object[]> =>
   sql.query(SAVE_PLAYERS, [
     ...keyColumns(players),
     players.map((player) => player.totalXp),
@@ -159,7 +175,7 @@ const savePlayers = (sql: Sql, players: readonly PlayerProgress[]): Promise<obje
     players.map((player) => player.updatedAtMs),
   ]);
 
-function saveLedger(sql: Sql, ledger: ProgressionChanges['ledger']): Promise<object[]> {
+export function saveLedger(sql: Sql, ledger: ProgressionChanges['ledger']): Promise<object[]> {
   const events = ledger.map(({ event }) => event);
   return sql.query(SAVE_LEDGER, [
     ...keyColumns(events),
@@ -171,7 +187,7 @@ function saveLedger(sql: Sql, ledger: ProgressionChanges['ledger']): Promise<obj
   ]);
 }
 
-function saveReceipts(sql: Sql, receipts: readonly SignedGrant[]): Promise<object[]> {
+export function saveReceipts(sql: Sql, receipts: readonly SignedGrant[]): Promise<object[]> {
   const events = receipts.map(({ grant }) => grant.event);
   return sql.query(SAVE_RECEIPTS, [
     ...keyColumns(events),

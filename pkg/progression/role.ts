@@ -27,7 +27,7 @@ export function createProgressionRole({
   };
 }
 
-async function signGrant(grant: Grant, signer: ReceiptSigner): Promise<SignedGrant> {
+export async function signGrant(grant: Grant, signer: ReceiptSigner): Promise<SignedGrant> {
   const claims = receiptGrant(grant);
   const { kid, jws } = await signer.sign(grant.event.gameId, claims);
   return { grant, receiptId: claims.jti, kid, jws };

@@ -34,6 +34,29 @@ export interface Role<State, Changes> {
   refresh?(events: readonly RoleEvent[]): Promise<void>;
 }
 
+export interface PlayerRef {
+  readonly gameId: string;
+  readonly playerId: string;
+}
+
+/**
+ * How a role makes its effects on one player again from the events it took (pkg/worker/rederive), in one READ COMMITTED
+ * transaction: `lock`, then the events are read, then `save`. A batch of the role that meets it waits for the rows, and
+ * adds to what was made again.
+ */
+export interface Rederivation<State> {
+  readonly role: RoleName;
+  readonly takes: Role<never, never>['takes'];
+  /** Creates the rows that these events need and that are absent, then locks every row of the player, in key order. */
+  lock(sql: Sql, player: PlayerRef, events: readonly RoleEvent[]): Promise<State>;
+  /** Whether the locked rows are all that these events make. */
+  covers(state: State, events: readonly RoleEvent[]): boolean;
+  /** Makes the locked rows what these events, all of the player's, make of them. What is right already stays untouched. */
+  save(sql: Sql, player: PlayerRef, state: State, events: readonly RoleEvent[]): Promise<void>;
+  /** After the commit: bring the view up to date. */
+  refresh?(player: PlayerRef): Promise<void>;
+}
+
 /** Dead letters as dispatch needs them. `put` also counts the delivery as conflict or dead. */
 export interface DeadLetters extends DeadLetterSink {
   /** Closes the open letters of events that take effect in this transaction. One statement. */

@@ -26,11 +26,14 @@ const LACKING = `
                       WHERE r.role = $1 AND r.dedupe_day = e.dedupe_day AND r.identity = e.identity
                         AND r.content_hash = e.content_hash AND r.state = 'pending')`;
 
-const READ = `
-  SELECT e.game_id AS "gameId", e.player_id AS "playerId", e.event_id AS id, e.type, e.ts_ms AS "tsMs", e.payload,
+/** Of a row `e` of the archive: an ArchivedRow. */
+export const ARCHIVED_COLUMNS = `e.game_id AS "gameId", e.player_id AS "playerId", e.event_id AS id, e.type, e.ts_ms AS "tsMs", e.payload,
          e.identity, e.dedupe_day AS "dedupeDay", encode(e.content_hash, 'hex') AS "contentHash",
          e.received_at_ms AS "receivedAtMs", e.src, e.key_id AS "keyId", e.definition_version AS "definitionVersion",
-         e.schema_version AS "schemaVersion", e.context ${LACKING} LIMIT $5`;
+         e.schema_version AS "schemaVersion", e.context`;
+
+const READ = `
+  SELECT ${ARCHIVED_COLUMNS} ${LACKING} LIMIT $5`;
 const COUNT = `SELECT count(*) AS count ${LACKING}`;
 
 const valuesOf = ({ role, fromMs, toMs, gameId }: Slice): unknown[] => [role, fromMs, toMs, gameId ?? null];

@@ -1,0 +1,129 @@
+import type { DefinitionSource, GameDefinition } from '../games/port.js';
+import type { RoleName } from '../kernel/roles.js';
+import type { Sql } from '../postgres/port.js';
+import {
+  checkEvents,
+  checkPlayerScores,
+  checkProfile,
+  checkProgress,
+  groupBy,
+  settledIn,
+  type Definitions,
+  type Rules,
+  type Takes,
+} from './check-players.js';
+import type { Difference } from './difference.js';
+import * as store from './postgres.js';
+
+/** Versions never change, so only new ones are read. */
+export async function learnVersions(
+  sql: Sql,
+  gameId: string,
+  known: Map<number, GameDefinition>,
+  { definitions }: { readonly definitions: Pick<DefinitionSource, 'version'> },
+): Promise<Definitions> {
+  for (const version of await store.versionsOf(sql, gameId))
+    if (!known.has(version)) known.set(version, await definitions.version(gameId, version));
+  return known;
+}
+
+/** Names of the boards that any version has and that rank players, or something else. */
+export const boardsWhere = (definitions: Definitions, ranksPlayers: boolean): Set<string> =>
+  new Set(
+    [...definitions.values()]
+      .flatMap((definition) => [...definition.boards.values()])
+      .filter((board) => (board.subjectField === null) === ranksPlayers)
+      .map((board) => board.name),
+  );
+
+/** Profiles, progress and scores of players against their archived events. */
+export function checkEffects(
+  gameId: string,
+  players: readonly string[],
+  rows: store.EffectRows,
+  rules: Rules,
+): Difference[] {
+  const of = {
+    events: groupBy(rows.events, (row) => row.player_id),
+    progress: groupBy(rows.progress, (row) => row.player_id),
+    ledger: groupBy(rows.ledger, (row) => row.player_id),
+    receipts: groupBy(rows.receipts, (row) => row.player_id),
+  };
+  return [
+    ...rows.profiles.flatMap((profile) => checkProfile(profile, of.events.get(profile.player_id) ?? [])),
+    ...players.flatMap((playerId) => {
+      const taken = settledIn('progression', of.events.get(playerId) ?? [], rules);
+      return checkProgress(gameId, playerId, taken, {
+        progress: of.progress.get(playerId) ?? [],
+        ledger: of.ledger.get(playerId) ?? [],
+        receipts: of.receipts.get(playerId) ?? [],
+      });
+    }),
+    ...checkPlayerScores(
+      settledIn('leaderboard', rows.events, rules),
+      rows.scores,
+      boardsWhere(rules.definitions, false),
+    ),
+  ];
+}
+
+export interface PlayerTruthDeps {
+  readonly definitions: Pick<DefinitionSource, 'version'>;
+  readonly takes: Takes;
+}
+
+/** What a look at the effects of one role on one player found, by what can be done about it. */
+export interface PlayerTruth {
+  /** The events make it otherwise: it can be made again. */
+  readonly wrong: readonly Difference[];
+  /** Receipts that no event causes, or that say something else: signed and handed out, so they stay. */
+  readonly kept: readonly Difference[];
+  /** The archive of the player is not whole: nothing can be made from it. */
+  readonly unfit: readonly Difference[];
+}
+
+/** Recounts some players of a game from the archive joined with the inboxes, and compares. Answers by player. */
+export async function lookAtTruth(
+  sql: Sql,
+  role: RoleName,
+  gameId: string,
+  players: readonly string[],
+  deps: PlayerTruthDeps,
+): Promise<ReadonlyMap<string, PlayerTruth>> {
+  const definitions = await learnVersions(sql, gameId, new Map(), deps);
+  const rows = await store.effectsOfPlayers(sql, gameId, players);
+  const differences = [
+    ...checkEvents(rows.events),
+    ...checkEffects(gameId, players, rows, { definitions, takes: deps.takes }),
+    ...withoutProfile(rows),
+  ];
+  const bySubject = groupBy(differences, ({ subject }) => subject);
+  return new Map(players.map((player) => [player, sortedOut(role, bySubject.get(player) ?? [])]));
+}
+
+const NONE = 'none';
+
+function sortedOut(role: RoleName, differences: readonly Difference[]): PlayerTruth {
+  const own = differences.filter((difference) => difference.role === role);
+  const isReceipt = ({ kind, found }: Difference): boolean =>
+    kind === 'receipt' || (kind === 'grant' && found !== NONE);
+  return {
+    wrong: own.filter((difference) => difference.kind !== 'event' && !isReceipt(difference)),
+    kept: own.filter(isReceipt),
+    unfit: differences.filter(({ kind, found }) => kind === 'profile' || found === 'archived twice'),
+  };
+}
+
+/** No page of an audit shows these, which walks over profiles. */
+const withoutProfile = ({ events, profiles }: store.EffectRows): Difference[] => {
+  const known = new Set(profiles.map((profile) => profile.player_id));
+  const unknown = new Set(events.map((event) => event.player_id).filter((player) => !known.has(player)));
+  return [...unknown].map((subject) => ({
+    kind: 'profile',
+    role: 'archive',
+    subject,
+    what: 'profile',
+    expected: 'one',
+    found: NONE,
+  }));
+};

@@ -1,0 +1,71 @@
+import type { PlayerRef, Rederivation } from '../port.js';
+import type { Healed, Recounted, RederiveDeps, Rederiver } from './port.js';
+import { readOutstanding, rederivePlayer } from './rederive.js';
+
+export const rederiverOf = <State>(rederivation: Rederivation<State>, deps: RederiveDeps): Rederiver => ({
+  role: rederivation.role,
+  rederive: (player, outstanding, isDryRun) =>
+    rederivePlayer(rederivation, player, outstanding, deps, isDryRun),
+});
+
+export interface HealParts extends RederiveDeps {
+  readonly rederivers: readonly Rederiver[];
+}
+
+const SNAPSHOT = { isolation: 'repeatable read', readOnly: true } as const;
+/** What a look asks for is one snapshot's work. */
+export const LOOK_PLAYERS_MAX = 200;
+
+/**
+ * Looks at some players of a game in one snapshot, role by role, and makes those again that look wrong. Most that do are only
+ * in motion; the verdict is made under their lock.
+ *
+ * @param isDryRun tells what it would do, and changes nothing
+ * @returns what became of each player and role that looked wrong, or that has what stays wrong
+ * @throws OutageError
+ */
+export async function healPlayers(
+  gameId: string,
+  players: readonly string[],
+  parts: HealParts,
+  isDryRun = false,
+): Promise<readonly Healed[]> {
+  const healed: Healed[] = [];
+  for (const rederiver of parts.rederivers) {
+    for (let at = 0; at < players.length; at += LOOK_PLAYERS_MAX) {
+      const some = players.slice(at, at + LOOK_PLAYERS_MAX);
+      const found = await parts.db.transaction(
+        (sql) => parts.recount(sql, rederiver.role, gameId, some),
+        SNAPSHOT,
+      );
+      healed.push(...(await healFound(gameId, found, rederiver, parts, isDryRun)));
+    }
+  }
+  return healed;
+}
+
+async function healFound(
+  gameId: string,
+  found: ReadonlyMap<string, Recounted>,
+  rederiver: Rederiver,
+  parts: HealParts,
+  isDryRun: boolean,
+): Promise<readonly Healed[]> {
+  const { role } = rederiver;
+  const healed: Healed[] = [];
+  const suspects: PlayerRef[] = [];
+  for (const [playerId, { wrong, kept }] of found) {
+    if (wrong.length > 0) suspects.push({ gameId, playerId });
+    else if (kept.length > 0) healed.push({ gameId, playerId, role, verdict: { kind: 'exact', kept } });
+  }
+  if (suspects.length === 0) return healed;
+  const outstanding = await readOutstanding(parts, role, gameId);
+  for (const player of suspects) {
+    const verdict =
+      outstanding === null
+        ? ({ kind: 'moving' } as const)
+        : await rederiver.rederive(player, outstanding, isDryRun);
+    if (verdict.kind !== 'exact' || verdict.kept.length > 0) healed.push({ ...player, role, verdict });
+  }
+  return healed;
+}
