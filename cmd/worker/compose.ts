@@ -15,6 +15,7 @@ import { createDispatch } from '../../pkg/worker/dispatch.js';
 import type { Role } from '../../pkg/worker/port.js';
 import { settingAside } from '../../pkg/worker/resubmissions/set-aside.js';
 import type { Watchdog } from '../../pkg/worker/watchdog.js';
+import { openHealing } from '../heal.js';
 import { RECEIPT_ISSUER, type Platform } from '../platform.js';
 import { openGuards } from './compose-guards.js';
 import { openReconciler, openResubmissions, unappliedOf } from './compose-resubmissions.js';
@@ -67,6 +68,7 @@ export async function composeWorker(platform: Platform, bus: Bus): Promise<void>
       ),
     ];
     lifecycle.onStop('board maintenance', () => Promise.all(loops).then(() => undefined));
+    openHealing(platform, view);
   }
   const watching = watchLag(platform, bus, guards.watchdog);
   lifecycle.onStop('lag metrics', () => watching);

@@ -11,7 +11,7 @@ const CHUNK_ROWS = 400;
 /** A build that has not moved for this long is forgotten. */
 const BUILD_LEASE_MS = 30_000;
 export const REACHED_DIGITS = 15;
-const SUBJECT_AT = REACHED_DIGITS + 1;
+export const SUBJECT_AT = REACHED_DIGITS + 1;
 const ABSENT = -1;
 const NEWER = -2;
 

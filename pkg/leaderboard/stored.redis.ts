@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { serverLife } from '../redis/server-life.js';
-import { ascending, boardScript, REACHED_DIGITS } from './redis.js';
-import type { StoredRow, StoredRows } from './view-audit.js';
+import { ascending, boardScript, REACHED_DIGITS, SUBJECT_AT } from './redis.js';
+import type { RankedSample, StoredRow, StoredRows } from './view-audit.js';
 
 /** Reads the rows of a view as they are stored, for an audit. */
 export function redisStoredRows(redis: Redis): StoredRows {
@@ -22,4 +22,22 @@ function storedRow(order: 'asc' | 'desc', stored: string, score: string): Stored
   if (member === '' || score === '') return { revision, place: null };
   const reachedAtMs = Number(member.slice(0, REACHED_DIGITS));
   return { revision, place: { score: ascending(order, Number(score)), reachedAtMs } };
+}
+
+/** Draws members of a view as they are ranked, for a sample. */
+export function redisRankedSample(redis: Redis): RankedSample {
+  const sample = boardScript(redis, serverLife(redis), 'board-sample-3');
+  return async (key, order, epoch, { count, at }) => {
+    const reply = await sample(key, [epoch, count, Math.floor(at * 1_000_000)]);
+    if (!Array.isArray(reply)) return null;
+    const texts = reply.flat().map(String);
+    const ranked = new Map<string, { subject: string; score: number; reachedAtMs: number }>();
+    for (let i = 0; i + 1 < texts.length; i += 2) {
+      const member = texts[i] ?? '';
+      const score = ascending(order, Number(texts[i + 1]));
+      const reachedAtMs = Number(member.slice(0, REACHED_DIGITS));
+      ranked.set(member, { subject: member.slice(SUBJECT_AT), score, reachedAtMs });
+    }
+    return [...ranked.values()];
+  };
 }

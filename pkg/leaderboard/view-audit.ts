@@ -16,6 +16,21 @@ export type StoredRows = (
   subjects: readonly string[],
 ) => Promise<readonly (StoredRow | null)[] | null>;
 
+/** A member of the ranking itself, beside which no row of its subject need stand. */
+export interface RankedMember {
+  readonly subject: string;
+  readonly score: number;
+  readonly reachedAtMs: number;
+}
+
+/** The `count` best and as many from the place `at` (0 to 1) of the ranking on; null when the view is not whole at this epoch. */
+export type RankedSample = (
+  key: BoardKey,
+  order: Board['order'],
+  epoch: number,
+  wanted: { readonly count: number; readonly at: number },
+) => Promise<readonly RankedMember[] | null>;
+
 export interface ViewDifference {
   readonly key: BoardKey;
   readonly subject: string;
@@ -65,19 +80,19 @@ async function auditCycle(deps: ViewAuditDeps, cycle: OpenCycle): Promise<ViewDi
     if (held === null) return []; // readers do not use it: they read the truth itself
     for (const [i, row] of rows.entries()) {
       const found = describe(held[i] ?? null);
-      const expected = describe(truthOf(row));
+      const expected = describe(storedAs(row));
       if (found !== expected) differences.push({ key: cycle.key, subject: row.subject, expected, found });
     }
     after = last.subject;
   }
 }
 
-const truthOf = ({ revision, hidden, score, reachedAtMs }: ViewRow): StoredRow => ({
+export const storedAs = ({ revision, hidden, score, reachedAtMs }: ViewRow): StoredRow => ({
   revision,
   place: hidden ? null : { score, reachedAtMs },
 });
 
-function describe(row: StoredRow | null): string {
+export function describe(row: StoredRow | null): string {
   if (row === null) return 'no row';
   const place =
     row.place === null ? 'hidden' : `${String(row.place.score)} at ${String(row.place.reachedAtMs)}`;

@@ -118,6 +118,14 @@ export class BoardView {
     await this.#applyRows(store, players, (cycle) => boards.get(boardId(cycle.key)) ?? null);
   }
 
+  /** Brings these subjects of one cycle up to the truth. Errors as `refresh`. */
+  async refreshSubjects(key: BoardKey, board: Board, subjects: readonly string[]): Promise<void> {
+    const { store, truth } = this.#options;
+    if (store === null) return;
+    const named = subjects.map((subject) => ({ key, subject, ranksPlayers: ranksPlayers(board) }));
+    await this.#applyRows(store, await truth.rows(named), () => board);
+  }
+
   async #applyRows(
     store: BoardViewStore,
     rows: readonly TruthRow[],

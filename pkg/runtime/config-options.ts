@@ -280,6 +280,14 @@ export const OPTIONS = {
     sentence: 'Roles that this worker runs.',
     parse: roleList,
   },
+  healSeconds: {
+    env: 'HEAL_SECONDS',
+    fallback: '30',
+    expected: 'a whole number of seconds, 1 to 86400, or off',
+    sentence:
+      'How often one of the workers compares some boards and players with what they are made of, and repairs what is wrong.',
+    parse: (text) => (text === 'off' ? null : wholeNumberIn(1, 86_400)(text)),
+  },
   masterKey: {
     env: 'MASTER_KEY',
     fallback: '',

@@ -39,6 +39,8 @@ export interface Config {
   };
   readonly bus: BusSettings;
   readonly roles: readonly RoleName[];
+  /** How often a sample of boards and players is compared and repaired; null: never. */
+  readonly healSeconds: number | null;
   readonly secrets: {
     /** `id:base64`, several separated by commas. */
     readonly masterKey: string | null;
@@ -196,6 +198,7 @@ function grouped(values: Values): Config {
     storage: { dataDir, databaseUrl, redisUrl },
     bus: busSettings(values),
     roles: values.roles,
+    healSeconds: values.healSeconds,
     secrets: { masterKey, masterKeyFile, hmacSecret },
     game: { definitionFile: values.definitionFile, sampleEvents: values.sampleEvents },
     tracing: { otlpEndpoint: values.otlpEndpoint, serviceName: values.otelServiceName },

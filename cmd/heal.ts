@@ -1,0 +1,91 @@
+import type { Redis } from 'ioredis';
+import { lookAtTruth } from '../pkg/audit/player-truth.js';
+import type { DefinitionSource } from '../pkg/games/port.js';
+import type { ReceiptKeys } from '../pkg/games/port.js';
+import { runReconciler } from '../pkg/heal/reconcile.js';
+import { playersAfter, postgresWalks } from '../pkg/heal/walks.postgres.js';
+import type { Clock } from '../pkg/kernel/clock.js';
+import type { Random } from '../pkg/kernel/random.js';
+import { reconcileCycle, reconcilePlayer, type ViewReconcileParts } from '../pkg/leaderboard/reconcile.js';
+import { scoreRederivation } from '../pkg/leaderboard/rederive.js';
+import { redisRankedSample, redisStoredRows } from '../pkg/leaderboard/stored.redis.js';
+import { postgresBoardTruth } from '../pkg/leaderboard/truth.postgres.js';
+import type { BoardView } from '../pkg/leaderboard/view.js';
+import type { Database } from '../pkg/postgres/port.js';
+import { createReceiptSigner } from '../pkg/progression/receipt-signer.js';
+import { progressRederivation } from '../pkg/progression/rederive.js';
+import { healPlayers, rederiverOf, type HealParts } from '../pkg/worker/rederive/heal.js';
+import type { RederiveDeps } from '../pkg/worker/rederive/port.js';
+import { RECEIPT_ISSUER, type Platform } from './platform.js';
+import { takes } from './fairtally/takes.js';
+
+export interface HealEngines {
+  readonly db: Database;
+  readonly definitions: Pick<DefinitionSource, 'version'>;
+  readonly receiptKeys: Pick<ReceiptKeys, 'current'>;
+  readonly view: BoardView;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** What makes players again from the archive: with the roles' own folds, held against the audit's recount. */
+export function healParts({ db, definitions, receiptKeys, view, clock, random }: HealEngines): HealParts {
+  const deps: RederiveDeps = {
+    db,
+    definitions,
+    clock,
+    random,
+    recount: (sql, role, gameId, players) => lookAtTruth(sql, role, gameId, players, { definitions, takes }),
+  };
+  const signer = createReceiptSigner({ issuer: RECEIPT_ISSUER, keys: receiptKeys });
+  const progress = progressRederivation({ definitions, signer });
+  const scores = scoreRederivation({ definitions, view });
+  return { ...deps, rederivers: [rederiverOf(progress, deps), rederiverOf(scores, deps)] };
+}
+
+/** The reconciler of boards and players; one worker at a time takes each of its steps. */
+export function openHealing(platform: Platform, view: BoardView): void {
+  const { config, db, redis, definitions, receiptKeys, clock, random, logger, metrics, lifecycle } = platform;
+  if (config.healSeconds === null) return;
+  const parts = healParts({ db, definitions, receiptKeys, view, clock, random });
+  const loop = runReconciler(
+    {
+      walks: postgresWalks(db),
+      views: redis === null ? null : healableViews(redis, { db, definitions, view, clock, random }),
+      truth: {
+        playersAfter: (player, limit) => playersAfter(db, player, limit),
+        heal: (gameId, players) => healPlayers(gameId, players, parts),
+      },
+      clock,
+      log: logger,
+      metrics,
+      everySeconds: config.healSeconds,
+    },
+    lifecycle.stopping,
+  );
+  lifecycle.onStop('reconciler of boards', () => loop);
+}
+
+function healableViews(
+  redis: Redis,
+  { db, definitions, view, clock, random }: Omit<HealEngines, 'receiptKeys'>,
+): NonNullable<Parameters<typeof runReconciler<OpenCycle>>[0]['views']> {
+  const truth = postgresBoardTruth(db);
+  const parts: ViewReconcileParts = {
+    truth,
+    stored: redisStoredRows(redis),
+    ranked: redisRankedSample(redis),
+    view,
+    definitions,
+    clock,
+    random,
+  };
+  return {
+    isAway: () => redis.status !== 'ready',
+    cyclesAfter: (key, limit) => truth.openCycles({}, key, limit),
+    reconcileCycle: (cycle) => reconcileCycle(cycle, parts),
+    reconcilePlayer: (player) => reconcilePlayer(player, parts),
+  };
+}
+
+type OpenCycle = Parameters<typeof reconcileCycle>[0];
