@@ -56,6 +56,7 @@ describe('the wall between games', () => {
         expect(policies).toEqual(expect.arrayContaining(['all_games', 'one_game']));
       }
     }
+    expect(await database.db.query('SELECT polname FROM pg_policy WHERE NOT polpermissive')).toEqual([]);
     expect(tables.filter(({ isPartition }) => isPartition).map(({ name }) => name)).toContain('inbox_202611');
   });
 

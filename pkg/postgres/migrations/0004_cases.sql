@@ -99,5 +99,11 @@ GRANT SELECT (letter_id, event_id) ON corrections TO fairtally_api;
 -- Dropping a letter bars its identity: the API may bar and take a bar back, and touch no event that took effect.
 GRANT INSERT, DELETE ON inbox TO fairtally_api;
 GRANT EXECUTE ON FUNCTION ensure_month(date) TO fairtally_api;
-CREATE POLICY bars_alone_come ON inbox AS RESTRICTIVE FOR INSERT TO fairtally_api WITH CHECK (definition_version = 0);
-CREATE POLICY bars_alone_go ON inbox AS RESTRICTIVE FOR DELETE TO fairtally_api USING (definition_version = 0);
+-- Policies are permissive, none is restrictive: a user who is a member of both roles (the embedded one) must not be bound by
+-- what binds the API.
+DROP POLICY one_game ON inbox;
+CREATE POLICY one_game ON inbox FOR SELECT TO fairtally_api USING (game_id = nullif(current_setting('app.game', true), ''));
+CREATE POLICY bars_come ON inbox FOR INSERT TO fairtally_api
+  WITH CHECK (game_id = nullif(current_setting('app.game', true), '') AND definition_version = 0);
+CREATE POLICY bars_go ON inbox FOR DELETE TO fairtally_api
+  USING (game_id = nullif(current_setting('app.game', true), '') AND definition_version = 0);
