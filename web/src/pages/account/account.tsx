@@ -1,5 +1,170 @@
+import {
+  Anchor,
+  Badge,
+  Button,
+  Card,
+  Container,
+  Group,
+  PasswordInput,
+  Stack,
+  Table,
+  Text,
+} from '@mantine/core';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState, type SubmitEvent } from 'react';
+import { Link } from 'wouter';
+import { api, dataOf, OWN_PAGE, session } from '../../api/client.ts';
+import { DataState, Trouble } from '../../parts/data-state.tsx';
+import { Moment } from '../../parts/moment.tsx';
 import { Page } from '../../parts/page.tsx';
+import { useMe } from '../../shell/session.ts';
 
+/** The viewer's own password and sessions. */
 export function Account() {
-  return <Page title="Account">…</Page>;
+  const me = useMe();
+  return (
+    <Container component="main" size="md" py="xl">
+      <Page
+        title="Account"
+        about={`Signed in as ${me.username}.`}
+        actions={
+          <Anchor component={Link} href="/">
+            Back to the game
+          </Anchor>
+        }
+      >
+        {me.source === 'local' && <PasswordCard />}
+        <SessionsCard />
+      </Page>
+    </Container>
+  );
+}
+
+function PasswordCard() {
+  const [oldPassword, setOld] = useState('');
+  const [newPassword, setNew] = useState('');
+  const change = useMutation({
+    mutationFn: () =>
+      dataOf(
+        api.PUT('/admin/v1/auth/password', {
+          params: { header: OWN_PAGE },
+          body: { oldPassword, newPassword },
+        }),
+      ),
+    onSuccess: () => {
+      setOld('');
+      setNew('');
+    },
+  });
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    change.mutate();
+  };
+  return (
+    <Card withBorder component="form" onSubmit={submit}>
+      <Stack maw={360}>
+        <Text fw={600}>Password</Text>
+        <PasswordInput
+          label="Old password"
+          autoComplete="current-password"
+          required
+          value={oldPassword}
+          onChange={(event) => setOld(event.currentTarget.value)}
+        />
+        <PasswordInput
+          label="New password"
+          autoComplete="new-password"
+          required
+          value={newPassword}
+          onChange={(event) => setNew(event.currentTarget.value)}
+        />
+        {change.error !== null && <Trouble error={change.error} />}
+        {change.isSuccess && (
+          <Text role="status" c="green" size="sm">
+            Changed. Your other sessions have ended.
+          </Text>
+        )}
+        <Button type="submit" loading={change.isPending}>
+          Change the password
+        </Button>
+      </Stack>
+    </Card>
+  );
+}
+
+function SessionsCard() {
+  const client = useQueryClient();
+  const sessions = useQuery({
+    queryKey: ['sessions'],
+    queryFn: () => dataOf(api.GET('/admin/v1/auth/sessions')),
+  });
+  const end = useMutation({
+    mutationFn: (sessionId: string) =>
+      dataOf(
+        api.DELETE('/admin/v1/auth/sessions/{sessionId}', {
+          params: { path: { sessionId }, header: OWN_PAGE },
+        }),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: ['sessions'] }),
+  });
+  const endAll = useMutation({
+    mutationFn: () => dataOf(api.DELETE('/admin/v1/auth/sessions', { params: { header: OWN_PAGE } })),
+    onSuccess: () => session.end('You are signed out everywhere.'),
+  });
+  return (
+    <Card withBorder>
+      <Stack>
+        <Group justify="space-between">
+          <Text fw={600}>Sessions</Text>
+          <Button color="red" variant="light" loading={endAll.isPending} onClick={() => endAll.mutate()}>
+            Sign out everywhere
+          </Button>
+        </Group>
+        {(end.error ?? endAll.error) !== null && <Trouble error={end.error ?? endAll.error} />}
+        <DataState query={sessions}>
+          {({ items }) => (
+            <Table.ScrollContainer minWidth={560}>
+              <Table aria-label="Sessions" verticalSpacing="sm">
+                <Table.Thead>
+                  <Table.Tr>
+                    {['Browser', 'Address', 'Since', 'Last used'].map((head) => (
+                      <Table.Th key={head}>{head}</Table.Th>
+                    ))}
+                    <Table.Th aria-label="What can be done" />
+                  </Table.Tr>
+                </Table.Thead>
+                <Table.Tbody>
+                  {items.map((one) => (
+                    <Table.Tr key={one.sessionId}>
+                      <Table.Td style={{ overflowWrap: 'anywhere' }}>
+                        {one.client} {one.isCurrent && <Badge size="xs">this one</Badge>}
+                      </Table.Td>
+                      <Table.Td>{one.address}</Table.Td>
+                      <Table.Td>
+                        <Moment at={one.createdAt} />
+                      </Table.Td>
+                      <Table.Td>
+                        <Moment at={one.lastUsedAt} />
+                      </Table.Td>
+                      <Table.Td>
+                        {!one.isCurrent && (
+                          <Button
+                            size="compact-sm"
+                            variant="default"
+                            onClick={() => end.mutate(one.sessionId)}
+                          >
+                            End
+                          </Button>
+                        )}
+                      </Table.Td>
+                    </Table.Tr>
+                  ))}
+                </Table.Tbody>
+              </Table>
+            </Table.ScrollContainer>
+          )}
+        </DataState>
+      </Stack>
+    </Card>
+  );
 }

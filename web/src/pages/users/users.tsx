@@ -1,5 +1,264 @@
+import { Badge, Button, Group, Modal, Select, Stack, Table, TextInput } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState, type SubmitEvent } from 'react';
+import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
+import type { Schema } from '../../api/schema.ts';
+import { DataState, Trouble } from '../../parts/data-state.tsx';
+import { Decide } from '../../parts/decide.tsx';
+import { Moment } from '../../parts/moment.tsx';
+import { More } from '../../parts/more.tsx';
 import { Page } from '../../parts/page.tsx';
+import { Reveal } from '../../parts/reveal.tsx';
+import { usePages } from '../../parts/use-pages.ts';
+import { useGame } from '../../shell/game.ts';
+import { GAME_ROLES, type GameRole } from '../../shell/places.ts';
+import { useMe } from '../../shell/session.ts';
 
+type Member = Schema<'Member'>;
+
+const ABOUT_ROLES = [
+  { value: 'viewer', label: 'viewer: sees everything' },
+  { value: 'analyst', label: 'analyst: judges cases, too' },
+  { value: 'operator', label: 'operator: redrives, rebuilds, hides, too' },
+  { value: 'admin', label: 'admin: keys, users, definitions, replays, too' },
+];
+
+/** Who may do what in this game. */
 export function Users() {
-  return <Page title="Users">…</Page>;
+  const { gameId } = useGame();
+  const me = useMe();
+  const client = useQueryClient();
+  const pages = usePages<Member>(['users', gameId], (cursor) =>
+    dataOf(
+      api.GET('/admin/v1/games/{gameId}/users', {
+        params: { path: { gameId }, query: cursor === undefined ? {} : { cursor } },
+      }),
+    ),
+  );
+  const [isAdding, setAdding] = useState(false);
+  const [removing, setRemoving] = useState<Member | null>(null);
+  const [first, setFirst] = useState<{ readonly username: string; readonly password: string } | null>(null);
+  const seeAgain = () => void client.invalidateQueries({ queryKey: ['users', gameId] });
+  const remove = useMutation({
+    mutationFn: (userId: string) =>
+      dataOf(
+        api.DELETE('/admin/v1/games/{gameId}/users/{userId}', {
+          params: { path: { gameId, userId }, header: OWN_PAGE },
+        }),
+      ),
+    onSuccess: () => {
+      setRemoving(null);
+      seeAgain();
+    },
+  });
+  return (
+    <Page
+      title="Users"
+      about="Who may do what in this game. A change of role holds within a minute, on open pages too."
+      actions={<Button onClick={() => setAdding(true)}>Add a user</Button>}
+    >
+      <DataState query={pages.list} isEmpty={(items) => items.length === 0}>
+        {(items) => (
+          <Table.ScrollContainer minWidth={640}>
+            <Table verticalSpacing="sm" aria-label="Users">
+              <Table.Thead>
+                <Table.Tr>
+                  {['Name', 'Signs in with', 'Role', 'Since', 'Last signed in'].map((head) => (
+                    <Table.Th key={head}>{head}</Table.Th>
+                  ))}
+                  <Table.Th aria-label="What can be done" />
+                </Table.Tr>
+              </Table.Thead>
+              <Table.Tbody>
+                {items.map((member) => (
+                  <MemberRow
+                    key={member.userId}
+                    member={member}
+                    isMe={member.userId === me.userId}
+                    onChanged={seeAgain}
+                    onRemove={() => setRemoving(member)}
+                    onReset={(password) => setFirst({ username: member.username, password })}
+                  />
+                ))}
+              </Table.Tbody>
+            </Table>
+          </Table.ScrollContainer>
+        )}
+      </DataState>
+      <More {...pages} />
+      {isAdding && (
+        <AddUser
+          onClose={() => setAdding(false)}
+          onAdded={(username, password) => {
+            setAdding(false);
+            seeAgain();
+            if (password !== null) setFirst({ username, password });
+          }}
+        />
+      )}
+      <Reveal
+        title={`First password of ${first?.username ?? ''}`}
+        secret={first?.password ?? null}
+        onClose={() => setFirst(null)}
+      >
+        It is changed at the first sign-in.
+      </Reveal>
+      <Decide
+        isOpen={removing !== null}
+        onClose={() => setRemoving(null)}
+        title={`Remove ${removing?.username ?? ''} from this game?`}
+        action="Remove"
+        isDangerous
+        isBusy={remove.isPending}
+        error={remove.error}
+        onDecide={() => remove.mutate(removing?.userId ?? '')}
+      >
+        They see nothing of this game any more, within a minute. What they did stays in the audit log.
+      </Decide>
+    </Page>
+  );
+}
+
+function MemberRow({
+  member,
+  isMe,
+  onChanged,
+  onRemove,
+  onReset,
+}: {
+  readonly member: Member;
+  readonly isMe: boolean;
+  readonly onChanged: () => void;
+  readonly onRemove: () => void;
+  readonly onReset: (password: string) => void;
+}) {
+  const { gameId } = useGame();
+  const path = { gameId, userId: member.userId };
+  const setRole = useMutation({
+    mutationFn: (role: GameRole) =>
+      dataOf(
+        api.PUT('/admin/v1/games/{gameId}/users/{userId}', {
+          params: { path, header: OWN_PAGE },
+          body: { role },
+        }),
+      ),
+    onSuccess: onChanged,
+  });
+  const reset = useMutation({
+    mutationFn: () =>
+      dataOf(
+        api.POST('/admin/v1/games/{gameId}/users/{userId}/password-reset', {
+          params: { path, header: OWN_PAGE },
+        }),
+      ),
+    onSuccess: ({ firstPassword }) => onReset(firstPassword),
+  });
+  return (
+    <Table.Tr>
+      <Table.Td>
+        {member.username} {isMe && <Badge size="xs">you</Badge>}
+      </Table.Td>
+      <Table.Td>{member.source === 'local' ? 'a password' : 'the issuer'}</Table.Td>
+      <Table.Td>
+        <Select
+          aria-label={`Role of ${member.username}`}
+          size="xs"
+          w={130}
+          allowDeselect={false}
+          disabled={isMe || setRole.isPending}
+          data={[...GAME_ROLES]}
+          value={member.role}
+          error={setRole.error?.message}
+          onChange={(role) => role !== null && setRole.mutate(role as GameRole)}
+        />
+      </Table.Td>
+      <Table.Td>
+        <Moment at={member.since} />
+      </Table.Td>
+      <Table.Td>{member.lastSignInAt === null ? 'never' : <Moment at={member.lastSignInAt} />}</Table.Td>
+      <Table.Td>
+        {!isMe && (
+          <Group justify="flex-end" gap="xs" wrap="nowrap">
+            {member.source === 'local' && (
+              <Button
+                size="compact-sm"
+                variant="default"
+                loading={reset.isPending}
+                onClick={() => reset.mutate()}
+              >
+                New password
+              </Button>
+            )}
+            <Button size="compact-sm" variant="default" color="red" onClick={onRemove}>
+              Remove
+            </Button>
+          </Group>
+        )}
+      </Table.Td>
+    </Table.Tr>
+  );
+}
+
+function AddUser({
+  onClose,
+  onAdded,
+}: {
+  readonly onClose: () => void;
+  readonly onAdded: (username: string, firstPassword: string | null) => void;
+}) {
+  const { gameId } = useGame();
+  const [username, setUsername] = useState('');
+  const [subject, setSubject] = useState('');
+  const [role, setRole] = useState<GameRole>('viewer');
+  const add = useMutation({
+    mutationFn: () =>
+      dataOf(
+        api.POST('/admin/v1/games/{gameId}/users', {
+          params: { path: { gameId }, header: OWN_PAGE },
+          body: { username, role, ...(subject === '' ? {} : { subject }) },
+        }),
+      ),
+    onSuccess: ({ member, firstPassword }) => onAdded(member.username, firstPassword),
+  });
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    add.mutate();
+  };
+  return (
+    <Modal opened onClose={onClose} title="Add a user" centered>
+      <form onSubmit={submit}>
+        <Stack>
+          <TextInput
+            label="Name"
+            required
+            data-autofocus
+            value={username}
+            onChange={(event) => setUsername(event.currentTarget.value)}
+          />
+          <Select
+            label="Role"
+            data={ABOUT_ROLES}
+            allowDeselect={false}
+            value={role}
+            onChange={(value) => setRole((value ?? role) as GameRole)}
+          />
+          <TextInput
+            label="Subject at the issuer"
+            description="For who signs in with the studio's issuer: their `sub`. Empty: a password is made."
+            value={subject}
+            onChange={(event) => setSubject(event.currentTarget.value)}
+          />
+          {add.error !== null && <Trouble error={add.error} />}
+          <Group justify="flex-end">
+            <Button variant="default" onClick={onClose}>
+              Cancel
+            </Button>
+            <Button type="submit" loading={add.isPending}>
+              Add
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
 }
