@@ -12,7 +12,7 @@ export interface MembershipOptions {
   readonly logger: Logger;
   /** Pauses between memberships; the first one after a join that succeeded. */
   readonly rejoin: BackoffRule;
-  /** What is logged when a membership ends with an error. */
+  /** What is logged when a membership ends with an error, other than at its close. */
   readonly onErrorText: string;
 }
 
@@ -33,7 +33,8 @@ export function keepMembership(
       try {
         await beMember(signal, () => (failures = 0));
       } catch (error) {
-        logger.warn({ role, err: error }, onErrorText);
+        if (signal.aborted) logger.debug({ role, err: error }, 'the role left with an error');
+        else logger.warn({ role, err: error }, onErrorText);
       }
       failures += 1;
       if (!signal.aborted) await clock.sleep(backoffMs(rejoin, failures, random), signal);

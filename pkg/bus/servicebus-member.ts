@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import type { ServiceBusClient } from '@azure/service-bus';
 import type { RoleName } from '../kernel/roles.js';
-import { backoffMs, type BackoffRule } from './backoff.js';
+import type { BackoffRule } from './backoff.js';
 import type { DeliveryPolicy } from './deliver.js';
+import { keepMembership } from './membership.js';
 import type { BatchHandler, Subscription } from './port.js';
 import { closeClient, openClient, within, type ServicebusAddress } from './servicebus-client.js';
 import { Gather } from './servicebus-gather.js';
@@ -41,15 +42,11 @@ const REJOIN: BackoffRule = { baseMs: 100, capMs: 5_000 };
  * found out, and the member goes on with a new one.
  */
 export function startMember(options: MemberOptions): Subscription {
-  const closing = new AbortController();
-  const member = new Member(options, closing.signal);
-  const ended = member.stayJoined();
-  return {
-    close: () => {
-      closing.abort();
-      return ended;
-    },
-  };
+  let member: Member | null = null;
+  const onErrorText = 'the subscription cannot be read: the role joins again';
+  return keepMembership({ ...options, rejoin: REJOIN, onErrorText }, (closing, onJoin) =>
+    (member ??= new Member(options, closing)).beMember(onJoin),
+  );
 }
 
 class Member {
@@ -66,23 +63,16 @@ class Member {
     this.gather = new Gather(options.handler, { ...options, signal: closing }, options.batchMax);
   }
 
-  async stayJoined(): Promise<void> {
-    const { role, clock, random, logger, address, acceptMs } = this.options;
-    for (let failures = 0; !this.closing.aborted; failures += 1) {
-      if (failures > 0) await clock.sleep(backoffMs(REJOIN, failures, random), this.closing);
-      const broken = new AbortController();
-      try {
-        const client = await openClient(address, acceptMs);
-        try {
-          await this.work(client, broken, () => (failures = 0));
-        } finally {
-          broken.abort();
-          await this.leave(client);
-        }
-      } catch (error) {
-        if (this.closing.aborted) break;
-        logger.warn({ role, err: error }, 'the subscription cannot be read: the role joins again');
-      }
+  /** With one client, until the subscription closes; rejects when the client broke. */
+  async beMember(onHeard: () => void): Promise<void> {
+    const { address, acceptMs } = this.options;
+    const broken = new AbortController();
+    const client = await openClient(address, acceptMs);
+    try {
+      await this.work(client, broken, onHeard);
+    } finally {
+      broken.abort();
+      await this.leave(client);
     }
   }
 
