@@ -1,6 +1,5 @@
 import { Alert, Button, Code, Group, Skeleton, Stack, Text, ThemeIcon } from '@mantine/core';
 import { IconAlertTriangle, IconMoodEmpty } from '@tabler/icons-react';
-import type { UseQueryResult } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { ApiError } from '../api/problem.ts';
 
@@ -43,7 +42,13 @@ export function Nothing({ children, icon }: { readonly children: ReactNode; read
 }
 
 export interface DataStateProps<T> {
-  readonly query: Pick<UseQueryResult<T>, 'data' | 'error' | 'isPending' | 'refetch'>;
+  /** What TanStack Query answers, or `usePages().list`. */
+  readonly query: {
+    readonly data: T | undefined;
+    readonly error: Error | null;
+    readonly isPending: boolean;
+    readonly refetch: () => unknown;
+  };
   /** Rows of the grey stand-in while it loads. */
   readonly rows?: number;
   readonly isEmpty?: (data: T) => boolean;

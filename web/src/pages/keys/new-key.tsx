@@ -62,11 +62,7 @@ export function NewKeyForm({
             value={keyId}
             onChange={(event) => setKeyId(event.currentTarget.value)}
           />
-          <Checkbox.Group
-            label="What it may do"
-            value={scopes}
-            onChange={(names) => setScopes(names as Scope[])}
-          >
+          <Checkbox.Group label="What it may do" value={scopes} onChange={(names) => setScopes(names)}>
             <Stack gap={6} mt="xs">
               {SCOPES.map(({ value, label }) => (
                 <Checkbox key={value} value={value} label={label} />
@@ -79,7 +75,7 @@ export function NewKeyForm({
             </Text>
             <SegmentedControl
               value={trust}
-              onChange={(value) => setTrust(value as Trust)}
+              onChange={(value) => setTrust(value)}
               data={[
                 { value: 'server', label: 'a server of ours' },
                 { value: 'client', label: 'game clients' },

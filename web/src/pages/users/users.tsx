@@ -169,7 +169,7 @@ function MemberRow({
           data={[...GAME_ROLES]}
           value={member.role}
           error={setRole.error?.message}
-          onChange={(role) => role !== null && setRole.mutate(role as GameRole)}
+          onChange={(role) => role !== null && setRole.mutate(role)}
         />
       </Table.Td>
       <Table.Td>
