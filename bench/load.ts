@@ -15,12 +15,17 @@ export interface LoadResult {
   readonly seconds: number;
   /** Answers other than 202. */
   readonly refused: number;
+  /** How many answers had which status. */
+  readonly statuses: Readonly<Record<string, number>>;
+  /** Of those answered 202: paced from when the request was due, else from when it was sent. */
   readonly latenciesMs: readonly number[];
   /** Paced only: how often requests were due and no connection was free. */
   readonly late: number;
 }
 
 const TICK_MS = 2;
+/** In the place of a status: the connection ended instead of an answer. */
+const CLOSED = 'closed';
 
 /** Sends prepared requests over keep-alive connections, one at a time on each. Cheaper per request than any listener. */
 export async function load(options: LoadOptions): Promise<LoadResult> {
@@ -35,7 +40,7 @@ class Load {
   private readonly latenciesMs: number[] = [];
   private next = 0;
   private answered = 0;
-  private refused = 0;
+  private readonly statuses: Record<string, number> = {};
   private late = 0;
   private finished: () => void = () => undefined;
 
@@ -59,8 +64,9 @@ class Load {
     clearInterval(timer);
     const seconds = (performance.now() - beganMs) / 1000;
     for (const connection of this.all) connection.socket.destroy();
-    const { refused, latenciesMs, late } = this;
-    return { sent: this.answered, seconds, refused, latenciesMs, late };
+    const { statuses, latenciesMs, late } = this;
+    const refused = this.answered - (statuses['202'] ?? 0);
+    return { sent: this.answered, seconds, refused, statuses, latenciesMs, late };
   }
 
   private isOver = false;
@@ -70,34 +76,47 @@ class Load {
     const { requests, perSecond } = this.options;
     this.isOver = nowMs >= endMs || this.next >= requests.length;
     const due = perSecond === undefined ? Infinity : ((nowMs - beganMs) / 1000) * perSecond;
-    while (!this.isOver && this.next < due && this.idle.length > 0) this.sendOn(this.idle.pop());
+    while (!this.isOver && this.next < due && this.idle.length > 0) {
+      const dueMs = perSecond === undefined ? nowMs : beganMs + (this.next / perSecond) * 1000;
+      // In turn: a connection that is not used for long is closed by the other side.
+      this.sendOn(this.idle.shift(), dueMs);
+    }
     if (this.next < due && perSecond !== undefined && !this.isOver) this.late += 1;
     if (this.isOver && this.answered === this.next) this.finished();
   }
 
-  private sendOn(connection: Connection | undefined): void {
+  /** A request that waited for a connection has waited for us: its time counts from when it was due. */
+  private sendOn(connection: Connection | undefined, dueMs: number): void {
     const request = this.options.requests[this.next];
     if (request === undefined || connection === undefined) {
       this.isOver = true;
       return;
     }
+    if (connection.isClosed) return;
     this.next += 1;
-    connection.send(request);
+    connection.send(request, dueMs);
   }
 
   private took(connection: Connection, status: string, ms: number): void {
     this.answered += 1;
-    if (status !== '202') this.refused += 1;
-    this.latenciesMs.push(ms);
-    if (this.options.perSecond === undefined && !this.isOver) this.sendOn(connection);
-    else this.idle.push(connection);
+    this.statuses[status] = (this.statuses[status] ?? 0) + 1;
+    if (status === '202') this.latenciesMs.push(ms);
+    if (status === CLOSED) this.isOver ||= this.all.every(({ isClosed }) => isClosed);
+    else this.goOn(connection);
     if (this.isOver && this.answered === this.next) this.finished();
+  }
+
+  private goOn(connection: Connection): void {
+    if (this.options.perSecond === undefined && !this.isOver) this.sendOn(connection, performance.now());
+    else this.idle.push(connection);
   }
 }
 
 class Connection {
+  isClosed = false;
   private missing = 0;
-  private sentMs = 0;
+  private isWaiting = false;
+  private dueMs = 0;
   private status = '';
 
   constructor(
@@ -105,13 +124,16 @@ class Connection {
     private readonly took: (connection: Connection, status: string, ms: number) => void,
   ) {
     socket.on('data', (chunk: Buffer) => this.hear(chunk));
-    socket.on('error', (error) => {
-      throw error;
+    socket.on('error', () => undefined); // its end follows, and that is counted
+    socket.on('close', () => {
+      this.isClosed = true;
+      if (this.isWaiting) this.answered(CLOSED);
     });
   }
 
-  send(request: Buffer): void {
-    this.sentMs = performance.now();
+  send(request: Buffer, dueMs: number): void {
+    this.dueMs = dueMs;
+    this.isWaiting = true;
     this.socket.write(request);
   }
 
@@ -123,7 +145,12 @@ class Connection {
       this.missing = end + 4 + Number(/content-length: (\d+)/i.exec(head)?.[1]);
     }
     this.missing -= chunk.length;
-    if (this.missing === 0) this.took(this, this.status, performance.now() - this.sentMs);
+    if (this.missing === 0) this.answered(this.status);
+  }
+
+  private answered(status: string): void {
+    this.isWaiting = false;
+    this.took(this, status, performance.now() - this.dueMs);
   }
 }
 

@@ -5,15 +5,16 @@ import type { Figure } from './figure.js';
 import { ingest } from './ingest.js';
 import { describeMachine } from './machine.js';
 import { markdownOf, writeDocument, writeJson } from './report.js';
+import { overload } from './overload.js';
 import { roles } from './roles.js';
 import { startServers } from './servers.js';
 import { stack } from './stack.js';
 
 /**
  * `npm run bench`: every figure beside a limit measured in the same run (docs/benchmarks.md). From the root of the project,
- * after `npm run build`. Options: `--only ingest,roles,buses,stack`, `--profile DIR`, `--write` (into docs/benchmarks.md).
+ * after `npm run build`. Options: `--only ingest,roles,buses,stack,overload`, `--profile DIR`, `--write` (into docs/benchmarks.md).
  */
-const PARTS: Readonly<Record<string, Part>> = { ingest, roles, buses, stack };
+const PARTS: Readonly<Record<string, Part>> = { ingest, roles, buses, stack, overload };
 const RESULTS = 'bench/results/latest.json';
 
 const { values } = parseArgs({

@@ -84,6 +84,7 @@ async function ingestListener(): Promise<RequestListener> {
     bus,
     addressLimiter: limiter,
     limiter,
+    loadGate: { overload: null, publishWaitMs: () => 0 },
     idempotency: new MemoryIdempotencyStore({ clock, random }),
     clock,
     random,

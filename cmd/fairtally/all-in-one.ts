@@ -117,6 +117,7 @@ function plansOf(
   const shared = inheritedEnvironment({
     ...variables,
     DATABASE_URL: engines.databaseUrl,
+    DISK_FOLDER: diskFolderOf(config),
     PORT: String(port),
     ADMIN_PORT: String(adminPort),
     ...(engines.redisUrl === null ? {} : { REDIS_URL: engines.redisUrl }),
@@ -142,6 +143,10 @@ function plansOf(
     admin,
   ];
 }
+
+/** The children are given a URL and could not tell that its database is ours and where it lies. '' watches nothing. */
+const diskFolderOf = ({ overload, storage }: Process['config']): string =>
+  overload.diskFolder ?? (storage.databaseUrl === null ? storage.dataDir : '');
 
 /** A port that nobody has at this moment. */
 const freePort = (host: string): Promise<number> =>

@@ -10,6 +10,7 @@ import { createServerOptions, limitConnections } from '../../pkg/ingest/server-o
 import { listen } from '../listen.js';
 import { openKeyRing, refreshInBackground, type Platform } from '../platform.js';
 import { composeReads } from './compose-reads.js';
+import { composeLoad } from './compose-load.js';
 import { createDrain } from './drain.js';
 
 export interface Gateway {
@@ -22,13 +23,15 @@ export async function composeGateway(platform: Platform, bus: Bus): Promise<Gate
   const keyRing = await openKeyRing(platform);
   const localLimiter = new MemoryRateLimiter({ clock });
   const shared = redis === null ? null : { redis, clock, metrics };
-  const limits = limitsOf(config.limits.eventsPerSecond);
+  const limits = limitsOf(config);
+  const load = await composeLoad(platform, bus);
   const clientAddress = createClientAddress(config.http.trustProxy);
 
   const ingest = createIngestListener({
     keyRing,
     definitions,
-    bus,
+    bus: load.bus,
+    loadGate: load.gate,
     addressLimiter: localLimiter,
     limiter: shared === null ? localLimiter : new RedisRateLimiter(shared),
     idempotency:
@@ -62,7 +65,7 @@ export async function composeGateway(platform: Platform, bus: Bus): Promise<Gate
 
 const BURST_SECONDS = 1;
 
-function limitsOf(eventsPerSecond: number | null): IngestLimits {
+function limitsOf({ limits: { eventsPerSecond }, overload }: Platform['config']): IngestLimits {
   const keyRate =
     eventsPerSecond === null
       ? null
@@ -72,6 +75,8 @@ function limitsOf(eventsPerSecond: number | null): IngestLimits {
         };
   return {
     ...DEFAULT_INGEST_LIMITS,
+    maxWork: overload.workMax,
+    maxPublishWaitMs: overload.publishWaitMaxMs,
     keyRate,
     addressRate: eventsPerSecond === null ? null : DEFAULT_INGEST_LIMITS.addressRate,
   };

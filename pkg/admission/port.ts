@@ -1,3 +1,14 @@
+/** Which limit a gateway is past. */
+export type Overload = 'disk' | 'unapplied' | 'event_loop';
+
+/** Says, before anything of a request is looked at, how things stand. */
+export interface LoadGate {
+  /** null: past no limit. */
+  readonly overload: Overload | null;
+  /** How long the bus has kept the oldest request waiting, at this moment. */
+  publishWaitMs(): number;
+}
+
 /** One bucket of a GCRA limiter: `rate` units per second on average, `burst` units at once. */
 export interface RateRule {
   readonly rate: number;

@@ -66,7 +66,8 @@ export class KafkaPublisher {
     const bytes = chunks.reduce((sum, chunk) => sum + bytesOf(chunk), 0);
     const isFull =
       this.queued + messages.length > this.options.queueMax || this.queuedBytes + bytes > QUEUE_BYTES_MAX;
-    if (isFull) throw new OutageError('Kafka', new Error('too many messages wait to be published'));
+    if (isFull)
+      throw new OutageError('Kafka', new Error('too many messages wait to be published'), 'overloaded');
     await Promise.all(chunks.map((chunk) => this.enqueue(chunk)));
   }
 

@@ -141,7 +141,12 @@ export function createMemoryBus(options: MemoryBusOptions): Bus {
       if (isClosed) throw new FairtallyError('bus_closed', 'the bus is closed');
       checkMessages(messages);
       const isFull = [...queues.values()].some((queue) => queue.waiting + messages.length > waitingMax);
-      if (isFull) throw new OutageError('The memory bus', new Error('a role has too many messages waiting'));
+      if (isFull)
+        throw new OutageError(
+          'The memory bus',
+          new Error('a role has too many messages waiting'),
+          'overloaded',
+        );
       const publishedAtMs = options.clock.now();
       for (const message of messages) store(message, publishedAtMs);
       for (const queue of queues.values()) queue.wakeup.wake();

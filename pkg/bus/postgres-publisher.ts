@@ -57,7 +57,8 @@ export class PostgresPublisher {
     const isFull =
       this.queued + messages.length > (this.options.queueMax ?? QUEUE_MAX) ||
       this.queuedBytes + bytes > QUEUE_BYTES_MAX;
-    if (isFull) throw new OutageError('The bus', new Error('too many messages wait to be published'));
+    if (isFull)
+      throw new OutageError('The bus', new Error('too many messages wait to be published'), 'overloaded');
     return new Promise((resolve, reject) => {
       this.queue.push({ messages, bytes, resolve, reject });
       this.queued += messages.length;

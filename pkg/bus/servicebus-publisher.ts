@@ -64,7 +64,8 @@ export class ServicebusPublisher {
     if (messages.length === 0) return;
     const isFull =
       this.queued + messages.length > this.options.queueMax || this.queuedBytes + bytes > QUEUE_BYTES_MAX;
-    if (isFull) throw new OutageError('Service Bus', new Error('too many messages wait to be published'));
+    if (isFull)
+      throw new OutageError('Service Bus', new Error('too many messages wait to be published'), 'overloaded');
     const sendable = messages.map((message) => ({
       session: sessionOf(message),
       message: toBroker(message),

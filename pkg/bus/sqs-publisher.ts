@@ -153,4 +153,5 @@ function arrived(message: CallMessage): void {
   if (call.left === 0) call.end();
 }
 
-const full = (): OutageError => new OutageError('SQS', new Error('too much is on its way to the queues'));
+const full = (): OutageError =>
+  new OutageError('SQS', new Error('too much is on its way to the queues'), 'overloaded');

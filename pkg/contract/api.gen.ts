@@ -560,7 +560,7 @@ export interface components {
                 [key: string]: {
                     ok: boolean;
                     /** @enum {unknown} */
-                    detail: "ok" | "failed" | "timeout";
+                    detail: "ok" | "failed" | "timeout" | "storage_full";
                 };
             };
         };
@@ -673,6 +673,16 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description No room left to keep events; nothing was acknowledged, reads go on. Try again later */
+        StorageFull: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description A fault of ours */
         InternalError: {
             headers: {
@@ -762,6 +772,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
+            507: components["responses"]["StorageFull"];
         };
     };
     postEventShort: {
@@ -801,6 +812,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
+            507: components["responses"]["StorageFull"];
         };
     };
     postEvents: {
@@ -841,6 +853,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
+            507: components["responses"]["StorageFull"];
         };
     };
     mintSession: {

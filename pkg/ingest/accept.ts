@@ -2,11 +2,14 @@ import type { RateDecision, RateRule } from '../admission/port.js';
 import type { EventContext } from '../contract/event.js';
 import { isProblemCode, problemKind } from '../contract/problem.js';
 import { FairtallyError } from '../kernel/errors.js';
+import type { Random } from '../kernel/random.js';
 import {
   problemAnswer,
   rateHeaders,
   refuse,
   retryAfter,
+  retryLater,
+  retrySoon,
   type Answer,
   type Headers,
   type Refusal,
@@ -15,7 +18,7 @@ import type { Caller } from './credentials.js';
 import { encodeAnswer } from './encode.js';
 import type { IngestMetrics } from './ingest-metrics.js';
 import { acceptanceWindow, type Admission } from './judge-event.js';
-import { sizeRefusal } from './limits.js';
+import { REQUEST_WORK, sizeRefusal } from './limits.js';
 import { once } from './once.js';
 import { parseRequest, type Posted, type Route } from './parse-request.js';
 import type { IngestDeps } from './port.js';
@@ -42,6 +45,7 @@ export class Accepter {
     if (!first.ok) return first;
     const parsed = await parseRequest(received, posted, this.#deps.limits);
     if (!parsed.ok) return parsed;
+    posted.hold.work(REQUEST_WORK + parsed.items.length);
     const more = parsed.items.length - 1;
     const paid = more > 0 ? await this.#pay(caller, more) : first;
     if (!paid.ok) return paid;
@@ -118,11 +122,12 @@ function paid(name: string, decision: RateDecision, rule: RateRule): Paid {
 }
 
 /** What a dependency's error is to a client: never a fault of theirs. */
-export function failureOf(error: unknown): Refusal {
+export function failureOf(error: unknown, random: Pick<Random, 'unit'>): Refusal {
   if (!(error instanceof FairtallyError)) return refuse('internal_error');
   const { code } = error;
   // Only a gateway that stops closes its bus.
-  if (code === 'bus_closed') return refuse('draining', {}, retryAfter(2));
-  if (isProblemCode(code) && problemKind(code).status >= 500) return refuse(code, {}, retryAfter(2));
-  return error.retriable ? refuse('dependency_unavailable', {}, retryAfter(2)) : refuse('internal_error');
+  if (code === 'bus_closed') return refuse('draining', {}, retrySoon(random));
+  if (code === 'storage_full') return refuse(code, {}, retryLater(random));
+  if (isProblemCode(code) && problemKind(code).status >= 500) return refuse(code, {}, retrySoon(random));
+  return error.retriable ? refuse('dependency_unavailable', {}, retrySoon(random)) : refuse('internal_error');
 }

@@ -1,4 +1,5 @@
 import type { RateDecision, RateRule } from '../admission/port.js';
+import type { Random } from '../kernel/random.js';
 import { problemKind, problemOf, type ProblemCode, type ProblemExtras } from '../contract/problem.js';
 
 export type Headers = Readonly<Record<string, string>>;
@@ -40,6 +41,12 @@ export function problemAnswer({ code, extras, headers = {} }: Refusal, requestId
 export const retryAfter = (seconds: number): Headers => ({
   'Retry-After': String(Math.max(1, Math.ceil(seconds))),
 });
+
+/** A little apart, so that those who were turned away together do not come back together. */
+export const retrySoon = (random: Pick<Random, 'unit'>): Headers => retryAfter(5 * random.unit());
+
+/** Somebody has to make room first. */
+export const retryLater = (random: Pick<Random, 'unit'>): Headers => retryAfter(15 + 30 * random.unit());
 
 /** The two fields of draft-ietf-httpapi-ratelimit-headers, for the budget called `name`. */
 export const rateHeaders = (name: string, decision: RateDecision, rule: RateRule): Headers => ({

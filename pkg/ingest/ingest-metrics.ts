@@ -1,4 +1,6 @@
 import type { Counter, Gauge, Histogram, Metrics } from '../runtime/port.js';
+import type { ShedReason } from './doorkeeper.js';
+import type { InFlight } from './read-body.js';
 
 /** Client builds that get a label of their own; the later ones share `other`, so that no client can make labels without end. */
 const BUILDS_MAX = 50;
@@ -15,7 +17,10 @@ export class IngestMetrics {
   readonly #rejected: Counter;
   readonly #refused: Counter;
   readonly acknowledged: Histogram;
-  readonly inFlight: Gauge;
+  readonly #shed: Counter;
+  readonly #requests: Gauge;
+  readonly #bytes: Gauge;
+  readonly #work: Gauge;
 
   constructor(metrics: Metrics) {
     const byBuild = ['game', 'build'];
@@ -45,7 +50,17 @@ export class IngestMetrics {
       'From headers to 202',
       ACK_BUCKETS_SECONDS,
     );
-    this.inFlight = metrics.gauge('fairtally_ingest_in_flight_requests', 'Requests in hand');
+    this.#shed = metrics.counter(
+      'fairtally_ingest_shed_total',
+      'Requests turned away before they were read',
+      ['reason'],
+    );
+    this.#requests = metrics.gauge('fairtally_ingest_in_flight_requests', 'Requests in hand');
+    this.#bytes = metrics.gauge('fairtally_ingest_in_flight_bytes', 'Bytes of bodies in hand');
+    this.#work = metrics.gauge(
+      'fairtally_ingest_in_flight_work',
+      'Events in hand, each request counting as eight more',
+    );
   }
 
   taken(game: string, build: string | undefined, counts: { accepted: number; duplicates: number }): void {
@@ -63,6 +78,16 @@ export class IngestMetrics {
   /** `reason` is a problem code. */
   refused(reason: string): void {
     this.#refused.inc({ reason });
+  }
+
+  shed(reason: ShedReason): void {
+    this.#shed.inc({ reason });
+  }
+
+  holds({ requests, bytes, work }: InFlight): void {
+    this.#requests.set(requests);
+    this.#bytes.set(bytes);
+    this.#work.set(work);
   }
 
   #label(build: string | undefined): string {

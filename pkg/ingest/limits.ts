@@ -17,9 +17,19 @@ export interface IngestLimits {
   readonly addressRate: RateRule | null;
   readonly keyRate: RateRule | null;
   readonly playerRate: RateRule | null;
-  /** Beyond either a request is refused before it is read. */
+  /** What one process can hold, slow clients included. Beyond either a request is refused before it is read. */
   readonly maxInFlightRequests: number;
   readonly maxInFlightBytes: number;
+  /**
+   * Events whose bytes are here and that are not answered yet, each request counting as REQUEST_WORK more. With this much
+   * in hand the next request is refused before it is read: more would only wait longer.
+   */
+  readonly maxWork: number;
+  /**
+   * How long the bus may keep the oldest request waiting before the next is refused, unless there is hardly any work in
+   * hand. So the wait has a bound whatever the bus can do at the moment. null: none.
+   */
+  readonly maxPublishWaitMs: number | null;
   /** Shorter than the lease of an idempotency key. */
   readonly publishTimeoutMs: number;
   /** Identities remembered to answer `duplicate` without publishing. */
@@ -29,6 +39,11 @@ export interface IngestLimits {
 }
 
 const MIB = 1024 * 1024;
+
+/** A request costs a gateway about as much as eight events of a batch (docs/benchmarks.md). */
+export const REQUEST_WORK = 8;
+/** An event of a batch that is not taken apart yet. */
+export const BYTES_PER_EVENT = 256;
 
 export const DEFAULT_INGEST_LIMITS: IngestLimits = {
   maxBodyBytes: MIB,
@@ -41,6 +56,8 @@ export const DEFAULT_INGEST_LIMITS: IngestLimits = {
   playerRate: { rate: 100, burst: 1_000 },
   maxInFlightRequests: 2_000,
   maxInFlightBytes: 64 * MIB,
+  maxWork: 5_000,
+  maxPublishWaitMs: 400,
   publishTimeoutMs: 10_000,
   recentEvents: 100_000,
   sessionSecrets: 10_000,

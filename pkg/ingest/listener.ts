@@ -4,6 +4,7 @@ import type { Clock } from '../kernel/clock.js';
 import { readTraceparent, traceparentOf } from '../kernel/traceparent.js';
 import { Accepter, failureOf } from './accept.js';
 import { problemAnswer, type Answer } from './answer.js';
+import { Doorkeeper, type ShedReason } from './doorkeeper.js';
 import { createEndOfTurn } from './end-of-turn.js';
 import { IngestMetrics } from './ingest-metrics.js';
 import type { IngestDeps } from './port.js';
@@ -33,9 +34,11 @@ const LINGER_MS = 500;
 export function createIngestListener(deps: IngestDeps): IngestListener {
   const inFlight = new InFlight();
   const metrics = new IngestMetrics(deps.metrics);
-  const receiver = new Receiver(deps, inFlight);
+  const doorkeeper = new Doorkeeper(deps, inFlight);
+  const receiver = new Receiver(deps);
   const accepter = new Accepter(deps, metrics);
-  const nextRequestId = requestIds(deps);
+  const requestIdOf = requestIds(deps);
+  const reply = createReply(deps, metrics);
   const endOfTurn = createEndOfTurn();
 
   const answerTo = async (request: IncomingMessage, posted: Posted): Promise<Answer> => {
@@ -44,7 +47,7 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
       const result = received.ok ? await accepter.accept(received, posted) : received;
       return 'ok' in result ? problemAnswer(result, posted.requestId) : result;
     } catch (error) {
-      const failure = failureOf(error);
+      const failure = failureOf(error, deps.random);
       const { requestId } = posted;
       deps.logger.error({ err: error, requestId, code: failure.code }, 'events could not be taken');
       return problemAnswer(failure, requestId);
@@ -53,40 +56,65 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
 
   const serve = async (request: IncomingMessage, response: ServerResponse, route: Route): Promise<void> => {
     const startedMs = deps.clock.monotonicMs();
-    const { 'x-request-id': sentId } = request.headers;
-    const requestId = acceptedRequestId(sentId) ?? nextRequestId();
+    const requestId = requestIdOf(request);
     const traceparent = clientTraceparent(request);
-    const span =
-      deps.tracer === null ? null : startRequestSpan(deps.tracer, pathOf(request.url ?? ''), traceparent);
+    const path = pathOf(request.url ?? '');
+    const span = deps.tracer === null ? null : startRequestSpan(deps.tracer, path, traceparent);
     const messageTraceparent = span === null ? traceparent : span.traceparent;
     const hold = new Hold(inFlight);
-    metrics.inFlight.set((inFlight.requests += 1));
+    inFlight.requests += 1;
+    metrics.holds(inFlight);
     try {
       const answer = await answerTo(request, { route, requestId, traceparent, messageTraceparent, hold });
       if (span !== null) endRequestSpan(span, answer);
-      if (answer.code !== null) metrics.refused(answer.code);
       // Written together: each write by itself wakes its reader, which costs a third of a request's processor time.
-      else await endOfTurn();
-      const cors = corsHeaders(request, deps.corsOrigins);
-      const cut = send(request, response, answer, { ...cors, 'X-Request-Id': requestId });
-      if (cut) await linger(request, response, deps.clock);
+      if (answer.code === null) await endOfTurn();
+      await reply(request, response, answer, requestId);
       if (answer.status === 202) metrics.acknowledged.observe((deps.clock.monotonicMs() - startedMs) / 1000);
     } finally {
       hold.release();
-      metrics.inFlight.set((inFlight.requests -= 1));
+      inFlight.requests -= 1;
+      metrics.holds(inFlight);
     }
+  };
+
+  const turnAway = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    reason: ShedReason,
+  ): Promise<void> => {
+    metrics.shed(reason);
+    const requestId = requestIdOf(request);
+    return reply(request, response, problemAnswer(doorkeeper.refusal(reason), requestId), requestId);
   };
 
   return (request, response) => {
     const route = request.method === 'POST' ? routeOf(request.url ?? '') : undefined;
     if (route === undefined) return false;
-    serve(request, response, route).catch((error: unknown) => {
+    const reason = doorkeeper.shedFor(request);
+    const answered = reason === null ? serve(request, response, route) : turnAway(request, response, reason);
+    answered.catch((error: unknown) => {
       deps.logger.error({ err: error }, 'an answer could not be written');
       response.destroy();
     });
     return true;
   };
 }
+
+type Reply = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: Answer,
+  requestId: string,
+) => Promise<void>;
+
+const createReply =
+  ({ clock, corsOrigins }: IngestDeps, metrics: IngestMetrics): Reply =>
+  async (request, response, answer, requestId) => {
+    if (answer.code !== null) metrics.refused(answer.code);
+    const headers = { ...corsHeaders(request, corsOrigins), 'X-Request-Id': requestId };
+    if (send(request, response, answer, headers)) await linger(request, response, clock);
+  };
 
 /** null when there is none, or none that can be read: such a one is as if it were not there (W3C Trace Context). */
 function clientTraceparent({ headers: { traceparent } }: IncomingMessage): string | null {
@@ -104,11 +132,12 @@ function routeOf(url: string): Route | undefined {
   return Object.hasOwn(ROUTES, path) ? ROUTES[path] : undefined;
 }
 
-/** Unique over processes by its random beginning, cheap by its counter. */
-function requestIds({ random }: IngestDeps): () => string {
+/** The client's own if we would repeat it, else one that is unique over processes by its beginning, cheap by its counter. */
+function requestIds({ random }: IngestDeps): (request: IncomingMessage) => string {
   const process = random.bytes(9).toString('base64url');
   let count = 0;
-  return () => `${process}-${(count += 1).toString(36)}`;
+  return (request) =>
+    acceptedRequestId(request.headers['x-request-id']) ?? `${process}-${(count += 1).toString(36)}`;
 }
 
 function corsHeaders(request: IncomingMessage, origins: readonly string[]): Record<string, string> {

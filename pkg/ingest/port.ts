@@ -1,4 +1,4 @@
-import type { IdempotencyStore, RateLimiter } from '../admission/port.js';
+import type { IdempotencyStore, LoadGate, RateLimiter } from '../admission/port.js';
 import type { Bus } from '../bus/port.js';
 import type { DefinitionSource, KeyRing } from '../games/port.js';
 import type { Clock } from '../kernel/clock.js';
@@ -17,6 +17,7 @@ export interface IngestDeps {
   /** Budgets of keys and players: best shared by all gateways. */
   readonly limiter: RateLimiter;
   readonly idempotency: IdempotencyStore;
+  readonly loadGate: LoadGate;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;

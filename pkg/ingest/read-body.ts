@@ -5,11 +5,14 @@ import type { IncomingMessage } from 'node:http';
 export class InFlight {
   requests = 0;
   bytes = 0;
+  /** See IngestLimits.maxWork. */
+  work = 0;
 }
 
-/** The bytes that one request holds of the common bound, given back at its end. */
+/** What one request holds of the common bounds, given back at its end. */
 export class Hold {
   #bytes = 0;
+  #work = 0;
   readonly #inFlight: InFlight;
 
   constructor(inFlight: InFlight) {
@@ -25,7 +28,14 @@ export class Hold {
     this.#inFlight.bytes += bytes;
   }
 
+  /** How much work the request is, as far as is known by now. */
+  work(work: number): void {
+    this.#inFlight.work += work - this.#work;
+    this.#work = work;
+  }
+
   release(): void {
+    this.work(0);
     this.#inFlight.bytes -= this.#bytes;
     this.#bytes = 0;
   }

@@ -11,12 +11,12 @@ import {
   type SignedHeaders,
 } from '../signing/verify.js';
 import { payAddress } from './address-budget.js';
-import { rateHeaders, refuse, retryAfter, type Refusal } from './answer.js';
+import { rateHeaders, refuse, retryAfter, retrySoon, type Refusal } from './answer.js';
 import { Credentials, DUMMY_SECRET, type Caller } from './credentials.js';
 import { readMediaType, type MediaType } from './decode-body.js';
-import { publicLimits } from './limits.js';
+import { BYTES_PER_EVENT, publicLimits, REQUEST_WORK } from './limits.js';
 import type { IngestDeps } from './port.js';
-import { declaredLength, readBody, type Body, type Hold, type InFlight } from './read-body.js';
+import { declaredLength, readBody, type Body, type Hold } from './read-body.js';
 
 /** A request whose sender is known and whose bytes are theirs. */
 export interface Received {
@@ -34,19 +34,16 @@ export interface Received {
 /** The first half of the way in: from an open request to a verified one. Knows nothing of events. */
 export class Receiver {
   readonly #deps: IngestDeps;
-  readonly #inFlight: InFlight;
   readonly #credentials: Credentials;
 
-  constructor(deps: IngestDeps, inFlight: InFlight) {
+  constructor(deps: IngestDeps) {
     this.#deps = deps;
-    this.#inFlight = inFlight;
     this.#credentials = new Credentials(deps.keyRing, deps.limits.sessionSecrets);
   }
 
   /** The order is the law of docs/signing.md: what costs least and needs no secret comes first. */
   async receive(request: IncomingMessage, hold: Hold): Promise<Received | Refusal> {
     const nowMs = this.#deps.clock.now();
-    if (this.#isBusy(request, hold)) return refuse('overloaded', {}, this.#soon());
     const paying = this.#payAddress(request);
     const unpaid = paying instanceof Promise ? await paying : paying;
     if (unpaid !== null) return unpaid;
@@ -71,6 +68,7 @@ export class Receiver {
       if (body.code === 'overloaded') return refuse('overloaded', {}, this.#soon());
       return body.code === 'body_too_large' ? this.#tooLarge() : refuse(body.code);
     }
+    hold.work(REQUEST_WORK + Math.ceil(body.bytes.length / BYTES_PER_EVENT));
     const line = { method: request.method ?? '', target };
     return this.#verify({ line, headers, body, caller, media, nowMs });
   }
@@ -99,12 +97,6 @@ export class Receiver {
     return { ok: true, caller, headers, target: line.target, media, body, nowMs };
   }
 
-  #isBusy(request: IncomingMessage, hold: Hold): boolean {
-    const { maxInFlightRequests, maxInFlightBytes, maxBodyBytes } = this.#deps.limits;
-    if (this.#inFlight.requests > maxInFlightRequests) return true;
-    return !hold.fits(Math.min(declaredLength(request) ?? 0, maxBodyBytes), maxInFlightBytes);
-  }
-
   /** null when it could pay. */
   #payAddress(request: IncomingMessage): Refusal | null | Promise<Refusal | null> {
     const rule = this.#deps.limits.addressRate;
@@ -119,9 +111,8 @@ export class Receiver {
     return refuse('body_too_large', { limits: publicLimits(this.#deps.limits) });
   }
 
-  /** A little apart, so that those who were turned away together do not come back together. */
   #soon(): Readonly<Record<string, string>> {
-    return retryAfter(1 + 2 * this.#deps.random.unit());
+    return retrySoon(this.#deps.random);
   }
 }
 

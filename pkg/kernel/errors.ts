@@ -14,11 +14,18 @@ export class FairtallyError extends Error {
   }
 }
 
-/** A dependency (database, Redis, broker) is away or not fit for use. Work pauses and waits; it never burns an attempt. */
+/**
+ * A dependency (database, Redis, broker) is away or not fit for use. Work pauses and waits; it never burns an attempt.
+ * `storage_full` and `overloaded` say more of why.
+ */
 export class OutageError extends FairtallyError {
   override readonly name = 'OutageError';
-  constructor(dependency: string, cause?: unknown) {
-    super('dependency_unavailable', `${dependency} cannot be used at the moment`, true, { cause });
+  constructor(
+    dependency: string,
+    cause?: unknown,
+    code: 'dependency_unavailable' | 'storage_full' | 'overloaded' = 'dependency_unavailable',
+  ) {
+    super(code, `${dependency} cannot be used at the moment`, true, { cause });
   }
 }
 

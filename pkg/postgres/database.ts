@@ -44,6 +44,7 @@ const isReadTimeout = (error: unknown): boolean =>
 const STATES_OF_VALUES = /^(22|23|54)...$/;
 const TRANSIENT_STATES = new Set(['40001', '40P01', '55P03']);
 const QUERY_CANCELED = '57014';
+const DISK_FULL = '53100';
 /** What `pg` says without a code. */
 const OUTAGE_MESSAGES =
   /Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|connection error|Cannot use a pool after calling end|client was closed|not queryable|server does not support SSL|establishing an SSL connection|SASL/i;
@@ -69,7 +70,10 @@ function toKernelError(error: unknown): unknown {
   const code = codeOf(error);
   const message = error instanceof Error ? error.message : '';
   if (STATES_OF_VALUES.test(code)) return error;
-  if (error instanceof pg.DatabaseError) return new OutageError(`PostgreSQL (${code}: ${message})`, error);
+  if (error instanceof pg.DatabaseError) {
+    const why = code === DISK_FULL ? 'storage_full' : 'dependency_unavailable';
+    return new OutageError(`PostgreSQL (${code}: ${message})`, error, why);
+  }
   const isMistake = error instanceof TypeError || error instanceof RangeError; // Node gives these a code too
   const isOutage = (code !== '' && !isMistake) || OUTAGE_MESSAGES.test(message);
   return isOutage ? new OutageError('PostgreSQL', error) : error;

@@ -34,7 +34,7 @@ export type TakeAddressBudget = (
 export interface Readiness {
   readonly ready: boolean;
   readonly state: 'starting' | 'ready' | 'unready' | 'draining';
-  readonly checks: Readonly<Record<string, 'ok' | 'failed' | 'timeout'>>;
+  readonly checks: Readonly<Record<string, 'ok' | 'failed' | 'timeout' | 'storage_full'>>;
 }
 
 export interface MintedSession {

@@ -9,6 +9,7 @@ import {
   oneOf,
   onOff,
   optional,
+  orOff,
   originList,
   pathPrefix,
   port,
@@ -136,6 +137,53 @@ export const OPTIONS = {
     sentence: 'Events per second that one signing key may send; off: no limit.',
     parse: ratePerSecond,
   },
+  workMax: {
+    env: 'OVERLOAD_WORK',
+    fallback: '5000',
+    expected: 'a whole number of events, 1 to 1000000',
+    sentence:
+      'Events that a gateway has in hand at once, every request counting as eight more; what comes beyond it is answered 503 before it is read.',
+    parse: wholeNumberIn(1, 1_000_000),
+  },
+  loopDelayMaxMs: {
+    env: 'OVERLOAD_LOOP_DELAY_MS',
+    fallback: '250',
+    expected: 'a whole number of milliseconds, 20 to 10000, or off',
+    sentence:
+      'How late the event loop of a gateway may be, by the median of half a second, before events are answered 503, unless it has hardly any in hand.',
+    parse: orOff(wholeNumberIn(20, 10_000)),
+  },
+  publishWaitMaxMs: {
+    env: 'OVERLOAD_PUBLISH_MS',
+    fallback: '400',
+    expected: 'a whole number of milliseconds, 10 to 10000, or off',
+    sentence:
+      'How long the bus may keep the oldest request waiting before further events are answered 503, unless a gateway has hardly any in hand.',
+    parse: orOff(wholeNumberIn(10, 10_000)),
+  },
+  unappliedMaxSeconds: {
+    env: 'OVERLOAD_LAG_SECONDS',
+    fallback: '3600',
+    expected: 'a whole number of seconds, 10 to 2592000, or off',
+    sentence:
+      'How old the oldest event that some role has not applied may be before further events are answered 503.',
+    parse: orOff(wholeNumberIn(10, 2_592_000)),
+  },
+  diskFreeMinMb: {
+    env: 'DISK_FREE_MB',
+    fallback: '256',
+    expected: 'a whole number of MiB, 1 to 1000000000, or off',
+    sentence: 'Free space in DISK_FOLDER below which events are answered 507; reads go on.',
+    parse: orOff(wholeNumberIn(1, 1_000_000_000)),
+  },
+  diskFolder: {
+    env: 'DISK_FOLDER',
+    fallback: '',
+    expected: 'a folder',
+    sentence:
+      'A folder on the disk of PostgreSQL, where that is on this machine; unset: that of the embedded one, none with DATABASE_URL.',
+    parse: optional((text) => resolve(text)),
+  },
   dataDir: {
     env: 'DATA_DIR',
     fallback: './data',
@@ -181,7 +229,7 @@ export const OPTIONS = {
     expected: 'a whole number of seconds, 10 to 86400, or off',
     sentence:
       'How long events may wait for a role without any progress before a worker says it is not ready and then ends, to be started again.',
-    parse: (text) => (text === 'off' ? null : wholeNumberIn(10, 86_400)(text)),
+    parse: orOff(wholeNumberIn(10, 86_400)),
   },
   kafkaBrokers: {
     env: 'KAFKA_BROKERS',

@@ -19,6 +19,12 @@ export const optional =
   (text: string): T | null | undefined =>
     text === '' ? null : parse(text);
 
+/** null for `off`, else what `parse` says. */
+export const orOff =
+  <T>(parse: (text: string) => T | undefined) =>
+  (text: string): T | null | undefined =>
+    text === 'off' ? null : parse(text);
+
 export const oneOf =
   <const Names extends readonly string[]>(...names: Names) =>
   (text: string): Names[number] | undefined =>

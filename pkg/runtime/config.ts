@@ -31,6 +31,7 @@ export interface Config {
     /** Per signing key; null: no limit. */
     readonly eventsPerSecond: number | null;
   };
+  readonly overload: OverloadSettings;
   readonly storage: {
     readonly dataDir: string;
     /** null: the embedded one. */
@@ -61,6 +62,17 @@ export interface Config {
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent' };
   /** Folders in which programs are looked for, as the PATH has them. */
   readonly path: string;
+}
+
+/** From where on a gateway takes no new events for a while. null: never for that. */
+export interface OverloadSettings {
+  readonly workMax: number;
+  readonly loopDelayMaxMs: number | null;
+  readonly publishWaitMaxMs: number | null;
+  readonly unappliedMaxSeconds: number | null;
+  readonly diskFreeMinMb: number | null;
+  /** null: no disk is watched. */
+  readonly diskFolder: string | null;
 }
 
 /** Which bus, and how to reach it. Settings of other buses are there and not used. */
@@ -190,11 +202,16 @@ const isSet = (value: string | null | undefined): boolean => value !== null && v
 function grouped(values: Values): Config {
   const { host, metricsPort, trustProxy, corsOrigins, signedPathPrefix } = values;
   const { dataDir, databaseUrl, redisUrl, masterKey, masterKeyFile, hmacSecret } = values;
+  const { workMax, loopDelayMaxMs, publishWaitMaxMs, unappliedMaxSeconds, diskFreeMinMb, diskFolder } =
+    values;
   return deepFreeze({
     environment: values.environment,
     http: { host, port: values.port, metricsPort, trustProxy, corsOrigins, signedPathPrefix },
     admin: adminSettings(values),
     limits: { eventsPerSecond: values.eventsPerSecond },
+    overload: {
+      ...{ workMax, loopDelayMaxMs, publishWaitMaxMs, unappliedMaxSeconds, diskFreeMinMb, diskFolder },
+    },
     storage: { dataDir, databaseUrl, redisUrl },
     bus: busSettings(values),
     roles: values.roles,

@@ -1,6 +1,7 @@
 import type { Clock } from '../kernel/clock.js';
+import { FairtallyError } from '../kernel/errors.js';
 
-export type CheckResult = 'ok' | 'failed' | 'timeout';
+export type CheckResult = 'ok' | 'failed' | 'timeout' | 'storage_full';
 
 export interface Readiness {
   readonly ready: boolean;
@@ -62,13 +63,17 @@ export function createHealth(clock: Clock, checkTimeoutMs: number = CHECK_TIMEOU
   };
 }
 
+/** The one failure that somebody has to end by hand. */
+const isStorageFull = (error: unknown): boolean =>
+  error instanceof FairtallyError && error.code === 'storage_full';
+
 async function runCheck(clock: Clock, check: Check, timeoutMs: number): Promise<CheckResult> {
   const done = new AbortController();
   const outcome = Promise.resolve()
     .then(check)
     .then(
       () => 'ok' as const,
-      () => 'failed' as const, // the dependency's own room logs and counts why
+      (error: unknown) => (isStorageFull(error) ? 'storage_full' : 'failed'), // the dependency's own room logs and counts why
     );
   const timeout = clock.sleep(timeoutMs, done.signal).then(() => 'timeout' as const);
   try {

@@ -1,6 +1,7 @@
 import { createServer, request as httpRequest, type IncomingHttpHeaders, type Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { MemoryIdempotencyStore, MemoryRateLimiter } from '../admission/memory.js';
+import type { Overload } from '../admission/port.js';
 import type { BusMessage } from '../bus/port.js';
 import { decodeEvent, type AdmittedEvent } from '../contract/event.js';
 import { parseDefinition } from '../games/definition-file.js';
@@ -113,6 +114,8 @@ export interface IngestServer {
     ringAgeMs: number;
     revocations: SessionRevocation[];
     overfullGames: Set<string>;
+    overload: Overload | null;
+    publishWaitMs: number;
     monotonicSkewMs: number;
   };
   /** Signs as a client does and posts; every field can be wrong on purpose. */
@@ -147,6 +150,8 @@ export async function startIngestServer(options: IngestServerOptions = {}): Prom
     ringAgeMs: 0,
     revocations: [],
     overfullGames: new Set(),
+    overload: null,
+    publishWaitMs: 0,
     monotonicSkewMs: 0,
   };
   const published: BusMessage[] = [];
@@ -210,6 +215,12 @@ function standardDeps(
     },
     addressLimiter: new MemoryRateLimiter({ clock }),
     limiter: new MemoryRateLimiter({ clock }),
+    loadGate: {
+      get overload() {
+        return world.overload;
+      },
+      publishWaitMs: () => world.publishWaitMs,
+    },
     idempotency: new MemoryIdempotencyStore({ clock, random: systemRandom }),
     clock,
     random: systemRandom,

@@ -112,6 +112,7 @@ export class System {
     const listener = createIngestListener({
       ...{ keyRing, definitions: definitionsOf(node), addressLimiter: limiter, limiter },
       bus: this.doubles.publisher?.(bus) ?? bus,
+      loadGate: { overload: null, publishWaitMs: () => 0 },
       ...{ idempotency: this.idempotency, clock: node.clock, random: node.random },
       ...{ metrics: quietMetrics, logger: this.log, clientAddress: () => '10.0.0.1' },
       ...{ tracer: null, signedPathPrefix: '', corsOrigins: [] },

@@ -1,0 +1,229 @@
+import { takes } from '../cmd/fairtally/takes.js';
+import { auditGame } from '../pkg/audit/audit.js';
+import { rerun } from '../pkg/fairness/rerun.js';
+import { createDefinitionSource } from '../pkg/games/definitions/postgres.js';
+import { systemClock as clock } from '../pkg/kernel/clock.js';
+import { ROLES } from '../pkg/kernel/roles.js';
+import type { Database } from '../pkg/postgres/port.js';
+import { freePort } from '../pkg/testkit/postgres-server.js';
+import { DEMO_SECRET, startStack, type Stack } from '../pkg/testkit/stack.js';
+import type { Bench } from './bench.js';
+import { processorSeconds, residentBytes, startChild, type Child } from './children.js';
+import { median, mebibytes, perSecond, type Figure } from './figure.js';
+import type { LoaderQuestion, Prepared, Sent } from './loader.js';
+import { freshDatabase } from './servers.js';
+import { startPart } from './stack.js';
+
+const TIMES = 3;
+const SECONDS = 60;
+/** Many clients: each waits for its answer, then its turn, before it sends again; every one sends about once a second. */
+const CONNECTIONS = { most: 2_000, perSecond: 1 };
+const WARM = { seconds: 4, requests: 40_000, connections: 256 };
+const SUSTAINABLE = { seconds: 15, requests: 150_000, connections: 256 };
+const DRAIN_MAX_MS = 300_000;
+const SAMPLE_MS = 500;
+const KEY = { keyId: 'demo', secret: DEMO_SECRET };
+
+interface Parts {
+  readonly bench: Bench;
+  readonly stack: Stack;
+  readonly loader: Child;
+  readonly port: number;
+  readonly metricsPort: number;
+  readonly gatewayPid: number;
+}
+
+/**
+ * First the rate that gateway and roles keep up with, then three times as much for a minute from a process of its own that
+ * waits for nobody, and what came of it: how much was taken, how long that took, whether it all counted, what it cost.
+ */
+export async function overload(bench: Bench): Promise<readonly Figure[]> {
+  const servers = await bench.servers();
+  const database = await freshDatabase(servers.postgres, 5);
+  const redis = servers.redis === null ? {} : { redisUrl: servers.redis.url };
+  const stack = await startStack({ database, ...redis });
+  const loader = await startChild('loader.js', [], null);
+  const port = await freePort();
+  const metricsPort = await freePort();
+  const own = { PORT: String(port), METRICS_PORT: String(metricsPort) };
+  const gateway = await startPart('gateway', { ...stack.env, ...own }, bench);
+  const worker = await startPart('worker', stack.env, bench);
+  try {
+    return await measure({ bench, stack, loader, port, metricsPort, gatewayPid: gateway.pid });
+  } finally {
+    for (const part of [gateway, worker]) part.kill('SIGTERM');
+    await Promise.all([gateway.exited, worker.exited, loader.stop()]);
+    await stack.close();
+  }
+}
+
+async function measure(parts: Parts): Promise<readonly Figure[]> {
+  const { bench, stack } = parts;
+  bench.tell('overload: warming up');
+  const warm = await send(parts, WARM);
+  await stack.drained(DRAIN_MAX_MS);
+  const beganMs = performance.now();
+  let prepared = 0;
+  const kept = await send(parts, SUSTAINABLE, () => (prepared = performance.now()));
+  await stack.drained(DRAIN_MAX_MS);
+  const sustainable = taken(kept) / ((performance.now() - Math.max(beganMs, prepared)) / 1000);
+  bench.tell(
+    `overload: ${perSecond(sustainable, 'events')} from the first to the last role's last event ` +
+      `(${perSecond(taken(kept) / kept.seconds)} answered 202, p99 ${kept.p99Ms.toFixed(0)} ms)`,
+  );
+  await stack.db.query('CHECKPOINT');
+
+  const rate = TIMES * sustainable;
+  const requests = Math.ceil(rate * SECONDS);
+  const memory = watchMemory(parts.gatewayPid);
+  const busyBefore = processorSeconds(parts.gatewayPid) ?? NaN;
+  const connections = Math.min(CONNECTIONS.most, Math.ceil(rate / CONNECTIONS.perSecond));
+  const flooded = await send(parts, { seconds: SECONDS, requests, connections, rate }, () => {
+    bench.tell(`overload: ${perSecond(rate, 'events')} for ${String(SECONDS)} s`);
+    memory.begin();
+  });
+  const busy = ((processorSeconds(parts.gatewayPid) ?? NaN) - busyBefore) / flooded.seconds;
+  const grown = memory.end();
+  bench.tell(`overload: ${JSON.stringify(flooded)}`);
+  const shed = await shedFor(parts.metricsPort);
+  bench.tell(`overload: ${shed}`);
+  const drainBeganMs = performance.now();
+  await stack.drained(DRAIN_MAX_MS);
+  const drainSeconds = (performance.now() - drainBeganMs) / 1000;
+  bench.tell(`overload: drained after ${drainSeconds.toFixed(1)} s; audit`);
+  const accepted = [warm, kept, flooded].reduce((sum, sent) => sum + taken(sent), 0);
+  const exact = await whatCounted(stack.db, accepted);
+  return figuresOf({ sustainable, rate, connections, flooded, shed, exact, grown, busy, drainSeconds });
+}
+
+interface Sending {
+  readonly seconds: number;
+  readonly requests: number;
+  readonly connections: number;
+  /** Absent: as fast as answers come. */
+  readonly rate?: number;
+}
+
+async function send(parts: Parts, sending: Sending, onBegin?: () => void): Promise<Sent> {
+  const { loader, port } = parts;
+  const { seconds: maxSeconds, requests, connections, rate } = sending;
+  const prepare: LoaderQuestion = { kind: 'prepare', requests, eventsPerRequest: 1, key: KEY };
+  await loader.ask<Prepared>(prepare);
+  onBegin?.();
+  const paced = rate === undefined ? {} : { perSecond: rate };
+  const question: LoaderQuestion = { kind: 'send', port, connections, maxSeconds, ...paced };
+  return loader.ask<Sent>(question);
+}
+
+/** What the gateway says it shed for so far. */
+async function shedFor(metricsPort: number): Promise<string> {
+  const text = await (await fetch(`http://127.0.0.1:${String(metricsPort)}/metrics`)).text();
+  const lines = [...text.matchAll(/fairtally_(ingest_shed|overload)_total\{reason="(\w+)"\} (\d+)/g)];
+  return lines.map(([, what, reason, count]) => `${what ?? ''} ${reason ?? ''} ${count ?? ''}`).join(', ');
+}
+
+const taken = ({ statuses }: Sent): number => statuses['202'] ?? 0;
+
+interface Counted {
+  readonly accepted: number;
+  /** Of each role: events in its inbox. */
+  readonly applied: readonly number[];
+  readonly differences: number;
+  readonly letters: number;
+}
+
+/** The events of each role's inbox beside the answers 202, and the audit of all that the roles wrote. */
+async function whatCounted(db: Database, accepted: number): Promise<Counted> {
+  const rows = await db.query<{ applied: number }>(
+    `SELECT count(i.identity) AS applied FROM unnest($1::text[]) AS r (role) LEFT JOIN inbox i ON i.role = r.role GROUP BY r.role`,
+    [ROLES],
+  );
+  const definitions = createDefinitionSource(db);
+  await definitions.refresh();
+  const audit = await auditGame('demo', { db, definitions, clock, takes, rerun });
+  return {
+    accepted,
+    applied: rows.map(({ applied }) => applied),
+    differences: audit.differences.length,
+    letters: audit.letters.length,
+  };
+}
+
+interface Outcome {
+  readonly sustainable: number;
+  readonly rate: number;
+  readonly connections: number;
+  readonly flooded: Sent;
+  readonly shed: string;
+  readonly exact: Counted;
+  readonly grown: { readonly early: number; readonly late: number };
+  readonly busy: number;
+  readonly drainSeconds: number;
+}
+
+const GOODPUT_MIN = 0.8;
+const ACCEPTED_P99_MAX_MS = 1_000;
+const MEMORY_GROWTH_MAX = 1.15;
+
+function figuresOf(outcome: Outcome): Figure[] {
+  const { sustainable, rate, connections, flooded, shed, exact, grown, busy, drainSeconds } = outcome;
+  const goodput = taken(flooded) / flooded.seconds;
+  const wrong = Math.max(
+    exact.differences,
+    exact.letters,
+    ...exact.applied.map((applied) => Math.abs(applied - exact.accepted)),
+  );
+  const statuses = Object.entries(flooded.statuses).map(([status, count]) => `${status}: ${String(count)}`);
+  return [
+    {
+      name: `overload: events taken at ${String(TIMES)} times the sustainable rate, ${String(SECONDS)} s`,
+      measured: `${perSecond(goodput, 'events')} of ${perSecond(rate)}`,
+      limit: `sustainable: ${perSecond(sustainable, 'events')}`,
+      value: goodput / sustainable,
+      goal: { kind: 'atLeast', value: GOODPUT_MIN, unit: '' },
+      note:
+        `${String(connections)} connections, signed before; answers ${statuses.join(', ')} (${shed}); no connection was free at ` +
+        `${String(flooded.late)} of ${(flooded.seconds * 500).toFixed(0)} looks; gateway ${(busy * 100).toFixed(0)}% of a core; drained ` +
+        `${drainSeconds.toFixed(1)} s later`,
+    },
+    {
+      name: 'overload: p99 of what was taken',
+      measured: `p50 ${flooded.p50Ms.toFixed(0)} ms, p99 ${flooded.p99Ms.toFixed(0)} ms`,
+      limit: `${String(ACCEPTED_P99_MAX_MS)} ms`,
+      value: flooded.p99Ms,
+      goal: { kind: 'atMost', value: ACCEPTED_P99_MAX_MS, unit: 'ms' },
+      note: 'from when a request was due, whether or not a connection was free then',
+    },
+    {
+      name: 'overload: 202 that did not count exactly once',
+      measured: `${String(exact.accepted)} answered 202; in the inboxes of the roles ${exact.applied.join(', ')}`,
+      limit: `audit: ${String(exact.differences)} differences, ${String(exact.letters)} dead letters`,
+      value: wrong,
+      goal: { kind: 'atMost', value: 0, unit: '' },
+    },
+    {
+      name: 'overload: growth of the gateway’s memory',
+      measured: mebibytes(grown.late),
+      limit: `in its second sixth: ${mebibytes(grown.early)}`,
+      value: grown.late / grown.early,
+      goal: { kind: 'atMost', value: MEMORY_GROWTH_MAX, unit: 'times' },
+      note: 'median of resident memory in the last sixth of the overload and in the second',
+    },
+  ];
+}
+
+/** Resident memory in the second sixth of a time, when all is warm, and in its last. */
+function watchMemory(pid: number): { begin(): void; end(): { early: number; late: number } } {
+  const seen: number[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    begin: () => {
+      timer = setInterval(() => seen.push(residentBytes(pid) ?? NaN), SAMPLE_MS);
+    },
+    end: () => {
+      clearInterval(timer);
+      const sixth = Math.floor(seen.length / 6);
+      return { early: median(seen.slice(sixth, 2 * sixth)), late: median(seen.slice(-sixth)) };
+    },
+  };
+}

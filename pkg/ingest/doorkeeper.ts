@@ -1,0 +1,51 @@
+import type { IncomingMessage } from 'node:http';
+import type { Overload } from '../admission/port.js';
+import { refuse, retryLater, retrySoon, type Refusal } from './answer.js';
+import type { IngestDeps } from './port.js';
+import { declaredLength, type InFlight } from './read-body.js';
+
+/** Why a request with events is turned away at the door: the bounds of this process, and what its load gate says. */
+export type ShedReason = Overload | 'publish' | 'work' | 'requests' | 'bytes';
+
+/**
+ * With less than this share of the most work in hand a late loop or a slow bus turns nobody away: few requests are not what
+ * makes them so, and somebody has to find out when it is over.
+ */
+const HARDLY_ANY = 0.1;
+
+/**
+ * Turns requests away before anything of them is read, but for the line and the headers. Under overload it answers most of
+ * them, so it asks nobody, waits for nothing and keeps nothing.
+ */
+export class Doorkeeper {
+  readonly #deps: Pick<IngestDeps, 'limits' | 'loadGate' | 'random'>;
+  readonly #inFlight: InFlight;
+
+  constructor(deps: Pick<IngestDeps, 'limits' | 'loadGate' | 'random'>, inFlight: InFlight) {
+    this.#deps = deps;
+    this.#inFlight = inFlight;
+  }
+
+  /** null: it may come in. */
+  shedFor(request: IncomingMessage): ShedReason | null {
+    const { limits, loadGate } = this.#deps;
+    const { overload } = loadGate;
+    if (overload === 'disk' || overload === 'unapplied') return overload;
+    const { requests, bytes, work } = this.#inFlight;
+    if (work >= limits.maxWork * HARDLY_ANY) {
+      if (overload !== null) return overload;
+      if (work >= limits.maxWork) return 'work';
+      if (loadGate.publishWaitMs() > (limits.maxPublishWaitMs ?? Infinity)) return 'publish';
+    }
+    if (requests >= limits.maxInFlightRequests) return 'requests';
+    const more = Math.min(declaredLength(request) ?? 0, limits.maxBodyBytes);
+    return bytes + more > limits.maxInFlightBytes ? 'bytes' : null;
+  }
+
+  refusal(reason: ShedReason): Refusal {
+    const { random } = this.#deps;
+    return reason === 'disk'
+      ? refuse('storage_full', {}, retryLater(random))
+      : refuse('overloaded', {}, retrySoon(random));
+  }
+}
