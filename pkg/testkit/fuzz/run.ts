@@ -109,7 +109,7 @@ function startServer(witness: Witness, inFlight: Gauge, faults: string[]): Promi
     gauge: (name, help) => (name === IN_FLIGHT ? inFlight : quietMetrics.gauge(name, help)),
   };
   // Budgets are spent at once here, and would hide what lies behind them.
-  const limits = { addressRate: null, keyRate: null, playerRate: null };
+  const limits = { addressRate: null, keyRate: null, playerRate: null, maxWork: Infinity };
   return startIngestServer({
     deps: { logger, metrics },
     limits,
