@@ -118,7 +118,7 @@ describe('the audit log', () => {
 
   test('says what was done, by whom and when, newest first, and holds no password', async () => {
     const answer = await admin('GET', '/admin/v1/games/one/audit?limit=200');
-    const actions = answer.body.items.map(({ action }: { action: string }) => action);
+    const actions = (answer.body.items as { action: string }[]).map(({ action }) => action);
     expect(actions).toEqual(
       expect.arrayContaining(['user.add', 'user.set_role', 'user.remove', 'user.reset_password']),
     );
