@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
 import type { Express, Request } from 'express';
 import { MemoryRateLimiter } from '../../pkg/admission/memory.js';
 import type { RateRule } from '../../pkg/admission/port.js';
@@ -7,6 +8,7 @@ import { RedisRateLimiter } from '../../pkg/admission/redis.js';
 import { createAdminApp } from '../../pkg/admin/api/app.js';
 import { readApiDocument, type ApiDocument } from '../../pkg/admin/api/document.js';
 import type { AdminRoutes } from '../../pkg/admin/api/routes.js';
+import { dashboard } from '../../pkg/admin/dashboard.js';
 import { createGameDatabase, refuseUnsafeRole } from '../../pkg/admin/game-database.postgres.js';
 import { createAccess } from '../../pkg/admin/sign-in/access.js';
 import { createAccessTokens } from '../../pkg/admin/sign-in/access-tokens.js';
@@ -21,9 +23,11 @@ import { listen } from '../listen.js';
 import type { Platform } from '../platform.js';
 import { adminRoutes, type AdminParts } from './compose-routes.js';
 import { forgetOldSessions } from './forget-sessions.js';
-import { dashboard, health } from './mounts.js';
+import { health } from './health.js';
 
 const API_DOCUMENT = new URL('../../api/admin.yaml', import.meta.url);
+/** Where the build puts it; the sources have none. */
+const DASHBOARD = fileURLToPath(new URL('../../web/', import.meta.url));
 const CONNECTIONS = 10;
 /** A page of the dashboard asks a dozen things at once, and an office may be one address. */
 const ADDRESS_RATE: RateRule = { rate: 100, burst: 400 };
@@ -41,7 +45,7 @@ export async function composeAdmin(platform: Platform): Promise<{ readonly port:
     takeAddressBudget: createAddressBudget(parts.limiter, ADDRESS_RATE, parts.clientAddress),
     clientAddress: (request: Request) => parts.clientAddress(request),
     origin: config.admin.origin,
-    mounts: [health(platform.health), dashboard],
+    mounts: [health(platform.health), dashboard(DASHBOARD, random)],
     logger,
     clock,
     random,
