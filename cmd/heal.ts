@@ -66,26 +66,31 @@ export function openHealing(platform: Platform, view: BoardView): void {
   lifecycle.onStop('reconciler of boards', () => loop);
 }
 
+type OpenCycle = Parameters<typeof reconcileCycle>[0];
+
 function healableViews(
   redis: Redis,
-  { db, definitions, view, clock, random }: Omit<HealEngines, 'receiptKeys'>,
+  engines: Omit<HealEngines, 'receiptKeys'>,
 ): NonNullable<Parameters<typeof runReconciler<OpenCycle>>[0]['views']> {
-  const truth = postgresBoardTruth(db);
-  const parts: ViewReconcileParts = {
-    truth,
-    stored: redisStoredRows(redis),
-    ranked: redisRankedSample(redis),
-    view,
-    definitions,
-    clock,
-    random,
-  };
+  const parts = viewParts(redis, engines);
   return {
     isAway: () => redis.status !== 'ready',
-    cyclesAfter: (key, limit) => truth.openCycles({}, key, limit),
+    cyclesAfter: (key, limit) => parts.truth.openCycles({}, key, limit),
     reconcileCycle: (cycle) => reconcileCycle(cycle, parts),
     reconcilePlayer: (player) => reconcilePlayer(player, parts),
   };
 }
 
-type OpenCycle = Parameters<typeof reconcileCycle>[0];
+/** What compares views with the truth, and repairs them. */
+export const viewParts = (
+  redis: Redis,
+  { db, definitions, view, clock, random }: Omit<HealEngines, 'receiptKeys'>,
+): ViewReconcileParts => ({
+  truth: postgresBoardTruth(db),
+  stored: redisStoredRows(redis),
+  ranked: redisRankedSample(redis),
+  view,
+  definitions,
+  clock,
+  random,
+});

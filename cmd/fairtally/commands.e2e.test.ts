@@ -84,6 +84,13 @@ test('an operator prepares a database, its definition and its keys, and audits',
   const broken = await fairtally(['audit']);
   expect(broken.code).toBe(1);
   expect(broken.out).toMatch(/stranger .* progression .* ghost/);
+  const checked = await fairtally(['rebuild', 'truth', '--game', 'demo', '--check']);
+  expect(checked).toMatchObject({ code: 1 });
+  expect(checked.out).toMatch(/1 players looked at: 1 would be made again/);
+  const rebuilt = await fairtally(['rebuild', 'truth', '--player', 'ghost']);
+  expect(rebuilt).toMatchObject({ code: 0 });
+  expect(rebuilt.out).toMatch(/What was touched is exact now/);
+  expect((await fairtally(['audit'])).code).toBe(0);
 
   expect(await fairtally(['findings'])).toMatchObject({ code: 0, out: 'No findings.\n' });
   const absent = await fairtally(['definition', 'plan', join(folder, 'absent.yaml')]);

@@ -44,7 +44,8 @@ import { describeBus } from './bus.js';
 import { describeDead } from './dead.js';
 import { describeDemo } from './demo.js';
 import { takes } from './takes.js';
-import { describePlayers, rebuild, withViewCheck } from './views.js';
+import { describeRebuild } from './rebuild.js';
+import { describePlayers, withViewCheck } from './views.js';
 
 const GAME_OPTION = ['--game <id>', 'the game', DEFAULT_GAME_ID] as const;
 const SAMPLE_DEFINITION = fileURLToPath(new URL('../../sample_events/demo.yaml', import.meta.url));
@@ -325,16 +326,7 @@ function describeMaintenance(root: Command, line: CommandLine): void {
         ),
       ),
     );
-  root
-    .command('rebuild')
-    .description('build the views of boards in Redis anew')
-    .option('--game <id>', 'of this game (default: of all)')
-    .option('--board <name>', 'of this board (default: of all)')
-    .action(
-      program.action((scope: { game?: string; board?: string }) =>
-        withDatabase(line, (engines) => rebuild(scope, engines, line)),
-      ),
-    );
+  describeRebuild(root.command('rebuild'), line);
 }
 
 /** The schema, and the first game where the environment describes it. */

@@ -7,6 +7,7 @@ import { createDefinitionSource } from '../../pkg/games/definitions/postgres.js'
 import { DEFAULT_GAME_ID } from '../../pkg/games/seed.js';
 import { setHidden } from '../../pkg/leaderboard/hide.js';
 import { postgresPlayerStates } from '../../pkg/leaderboard/hide.postgres.js';
+import { reconcilePlayer } from '../../pkg/leaderboard/reconcile.js';
 import { redisBoardView } from '../../pkg/leaderboard/redis.js';
 import { redisStoredRows } from '../../pkg/leaderboard/stored.redis.js';
 import { postgresBoardTruth } from '../../pkg/leaderboard/truth.postgres.js';
@@ -16,9 +17,10 @@ import type { Database } from '../../pkg/postgres/port.js';
 import { createRedisClient, redisReady } from '../../pkg/redis/client.js';
 import type { CommandLine } from '../command-line.js';
 import { withDatabase } from '../database.js';
+import { viewParts } from '../heal.js';
 
 /** Where a command finds the truth and, where there is one, the view. */
-interface Engines {
+export interface Engines {
   readonly db: Database;
   readonly redisUrl: string | null;
 }
@@ -62,6 +64,35 @@ export const rebuild = (
       ...(board === undefined ? {} : { board }),
     };
     return rebuildViews(scope, { view: boardView(db, redis, line), out: line.out });
+  });
+
+/** Lends a view that reaches Redis where there is one; without Redis it has nothing to do. */
+export const withBoardView = (
+  { db, redisUrl }: Engines,
+  line: CommandLine,
+  work: (view: BoardView) => Promise<number>,
+): Promise<number> => withRedis(redisUrl, (redis) => work(boardView(db, redis, line)));
+
+/** Compares the rows that views hold of one player with the truth, and repairs them. */
+export const rebuildPlayerViews = (
+  player: { readonly gameId: string; readonly playerId: string },
+  { db, redisUrl }: Engines,
+  line: CommandLine,
+): Promise<number> =>
+  withRedis(redisUrl, async (redis) => {
+    if (redis === null) {
+      line.out.line('There is no Redis: boards are read from PostgreSQL, and nothing has to be built.');
+      return 0;
+    }
+    const view = boardView(db, redis, line);
+    const parts = viewParts(redis, { db, definitions: createDefinitionSource(db), view, ...line });
+    await view.refreshPlayer(player.gameId, player.playerId);
+    const { rows, drifts } = await reconcilePlayer(player, parts);
+    for (const { key, expected, found, repair } of drifts)
+      line.out.line(`${key.board} ${key.cycle} ${key.partition}: ${repair}; ${found} was ${expected}`);
+    if (drifts.some(({ repair }) => repair === 'voided')) await view.check();
+    line.out.line(`${String(rows)} rows of ${player.playerId} compared, ${String(drifts.length)} repaired.`);
+    return 0;
   });
 
 /** Gives an audit its look at the views, where there is a Redis. */

@@ -18,6 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
+const running = new AbortController().signal;
 const metrics = createMetrics({ processMetrics: false });
 const told: object[] = [];
 const log = { ...quietLogger, warn: (fields: object) => void told.push(fields) };
@@ -50,7 +51,7 @@ test('one worker takes the step that is due, and the others find it taken', asyn
   await server.db.query(
     "INSERT INTO board_scores VALUES ('demo', 'xp', 'all-time:all', '', 'ghost', 9, 1, '', 1, 1)",
   );
-  await Promise.all([1, 2, 3].map(() => reconcileStep(parts())));
+  await Promise.all([1, 2, 3].map(() => reconcileStep(parts(), running)));
   expect(await drift()).toEqual([
     'fairtally_board_drift_total{kind="truth",state="found"} 3',
     'fairtally_board_drift_total{kind="truth",state="repaired"} 3',
@@ -81,7 +82,7 @@ test('the walk goes on where it stopped, whoever takes the next step, and then r
   });
   for (let step = 0; step < 3; step += 1) {
     await due();
-    await reconcileStep(walking());
+    await reconcileStep(walking(), running);
   }
   expect(seen.map((players) => [players[0], players.length])).toEqual([
     ['w-00', 40],

@@ -97,7 +97,7 @@ export async function runReconciler<Cycle extends { readonly key: CycleKey }>(
 ): Promise<void> {
   const { clock, log, everySeconds } = parts;
   while (!signal.aborted) {
-    await reconcileStep(parts).catch((error: unknown) => {
+    await reconcileStep(parts, signal).catch((error: unknown) => {
       log.warn({ err: error }, 'boards and players could not be compared with what they are made of');
     });
     await clock.sleep((everySeconds * 1_000) / ASK_PART, signal);
@@ -106,21 +106,23 @@ export async function runReconciler<Cycle extends { readonly key: CycleKey }>(
 
 /**
  * One step of each walk that is due: a few cycles of boards, and a few players with every row that they have. What is wrong is
- * told, counted and repaired.
+ * told, counted and repaired. A step that is stopped is taken again.
  */
 export async function reconcileStep<Cycle extends { readonly key: CycleKey }>(
   parts: ReconcilerParts<Cycle>,
+  signal: AbortSignal,
 ): Promise<void> {
   const counted = tallies(parts.metrics);
   const views = parts.views === null || parts.views.isAway() ? null : parts.views;
-  await truthStep(parts, views, counted);
-  if (views !== null) await viewStep(parts, views, counted);
+  await truthStep(parts, views, counted, signal);
+  if (views !== null && !signal.aborted) await viewStep(parts, views, counted, signal);
 }
 
 async function viewStep<Cycle extends { readonly key: CycleKey }>(
   parts: ReconcilerParts<Cycle>,
   views: HealableViews<Cycle>,
   counted: Tallies,
+  signal: AbortSignal,
 ): Promise<void> {
   const place = await parts.walks.claim('view', parts.everySeconds);
   if (place === null) return;
@@ -128,6 +130,7 @@ async function viewStep<Cycle extends { readonly key: CycleKey }>(
   const after = gameId === undefined ? null : { gameId, board, cycle, partition };
   const cycles = await views.cyclesAfter(after, CYCLES_PER_STEP);
   for (const one of cycles) {
+    if (signal.aborted) return;
     const step = await views.reconcileCycle(one);
     tellViews(step, parts, counted);
     tellTruth(await parts.truth.heal(one.key.gameId, step.players), parts.log, counted);
@@ -142,6 +145,7 @@ async function truthStep<Cycle extends { readonly key: CycleKey }>(
   parts: ReconcilerParts<Cycle>,
   views: HealableViews<Cycle> | null,
   counted: Tallies,
+  signal: AbortSignal,
 ): Promise<void> {
   const { walks, truth, everySeconds } = parts;
   const place = await walks.claim('truth', everySeconds);
@@ -153,8 +157,10 @@ async function truthStep<Cycle extends { readonly key: CycleKey }>(
     games.set(player.gameId, [...(games.get(player.gameId) ?? []), player.playerId]);
   for (const [game, ids] of games) tellTruth(await truth.heal(game, ids), parts.log, counted);
   counted.checked.inc({ kind: 'truth' }, players.length);
-  for (const player of views === null ? [] : players)
+  for (const player of views === null ? [] : players) {
+    if (signal.aborted) return;
     tellViews(await views?.reconcilePlayer(player), parts, counted);
+  }
   const last = players.length < PLAYERS_PER_STEP ? undefined : players.at(-1);
   await walks.reached('truth', last === undefined ? [] : [last.gameId, last.playerId]);
 }

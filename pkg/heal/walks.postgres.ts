@@ -40,3 +40,12 @@ export const playersAfter = (
   limit: number,
   ofGame: string | null = null,
 ): Promise<PlayerRef[]> => db.query<PlayerRef>(PLAYERS, [gameId, playerId, limit, ofGame]);
+
+/** About how many players there are, for a progress bar. */
+export async function countPlayers(db: Database, ofGame: string | null): Promise<number> {
+  const [row] = await db.query<{ count: number }>(
+    'SELECT count(*) AS count FROM player_profiles WHERE $1::text IS NULL OR game_id = $1',
+    [ofGame],
+  );
+  return row?.count ?? 0;
+}

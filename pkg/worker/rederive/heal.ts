@@ -13,6 +13,7 @@ export interface HealParts extends RederiveDeps {
 }
 
 const SNAPSHOT = { isolation: 'repeatable read', readOnly: true } as const;
+const MOVING_MAX = 2;
 /** What a look asks for is one snapshot's work. */
 export const LOOK_PLAYERS_MAX = 200;
 
@@ -60,11 +61,14 @@ async function healFound(
   }
   if (suspects.length === 0) return healed;
   const outstanding = await readOutstanding(parts, role, gameId);
+  let moving = 0;
   for (const player of suspects) {
+    // Each that is waited for in vain kept its rows locked: an archive that is far behind must not slow the roles down too.
     const verdict =
-      outstanding === null
+      outstanding === null || moving >= MOVING_MAX
         ? ({ kind: 'moving' } as const)
         : await rederiver.rederive(player, outstanding, isDryRun);
+    if (verdict.kind === 'moving') moving += 1;
     if (verdict.kind !== 'exact' || verdict.kept.length > 0) healed.push({ ...player, role, verdict });
   }
   return healed;

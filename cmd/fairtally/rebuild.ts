@@ -1,0 +1,95 @@
+import type { Command } from 'commander';
+import { rebuildTruthCommand } from '../../pkg/cli/rebuild-truth.js';
+import { createDefinitionSource } from '../../pkg/games/definitions/postgres.js';
+import { createReceiptKeys } from '../../pkg/games/receipt-keys/postgres.js';
+import { DEFAULT_GAME_ID } from '../../pkg/games/seed.js';
+import { rebuildTruth, type TruthScope } from '../../pkg/heal/rebuild.js';
+import { countPlayers, playersAfter } from '../../pkg/heal/walks.postgres.js';
+import { FairtallyError } from '../../pkg/kernel/errors.js';
+import { masterKeyText } from '../../pkg/runtime/secret-files.js';
+import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
+import { healPlayers } from '../../pkg/worker/rederive/heal.js';
+import type { CommandLine } from '../command-line.js';
+import { withDatabase } from '../database.js';
+import { healParts } from '../heal.js';
+import { rebuildPlayerViews, rebuild, withBoardView, type Engines } from './views.js';
+
+interface RebuildOptions {
+  readonly game?: string;
+  readonly board?: string;
+  readonly player?: string;
+  readonly after?: string;
+  readonly all?: true;
+  readonly check?: true;
+}
+
+/** `rebuild`: views of boards as before, or the truth that they show. */
+export function describeRebuild(command: Command, line: CommandLine): void {
+  command
+    .description('build the views of boards in Redis anew, or make the truth again from the archive')
+    .argument('[what]', 'views, or truth: progress, ledger, scores, missing receipts', 'views')
+    .option('--game <id>', 'of this game (default: of all; with --player the sample game)')
+    .option('--board <name>', 'views: of this board; truth: only scores')
+    .option('--player <id>', 'of this player')
+    .option('--all', 'truth: of every game')
+    .option('--after <player>', 'truth: go on after this player of the game')
+    .option('--check', 'truth: tell what is wrong, change nothing')
+    .action(
+      line.program.action((what: string, options: RebuildOptions) => {
+        if (what === 'truth') return withDatabase(line, (engines) => rebuildTruthOf(options, engines, line));
+        if (what !== 'views' || options.check === true || options.after !== undefined)
+          throw new FairtallyError(
+            'bad_command',
+            'rebuild takes views or truth; --check and --after are for truth',
+          );
+        const { game, board, player } = options;
+        const scope = { ...(game === undefined ? {} : { game }), ...(board === undefined ? {} : { board }) };
+        return withDatabase(line, (engines) =>
+          player === undefined
+            ? rebuild(scope, engines, line)
+            : rebuildPlayerViews({ gameId: game ?? DEFAULT_GAME_ID, playerId: player }, engines, line),
+        );
+      }),
+    );
+}
+
+function scopeOf({ game, player, after, all, check }: RebuildOptions): TruthScope {
+  if (game === undefined && player === undefined && all !== true)
+    throw new FairtallyError('bad_command', 'rebuild truth needs --game, --player or --all');
+  if (after !== undefined && game === undefined)
+    throw new FairtallyError('bad_command', '--after goes on within a --game');
+  return {
+    gameId: game ?? (player === undefined ? null : DEFAULT_GAME_ID),
+    playerId: player ?? null,
+    after: after ?? '',
+    isDryRun: check === true,
+  };
+}
+
+function rebuildTruthOf(options: RebuildOptions, engines: Engines, line: CommandLine): Promise<number> {
+  const scope = scopeOf(options);
+  const { db } = engines;
+  const { clock, random, out } = line;
+  return withBoardView(engines, line, (view) => {
+    const sealer = createSealer(parseMasterKeys(masterKeyText(line.config(), random)), random);
+    const receiptKeys = createReceiptKeys(db, sealer);
+    const definitions = createDefinitionSource(db);
+    const parts = healParts({ db, definitions, receiptKeys, view, clock, random });
+    const rederivers =
+      options.board === undefined
+        ? parts.rederivers
+        : parts.rederivers.filter(({ role }) => role === 'leaderboard');
+    return rebuildTruthCommand(scope.isDryRun, {
+      countPlayers: () => (scope.playerId === null ? countPlayers(db, scope.gameId) : Promise.resolve(1)),
+      rebuild: (onProgress) =>
+        rebuildTruth(scope, {
+          playersAfter: (player, limit, ofGame) => playersAfter(db, player, limit, ofGame),
+          heal: (gameId, players, isDryRun) =>
+            healPlayers(gameId, players, { ...parts, rederivers }, isDryRun),
+          clock,
+          onProgress,
+        }),
+      out,
+    });
+  });
+}
