@@ -1,3 +1,8 @@
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+import { composeResources } from '../../../cmd/admin/compose-resources.js';
+import { createDefinitionSource, type RefreshingDefinitions } from '../../games/definitions/postgres.js';
+import { createReceiptKeys, type ReceiptKeyStore } from '../../games/receipt-keys/postgres.js';
 import type { GameDefinition } from '../../games/port.js';
 import { systemRandom } from '../../kernel/random.js';
 import { postgresPlayerStates } from '../../leaderboard/hide.postgres.js';
@@ -10,15 +15,61 @@ import type { Database, Sql } from '../../postgres/port.js';
 import { createBoardQueries, type BoardQueries } from '../../query/boards.js';
 import { createSealer } from '../../secrets/seal.js';
 import { createGameStore } from '../../games/tenants/postgres.js';
+import { startAdminServer, type AdminServer, type Answered } from '../../testkit/admin-server.js';
 import { testDatabase } from '../../testkit/postgres.js';
 import { quietLogger } from '../../testkit/quiet.js';
 import type { Call, GameCall, GameOperationId } from '../api/routes.js';
 import { createGameDatabase } from '../game-database.postgres.js';
 import type { GameDatabase, Person } from '../port.js';
 import { boardReaderOfGames } from './game-boards.postgres.js';
+import { gameListRoutes } from './game-list.postgres.js';
+import { resourceRoutes } from './routes.js';
+
+const SAMPLE = readFileSync(new URL('../../../sample_events/demo.yaml', import.meta.url), 'utf8');
 
 export const NOON_MS = Date.UTC(2026, 10, 20, 12);
 export const sealer = createSealer([{ id: 'm', key: Buffer.alloc(32, 1) }], systemRandom);
+
+/** The sample definition without its name, changed. */
+export const sampleSource = (change: (yaml: string) => string = (yaml) => yaml): string =>
+  change(SAMPLE.replace('game: demo\n', ''));
+
+export interface ResourceServer extends AdminServer {
+  readonly definitions: RefreshingDefinitions;
+  readonly receiptKeys: ReceiptKeyStore;
+}
+
+/** The admin API with the resources as cmd/admin makes them; two events of each role wait on its bus. */
+export async function startResourceServer(redis: Redis | null): Promise<ResourceServer> {
+  const made: { definitions?: RefreshingDefinitions; receiptKeys?: ReceiptKeyStore } = {};
+  const server = await startAdminServer({
+    routes: ({ db, apiDb, games, sealer: ofServer, clock }) => {
+      const definitions = (made.definitions = createDefinitionSource(db));
+      const receiptKeys = (made.receiptKeys = createReceiptKeys(db, ofServer));
+      const resources = composeResources({
+        db,
+        games,
+        redis,
+        sealer: ofServer,
+        definitions,
+        receiptKeys,
+        clock,
+        random: systemRandom,
+        logger: quietLogger,
+        bus: { lag: () => Promise.resolve({ waiting: 2, oldestPublishedAtMs: clock.now() - 1_000 }) },
+        busName: 'postgres',
+      });
+      return { game: resourceRoutes(resources), signedIn: gameListRoutes({ apiDb, definitions, clock }) };
+    },
+  });
+  const { definitions, receiptKeys } = made;
+  if (definitions === undefined || receiptKeys === undefined) throw new Error('the server has no routes');
+  return { ...server, definitions, receiptKeys };
+}
+
+/** The items of a page. */
+export const rowsOf = (answer: Answered): readonly Readonly<Record<string, unknown>>[] =>
+  (answer.body as { readonly items: readonly Readonly<Record<string, unknown>>[] }).items;
 
 /** A database as its owner sees it and as the admin API does, with the parts that most routes ask. */
 export interface World {
