@@ -39,8 +39,8 @@ export interface ResourcePlatform extends Pick<
   readonly busName: BusName;
 }
 
-/** Buses that count exactly what waits. */
-const EXACT: readonly BusName[] = ['memory', 'postgres', 'kafka'];
+/** Buses that count exactly what waits. The memory bus reaches no further than its process, which is not this one. */
+const EXACT: readonly BusName[] = ['postgres', 'kafka'];
 
 /** What a page of the dashboard asks, from the rooms that know it. */
 export function composeResources(platform: ResourcePlatform): ResourceParts {

@@ -11,9 +11,13 @@ import { openSignInRoutes, ownSessionRoutes } from '../../pkg/admin/sign-in/rout
 import { createSignIn } from '../../pkg/admin/sign-in/service.postgres.js';
 import type { TokenKeyStore } from '../../pkg/admin/sign-in/token-keys.postgres.js';
 import { userRoutes } from '../../pkg/admin/users/routes.postgres.js';
+import { gameListRoutes } from '../../pkg/admin/resources/game-list.postgres.js';
+import { resourceRoutes } from '../../pkg/admin/resources/routes.js';
+import type { Bus } from '../../pkg/bus/port.js';
 import type { ClientAddress } from '../../pkg/ingest/client-address.js';
 import type { Database } from '../../pkg/postgres/port.js';
 import type { Platform } from '../platform.js';
+import { composeResources } from './compose-resources.js';
 
 /** What the routes of the admin API are made of. */
 export interface AdminParts {
@@ -22,6 +26,8 @@ export interface AdminParts {
   /** Acts as fairtally_api. */
   readonly apiDb: Database;
   readonly games: GameDatabase;
+  /** To ask how far roles are behind, and nothing else. */
+  readonly bus: Pick<Bus, 'lag'>;
   readonly tokens: AccessTokens;
   readonly tokenKeys: TokenKeyStore;
   readonly limiter: RateLimiter;
@@ -31,8 +37,8 @@ export interface AdminParts {
 
 /** Every route of the admin API, by room. */
 export function adminRoutes(parts: AdminParts): AdminRoutes {
-  const { platform, games, tokens, tokenKeys, limiter, addressKey } = parts;
-  const { clock, random, config } = platform;
+  const { platform, apiDb, games, bus, tokens, tokenKeys, limiter, addressKey } = parts;
+  const { clock, random, config, definitions } = platform;
   const passwords = createPasswords();
   const { refreshSecret } = tokenKeys;
   const signIn = {
@@ -44,10 +50,11 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
   };
   return {
     anyone: { ...openSignInRoutes(signIn) },
-    signedIn: { ...ownSessionRoutes(signIn) },
+    signedIn: { ...ownSessionRoutes(signIn), ...gameListRoutes({ apiDb, definitions, clock }) },
     game: {
       ...userRoutes({ passwords, clock, random, issuer: config.admin.oidc?.issuer ?? null }),
       ...auditRoutes,
+      ...resourceRoutes(composeResources({ ...platform, games, bus, busName: config.bus.driver })),
     },
   };
 }

@@ -17,6 +17,8 @@ import { sessionAccess } from '../../pkg/admin/sign-in/users.postgres.js';
 import { createAddressBudget } from '../../pkg/ingest/address-budget.js';
 import { budgetKey, createClientAddress } from '../../pkg/ingest/client-address.js';
 import { createServerOptions, limitConnections } from '../../pkg/ingest/server-options.js';
+import type { Bus } from '../../pkg/bus/port.js';
+import { keepMinutes } from '../../pkg/admin/resources/pipeline-minutes.postgres.js';
 import { createDatabase } from '../../pkg/postgres/database.js';
 import { createDrain } from '../gateway/drain.js';
 import { listen } from '../listen.js';
@@ -33,9 +35,9 @@ const CONNECTIONS = 10;
 const ADDRESS_RATE: RateRule = { rate: 100, burst: 400 };
 
 /** The admin API and the dashboard, on one port. */
-export async function composeAdmin(platform: Platform): Promise<{ readonly port: number }> {
+export async function composeAdmin(platform: Platform, bus: Bus): Promise<{ readonly port: number }> {
   const { config, clock, random, logger, lifecycle } = platform;
-  const parts = await openParts(platform);
+  const parts = await openParts(platform, bus);
   const routes = adminRoutes(parts);
   const app = createAdminApp({
     document: withRoutes(readApiDocument(readFileSync(API_DOCUMENT, 'utf8')), routes),
@@ -52,6 +54,8 @@ export async function composeAdmin(platform: Platform): Promise<{ readonly port:
   });
   const port = await serve(app, platform);
   forgetOldSessions(parts, platform);
+  const minutes = keepMinutes({ db: platform.db, clock, log: logger }, lifecycle.stopping);
+  lifecycle.onStop('minutes of the pipeline', () => minutes);
   logger.info({ host: config.http.host, port }, 'listening');
   lifecycle.onStop('admin database', () => parts.apiDb.close());
   return { port };
@@ -63,7 +67,7 @@ const withRoutes = (document: ApiDocument, { game, signedIn, anyone }: AdminRout
   return { ...document, operations: document.operations.filter(({ id }) => handled.has(id)) };
 };
 
-async function openParts(platform: Platform): Promise<AdminParts> {
+async function openParts(platform: Platform, bus: Bus): Promise<AdminParts> {
   const { config, databaseUrl, redis, sealer, clock, random, logger, metrics } = platform;
   const apiDb = createDatabase({
     url: databaseUrl,
@@ -77,6 +81,7 @@ async function openParts(platform: Platform): Promise<AdminParts> {
   const tokenKeys = await openTokenKeys({ db: apiDb, sealer, random, clock });
   return {
     platform,
+    bus,
     apiDb,
     games: createGameDatabase(apiDb, clock),
     tokenKeys,

@@ -2181,7 +2181,7 @@ export interface components {
             action: {
                 actionId: components["schemas"]["RowId"];
                 /** @enum {unknown} */
-                action: "redrive" | "drop" | "correct" | "reconcile";
+                action: "redrive" | "drop" | "correct" | "reconcile" | "set_aside";
                 by: string;
                 why: string;
                 at: components["schemas"]["Instant"];
