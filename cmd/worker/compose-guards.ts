@@ -12,7 +12,10 @@ export interface Guards {
   around(role: RoleName, make: (platform: Platform) => BatchHandler): BatchHandler;
   /** null: nobody watches. */
   readonly watchdog: Watchdog | null;
-  /** Call it when the process is told to stop: what it has in hand from now on is not what ends it. */
+  /**
+   * Call it when the stop begins, and before anything that takes time: who told the process to stop may kill it before it
+   * is done, and what it has in hand then is not what ends it. After a failure of its own it may be.
+   */
   close(): Promise<void>;
 }
 
@@ -64,7 +67,7 @@ async function openCrashGuard(platform: Platform): Promise<OpenCrashGuard> {
     guard: createCrashGuard({ marks, logger, metrics }),
     lastTaken: marks.lastTaken,
     close: async () => {
-      const taken = marks.close().catch((error: unknown) => {
+      const taken = marks.close(lifecycle.hasFailed ? 'failed' : 'told').catch((error: unknown) => {
         logger.warn({ err: error }, 'the marks of this process stay: another looks at what it had in hand');
       });
       await Promise.race([taken, clock.sleep(MARKS_TIMEOUT_MS)]);

@@ -51,7 +51,6 @@ export async function composeWorker(platform: Platform, bus: Bus): Promise<void>
     openResubmissions(platform, role, guards.around(role, make));
     openReconciler(platform, bus, role);
   }
-  lifecycle.onStop('crash guard', () => guards.close());
   if (config.roles.includes('leaderboard')) {
     const loops = [
       view.run(lifecycle.stopping),
@@ -72,6 +71,7 @@ export async function composeWorker(platform: Platform, bus: Bus): Promise<void>
   }
   const watching = watchLag(platform, bus, guards.watchdog);
   lifecycle.onStop('lag metrics', () => watching);
+  lifecycle.onStop('crash guard', () => guards.close());
   logger.info({ roles: config.roles }, 'roles are running');
 }
 

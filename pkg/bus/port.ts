@@ -20,7 +20,7 @@ export interface Delivery {
   readonly messageId: string;
   readonly gameId: string;
   readonly playerId: string;
-  /** `<lane>/<position>` or what the transport has in its place; names an unreadable message in the dead letters. */
+  /** `<lane>/<position>` or what the transport has in its place; with the body it names an unreadable message in the dead letters. */
   readonly position: string;
   /** How many attempts this delivery has had, this one included. Best effort after a crash. */
   readonly attempt: number;

@@ -148,7 +148,7 @@ test('a redrive tells what is done, skipped, failed and unknown; failures fail t
 
 test('a drop tells what was dropped, and what had taken effect', async () => {
   const out = outputForTest();
-  const drop = async () => ({ looked: 3, dropped: 2, applied: 1 });
+  const drop = async () => ({ looked: 3, dropped: 2, applied: 1, kept: 0 });
   expect(await dropDead(false, { tally: async () => TALLIES, drop, out })).toBe(0);
   expect(out.text()).toBe('2 dropped, 3 skipped (1 of them had taken effect).');
 });

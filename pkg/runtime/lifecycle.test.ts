@@ -23,6 +23,7 @@ class HandClock implements Clock {
 
 const STEP_MS = 10;
 const DEADLINE_MS = 1_000;
+const FAILED_DEADLINE_MS = 500;
 
 function testProcess(isSupervised = false): {
   lifecycle: Lifecycle;
@@ -45,6 +46,7 @@ function testProcess(isSupervised = false): {
     process: hooks,
     stepTimeoutMs: STEP_MS,
     deadlineMs: DEADLINE_MS,
+    failedDeadlineMs: FAILED_DEADLINE_MS,
     isSupervised,
   };
   return { lifecycle: createLifecycle(options), clock, signals, exited };
@@ -214,4 +216,18 @@ test('being told twice to stop releases once', async () => {
   lifecycle.stop('done again');
   expect(await exited).toBe(0);
   expect(count).toBe(1);
+});
+
+test('a failure is told apart from a wish to stop and from a start that fails, and has less time', async () => {
+  const [failing, told, unstarted] = [testProcess(), testProcess(), testProcess()];
+  for (const { lifecycle } of [failing, told])
+    await lifecycle.run(async () => lifecycle.onStop('stuck', () => new Promise(() => undefined)));
+  await unstarted.lifecycle.run(() => Promise.reject(new Error('the port is taken')));
+  failing.signals.emit('unhandledRejection', new Error('a bug'));
+  told.signals.emit('SIGTERM');
+  told.signals.emit('uncaughtException', new Error('a bug of the stop'));
+  const failed = [failing, told, unstarted].map(({ lifecycle }) => lifecycle.hasFailed);
+  expect(failed).toEqual([true, false, false]);
+  failing.clock.wake(FAILED_DEADLINE_MS);
+  expect(await failing.exited).toBe(1);
 });

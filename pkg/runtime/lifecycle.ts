@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../kernel/clock.js';
 import { FairtallyError } from '../kernel/errors.js';
 import type { Logger } from './port.js';
@@ -17,6 +18,8 @@ export interface LifecycleOptions {
   readonly stepTimeoutMs?: number;
   /** For everything after the signal; then the process ends at once. */
   readonly deadlineMs?: number;
+  /** The same after a failure: nobody knows whether what is waited for ever comes. */
+  readonly failedDeadlineMs?: number;
   /** A parent stops this process and kills it when it must: its signal comes on top of the one that a terminal sends to both. */
   readonly isSupervised?: boolean;
 }
@@ -34,12 +37,14 @@ export type Release = () => Promise<void> | void;
 export interface Lifecycle {
   /** Aborts when the stop begins: for a start that waits, and for loops. */
   readonly stopping: AbortSignal;
+  /** Whether it was `fail`, not a wish from outside, that began the stop. */
+  readonly hasFailed: boolean;
   onStop(name: string, release: Release): void;
   /** Runs `start` and returns when it is done; a failure is logged, releases what exists and exits with code 1. */
   run(start: () => Promise<void>): Promise<void>;
   /** Begins the stop, as SIGTERM does. */
   stop(reason: string): void;
-  /** Begins the stop because something that the process cannot work without has broken: exit code 1. */
+  /** Begins the stop because something that the process cannot work without has broken: exit code 1, and less time for it. */
   fail(reason: string, error: unknown): void;
 }
 
@@ -47,6 +52,9 @@ export interface Lifecycle {
 const SAME_SIGNAL_MS = 500;
 const STEP_TIMEOUT_MS = 25_000;
 const DEADLINE_MS = 45_000;
+const FAILED_DEADLINE_MS = 15_000;
+/** Loops and pauses that end by `stopping`: more of them than this are a leak. */
+const STOPPING_LISTENERS_MAX = 200;
 
 /** The state of one process; see Lifecycle. */
 class ProcessLifecycle implements Lifecycle {
@@ -56,15 +64,22 @@ class ProcessLifecycle implements Lifecycle {
   #start: Promise<void> = Promise.resolve();
   #state: 'new' | 'running' | 'stopping' | 'ended' = 'new';
   #exitCode = 0;
+  #hasFailed = false;
   #signalAtMs = -Infinity;
 
   constructor(options: LifecycleOptions) {
     this.#options = {
       stepTimeoutMs: STEP_TIMEOUT_MS,
       deadlineMs: DEADLINE_MS,
+      failedDeadlineMs: FAILED_DEADLINE_MS,
       isSupervised: false,
       ...options,
     };
+    setMaxListeners(STOPPING_LISTENERS_MAX, this.#stopping.signal);
+  }
+
+  get hasFailed(): boolean {
+    return this.#hasFailed;
   }
 
   get stopping(): AbortSignal {
@@ -88,7 +103,7 @@ class ProcessLifecycle implements Lifecycle {
     this.#start = start().catch((error: unknown) => {
       // A start that was interrupted by the stop may well reject: that is no failure of its own.
       if (this.stopping.aborted) this.#options.logger.warn({ err: error }, 'the start was interrupted');
-      else this.fail('the start failed', error);
+      else this.#stopWith(error, 'the start failed');
     });
     await this.#start;
   }
@@ -99,14 +114,20 @@ class ProcessLifecycle implements Lifecycle {
     this.#options.logger.info({ reason }, 'stopping');
     this.#stopping.abort();
     void this.#releaseAll().then(() => this.#exit(this.#exitCode));
-    void this.#options.clock.sleep(this.#options.deadlineMs).then(() => {
+    const deadlineMs = this.#hasFailed ? this.#options.failedDeadlineMs : this.#options.deadlineMs;
+    void this.#options.clock.sleep(deadlineMs).then(() => {
       if (this.#state === 'ended') return;
-      this.#options.logger.error({ deadlineMs: this.#options.deadlineMs }, 'the stop took too long');
+      this.#options.logger.error({ deadlineMs }, 'the stop took too long');
       this.#exit(1);
     });
   }
 
   fail(reason: string, error: unknown): void {
+    if (!this.stopping.aborted) this.#hasFailed = true;
+    this.#stopWith(error, reason);
+  }
+
+  #stopWith(error: unknown, reason: string): void {
     this.#options.logger.error({ err: error }, reason);
     this.#exitCode = 1;
     this.stop(reason);

@@ -36,7 +36,7 @@ interface TestProcess {
   readonly calls: string[][];
   /** What the server sees of a process that ends all of a sudden. */
   die(): Promise<void>;
-  stop(): Promise<void>;
+  stop(why?: 'told' | 'failed'): Promise<void>;
 }
 
 /** A worker process as the others see it: its session and its marks. What it is to do with an event is said by id. */
@@ -70,7 +70,7 @@ async function startWorker(
         return row?.free === true;
       });
     },
-    stop: () => marks.close(),
+    stop: (why = 'told') => marks.close(why),
   };
 }
 
@@ -78,6 +78,7 @@ async function startWorker(
 async function dieWith(
   batch: readonly Delivery[],
   isDeadly: (delivery: Delivery) => boolean,
+  beforehand: (process: TestProcess) => Promise<unknown> = async () => undefined,
 ): Promise<TestProcess> {
   const process = await startWorker((delivery) => (isDeadly(delivery) ? never : ok));
   void process.handle(batch);
@@ -85,6 +86,7 @@ async function dieWith(
     const last = process.calls.at(-1) ?? [];
     return batch.some((delivery) => isDeadly(delivery) && last.includes(delivery.messageId));
   });
+  await beforehand(process);
   await process.die();
   return process;
 }
@@ -192,6 +194,18 @@ describe('an event that ends process after process', () => {
     expect(last.calls.flat()).not.toContain(poison.messageId);
     expect(await lettersOf(db)).toMatchObject([{ reason: 'crash_loop', event: 'b' }]);
     expect(await suspects()).toEqual([]);
+  });
+
+  test('is found as well when the process notices and stops, and what it took after that does not hide it', async () => {
+    const batch = three();
+    const [poison] = batch;
+    const stops = async (process: TestProcess): Promise<void> => {
+      await process.stop('failed');
+      void process.handle(batch.slice(1)); // behind one that runs alone it does not get its turn
+    };
+    for (let n = 1; n <= SUSPECT_AFTER + CRASHES_MAX; n += 1)
+      await dieWith(batch, (delivery) => delivery === poison, stops);
+    expect(said(await (await startWorker()).handle(batch))).toEqual(['crash_loop', 'ok', 'ok']);
   });
 
   test('keeps its count until its letter is written; sent round again it counts anew', async () => {

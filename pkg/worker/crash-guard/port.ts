@@ -21,6 +21,9 @@ export interface Marks {
   putDown(role: RoleName, slot: number, cleared: string | null): Promise<void>;
   /** Changes whenever any process takes a batch of the role; null before the first. */
   lastTaken(role: RoleName): Promise<string | null>;
-  /** The process is going to end as it should: whatever it has in hand is not what ends it. */
-  close(): Promise<void>;
+  /**
+   * The process is going to end, and nothing more is written down. `told`: it ends as it should, so whatever it has in hand
+   * is not what ends it. `failed`: what it has in hand now may be why.
+   */
+  close(why: 'told' | 'failed'): Promise<void>;
 }

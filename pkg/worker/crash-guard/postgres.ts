@@ -94,10 +94,10 @@ const NOBODY: ReadonlyMap<string, number> = new Map();
 /** @param life of this process: while its lock is lost nothing is written down, for the others would take it for left behind. */
 export function createMarks(db: Sql, life: Pick<Life, 'incarnation' | 'isHeld'>): Marks {
   const { incarnation } = life;
-  let isClosed = false;
+  let closed: 'told' | 'failed' | null = null;
   return {
     take: async (role, slot, keys, isAlone) => {
-      if (isClosed) return NOBODY;
+      if (closed !== null) return NOBODY;
       const bytes = Buffer.from(keys.join(''), 'hex');
       const [seen] = await db.query<TakenRow>(TAKE, [role, incarnation, slot, bytes, isAlone, life.isHeld]);
       if (seen === undefined) throw new Error('the marks gave no answer');
@@ -109,6 +109,7 @@ export function createMarks(db: Sql, life: Pick<Life, 'incarnation' | 'isHeld'>)
       return new Map(found.map(({ key, crashes }) => [key, crashes]));
     },
     putDown: async (role, slot, cleared) => {
+      if (closed === 'failed' && cleared === null) return;
       await db.query(PUT_DOWN, [role, incarnation, slot, cleared]);
     },
     lastTaken: async (role) => {
@@ -118,9 +119,9 @@ export function createMarks(db: Sql, life: Pick<Life, 'incarnation' | 'isHeld'>)
       );
       return row?.taken ?? null;
     },
-    close: async () => {
-      isClosed = true;
-      await db.query(CLOSE, [incarnation]);
+    close: async (why) => {
+      closed = why;
+      if (why === 'told') await db.query(CLOSE, [incarnation]);
     },
   };
 }

@@ -263,3 +263,26 @@ test('what is written is what the archive and the bodies say: the corrected even
     { role: 'progression', body: encodeEvent(corrected) },
   ]);
 });
+
+test('dropping in the archive: what other roles have counted is kept and can be redriven; what none has counted takes effect nowhere', async () => {
+  const [counted, unseen] = [gain('counted'), gain('unseen')];
+  await deadIn(['archive'], counted);
+  await createDeadLetters({ db, codeVersion: 'test' }).put(
+    'archive',
+    deliveryOf(unseen, 1),
+    'xp_overflow',
+    '',
+  );
+  const drop = { filter: { role: 'archive' as const }, decision: WHY };
+  expect(await dropJob(drop, { db })).toEqual({ looked: 2, dropped: 1, applied: 0, kept: 1 });
+  const letters = await db.query<{ id: number; state: string }>(
+    'SELECT id, state FROM dead_letters ORDER BY id',
+  );
+  expect(letters.map(({ state }) => state)).toEqual(['open', 'dropped']);
+  await applyToRoles(db, [unseen]);
+  expect(await inboxOf(unseen)).toEqual({ archive: 0, progression: 0, leaderboard: 0, fairness: 0 });
+  expect(await inboxOf(counted)).toEqual({ progression: 1, leaderboard: 1, fairness: 1 });
+  await redriveLetters(db, [letters[0]!.id], await recordAction(db, 'redrive', WHY, {}));
+  await work(['archive']);
+  expect(await audit()).toMatchObject({ differences: [], letters: [] });
+});

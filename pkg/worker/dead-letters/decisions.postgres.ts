@@ -1,5 +1,5 @@
 import { laneOf } from '../../kernel/lanes.js';
-import type { RoleName } from '../../kernel/roles.js';
+import { ROLES, type RoleName } from '../../kernel/roles.js';
 import type { Database, Sql } from '../../postgres/port.js';
 import { ensureMonth } from '../inbox/postgres.js';
 import type { Decision } from './port.js';
@@ -68,22 +68,41 @@ export async function ensureMonths(
   for (const { month } of rows) await ensureMonth(sql, month);
 }
 
+/** By its content: a message that cannot be read may yet take effect as an event that nobody knows, so its way is its own. */
+const MAY_BE_DROPPED = "(state = 'open' OR (state = ANY($2::text[]) AND identity IS NOT NULL))";
+
 const CANDIDATES = `
-  SELECT role, game_id AS "gameId", player_id AS "playerId", dedupe_day AS "dedupeDay", identity,
+  SELECT id, role, game_id AS "gameId", player_id AS "playerId", dedupe_day AS "dedupeDay", identity,
          encode(content_hash, 'hex') AS "contentHash"
-    FROM dead_letters WHERE id = ANY($1::bigint[]) AND state = 'open' AND identity IS NOT NULL`;
+    FROM dead_letters WHERE id = ANY($1::bigint[]) AND ${MAY_BE_DROPPED} AND identity IS NOT NULL`;
+
+/** What others have counted and the archive has not must come to the archive. */
+const COUNTED_ELSEWHERE = `
+  SELECT d.id FROM dead_letters d
+   WHERE d.id = ANY($1::bigint[]) AND d.role = 'archive' AND d.identity IS NOT NULL
+     AND EXISTS (SELECT 1 FROM inbox i WHERE i.role = ANY($2::text[]) AND i.dedupe_day = d.dedupe_day AND i.identity = d.identity
+                    AND i.content_hash = d.content_hash AND i.definition_version > 0)
+     AND NOT EXISTS (SELECT 1 FROM inbox a WHERE a.role = 'archive' AND a.dedupe_day = d.dedupe_day AND a.identity = d.identity
+                        AND a.definition_version > 0)`;
 
 const DROP = `
-  UPDATE dead_letters d SET action_id = $2, closed_at = now(),
+  UPDATE dead_letters d SET action_id = $3, closed_at = now(),
          state = CASE WHEN took_effect THEN 'applied' ELSE 'dropped' END,
-         closed_by = CASE WHEN took_effect THEN 'worker' ELSE $3 END,
-         closed_why = CASE WHEN took_effect THEN 'the event took effect' ELSE $4 END
+         closed_by = CASE WHEN took_effect THEN 'worker' ELSE $4 END,
+         closed_why = CASE WHEN took_effect THEN 'the event took effect' ELSE $5 END
     FROM (SELECT l.id, EXISTS (SELECT 1 FROM inbox i WHERE i.role = l.role AND i.dedupe_day = l.dedupe_day AND i.identity = l.identity
                                   AND i.content_hash = l.content_hash AND i.definition_version > 0) AS took_effect
             FROM (SELECT id, role, dedupe_day, identity, content_hash FROM dead_letters
-                   WHERE id = ANY($1::bigint[]) AND state = 'open' ORDER BY id FOR UPDATE) l) chosen
+                   WHERE id = ANY($1::bigint[]) AND ${MAY_BE_DROPPED} ORDER BY id FOR UPDATE) l) chosen
    WHERE d.id = chosen.id
-  RETURNING d.state, d.role, d.dedupe_day AS "dedupeDay", coalesce(d.identity::text, '') AS identity`;
+  RETURNING d.id, d.state`;
+
+/** A worker that has it in hand finds it barred, and nothing pending to close. */
+const CANCEL = `
+  UPDATE resubmissions r SET state = 'skipped', closed_at = now()
+    FROM dead_letters d
+   WHERE d.id = ANY($1::bigint[]) AND r.state = 'pending' AND r.role = d.role AND r.dedupe_day = d.dedupe_day
+     AND r.identity = d.identity AND r.content_hash = d.content_hash`;
 
 const UNBAR = `
   DELETE FROM inbox i USING unnest($1::text[], $2::date[], $3::uuid[]) AS g (role, dedupe_day, identity)
@@ -93,39 +112,64 @@ export interface Dropped {
   readonly dropped: number;
   /** Whose event had taken effect, and that are closed as such now. */
   readonly applied: number;
+  /** Letters of the archive whose events other roles have counted: they stay open. */
+  readonly kept: number;
 }
 
+/** What is dropped for whom, and why. */
+export interface Drop {
+  readonly ids: readonly number[];
+  /** Whether letters that are on their way again are dropped too, and their way with them. */
+  readonly isOnItsWayToo: boolean;
+  readonly actionId: number;
+  readonly decision: Decision;
+}
+
+type Candidate = Bar & { readonly id: number };
+
+/** What the archive does not have takes effect in no role. */
+const barsOf = (letter: Candidate): Bar[] =>
+  letter.role === 'archive' ? ROLES.map((role) => ({ ...letter, role })) : [letter];
+
 /**
- * Decides that open letters never take effect; letters in any other state stay as they are. What is dropped is barred in
- * its role, so that a redelivery is a duplicate of nothing.
+ * Decides that letters never take effect; those that were decided about stay as they are. What is dropped is barred in its
+ * role, so that a redelivery is a duplicate of nothing.
  */
-export async function dropLetters(
-  db: Database,
-  ids: readonly number[],
-  actionId: number,
-  { actor, why }: Decision,
-): Promise<Dropped> {
-  const bars = await db.query<Bar>(CANDIDATES, [ids]);
-  await ensureMonths(db, bars);
+export async function dropLetters(db: Database, drop: Drop): Promise<Dropped> {
+  const { ids, isOnItsWayToo, actionId, decision } = drop;
+  const states = isOnItsWayToo ? ['redriven'] : [];
+  const letters = await db.query<Candidate>(CANDIDATES, [ids, states]);
+  await ensureMonths(db, letters);
   return db.transaction(async (sql) => {
+    const bars = letters.flatMap(barsOf);
     const barred = await barIdentities(sql, bars);
-    const rows = await sql.query<Pick<Bar, 'role' | 'dedupeDay' | 'identity'> & { state: string }>(DROP, [
-      ids,
-      actionId,
-      actor,
-      why,
-    ]);
-    const decided = new Set(rows.map(keyOf));
+    // Asked when the bars stand: from here on no role can count an event of these that it has not counted.
+    const others = ROLES.filter((role) => role !== 'archive');
+    const counted = await sql.query<{ id: number }>(COUNTED_ELSEWHERE, [ids, others]);
+    const kept = new Set(counted.map(({ id }) => id));
+    const free = ids.filter((id) => !kept.has(id));
+    const values = [free, states, actionId, decision.actor, decision.why];
+    const rows = await sql.query<{ id: number; state: string }>(DROP, values);
+    const decided = new Set(rows.map(({ id }) => id));
+    if (isOnItsWayToo) await sql.query(CANCEL, [[...decided]]);
     // A letter that somebody else decided about in between keeps its way.
-    const tooMuch = bars.filter((bar) => isBarred(barred, bar) && !decided.has(keyOf(bar)));
-    if (tooMuch.length > 0) {
-      await sql.query(UNBAR, [
-        tooMuch.map(({ role }) => role),
-        tooMuch.map(({ dedupeDay }) => dedupeDay),
-        tooMuch.map(({ identity }) => identity),
-      ]);
-    }
+    const wanted = new Set(
+      letters
+        .filter(({ id }) => decided.has(id))
+        .flatMap(barsOf)
+        .map(keyOf),
+    );
+    await unbar(sql, bars.filter((bar) => isBarred(barred, bar) && !wanted.has(keyOf(bar)))); // prettier-ignore
     const dropped = rows.filter(({ state }) => state === 'dropped').length;
-    return { dropped, applied: rows.length - dropped };
+    return { dropped, applied: rows.length - dropped, kept: kept.size };
   });
+}
+
+async function unbar(sql: Sql, bars: readonly Bar[]): Promise<void> {
+  if (bars.length === 0) return;
+  await sql.query(UNBAR, [
+    bars.map(({ role }) => role),
+    bars.map(({ dedupeDay }) => dedupeDay),
+    bars.map(({ identity }) => identity),
+  ]);
 }

@@ -59,7 +59,7 @@ export async function redriveJob(job: RedriveJob, { db, clock }: JobDeps): Promi
   };
   const chunk = Math.max(1, Math.min(CHUNK_MAX, Math.floor(rate / 4)));
   let progress = await look();
-  for await (const ids of chunksOf(job.filter, chunk, db)) {
+  for await (const ids of chunksOf({ ...job.filter, state: 'open' }, chunk, db)) {
     const isEarly = (): boolean => looked / rate > (clock.monotonicMs() - beganMs) / 1000;
     while (!watch.isStalled && (isEarly() || progress.pending >= BACKLOG_MAX)) {
       await clock.sleep(LOOK_EVERY_MS);
@@ -110,29 +110,38 @@ export interface DropResult {
   readonly dropped: number;
   /** Their events had taken effect. */
   readonly applied: number;
+  /** Letters of the archive whose events other roles have counted: they stay open. */
+  readonly kept: number;
 }
 
-/** Drops open letters, chunk after chunk. Interrupted, it can be run again. */
+/**
+ * Drops letters, chunk after chunk: those that are open, and of those that are named by their ids also what is on its way
+ * again. Interrupted, it can be run again.
+ */
 export async function dropJob(job: DropJob, { db }: Pick<JobDeps, 'db'>): Promise<DropResult> {
   const actionId = await recordAction(db, 'drop', job.decision, job.filter);
-  let result: DropResult = { looked: 0, dropped: 0, applied: 0 };
-  for await (const ids of chunksOf(job.filter, CHUNK_MAX, db)) {
-    const { dropped, applied } = await dropLetters(db, ids, actionId, job.decision);
+  const isOnItsWayToo = job.filter.ids !== undefined;
+  const filter: LetterFilter = isOnItsWayToo ? job.filter : { ...job.filter, state: 'open' };
+  let result: DropResult = { looked: 0, dropped: 0, applied: 0, kept: 0 };
+  for await (const ids of chunksOf(filter, CHUNK_MAX, db)) {
+    const { decision } = job;
+    const { dropped, applied, kept } = await dropLetters(db, { ids, isOnItsWayToo, actionId, decision });
     result = {
       looked: result.looked + ids.length,
       dropped: result.dropped + dropped,
       applied: result.applied + applied,
+      kept: result.kept + kept,
     };
     job.onProgress?.(result);
   }
   return result;
 }
 
-/** The open letters that fit and stand by now, in chunks. */
+/** The letters that fit and stand by now, in chunks. */
 async function* chunksOf(filter: LetterFilter, limit: number, db: Database): AsyncGenerator<number[]> {
   const upToId = await newestLetterId(db);
   for (let afterId = 0; ;) {
-    const ids = await letterIds(db, { ...filter, state: 'open' }, { afterId, upToId, limit });
+    const ids = await letterIds(db, filter, { afterId, upToId, limit });
     const last = ids.at(-1);
     if (last === undefined) return;
     yield ids;

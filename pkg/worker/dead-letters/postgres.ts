@@ -17,8 +17,8 @@ export interface DeadLettersOptions {
 }
 
 /**
- * A letter is unique per (role, event content); what cannot be read is known by its place in the transport. A letter that
- * comes again counts as one more attempt. One that was sent round again and failed again is open again; one whose event
+ * A letter is unique per (role, event content); what cannot be read is known by its place in the transport and its body, for
+ * places come again when a bus is made anew. A letter that comes again counts as one more attempt. One that was sent round again and failed again is open again; one whose event
  * took effect, or that somebody dropped or corrected, stays closed. In the same statement the counters
  * move, and the count of crashes ends (pkg/worker/crash-guard): who sends it round again gives it a new chance.
  */
@@ -45,7 +45,7 @@ const put = (uniqueness: string): string => `
   ON CONFLICT (role, lane) DO UPDATE SET
     delivered = c.delivered + 1, conflict = c.conflict + excluded.conflict, dead = c.dead + excluded.dead`;
 const PUT_BY_IDENTITY = put('(role, dedupe_day, identity, content_hash) WHERE identity IS NOT NULL');
-const PUT_BY_POSITION = put('(role, transport_position) WHERE identity IS NULL');
+const PUT_BY_BODY = put('(role, transport_position, body_hash(body)) WHERE identity IS NULL');
 
 const APPLIED = `state = 'applied', closed_at = now(), closed_by = 'worker', closed_why = 'the event took effect'`;
 
@@ -95,7 +95,7 @@ export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
   return {
     put: async (role, delivery, reason, detail) => {
       const event = readable(delivery.body);
-      await db.query(event === null ? PUT_BY_POSITION : PUT_BY_IDENTITY, [
+      await db.query(event === null ? PUT_BY_BODY : PUT_BY_IDENTITY, [
         ...columns(role, delivery, event),
         reason,
         storable(detail),

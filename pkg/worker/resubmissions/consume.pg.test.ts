@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import type { BatchHandler } from '../../bus/port.js';
-import type { AdmittedEvent } from '../../contract/event.js';
+import { encodeEvent, type AdmittedEvent } from '../../contract/event.js';
 import { systemClock } from '../../kernel/clock.js';
 import { OutageError } from '../../kernel/errors.js';
+import { dead, retry } from '../../kernel/outcome.js';
 import type { Database } from '../../postgres/port.js';
 import {
   countersOf,
@@ -14,6 +15,7 @@ import {
   worker,
   xp,
 } from '../../testkit/dispatch-bench.js';
+import { gate } from '../../testkit/bus-bench.js';
 import { testDatabase, type TestDatabase } from '../../testkit/postgres.js';
 import { readSums } from '../../testkit/summing-role.js';
 import { dropJob, redriveJob } from '../dead-letters/jobs.js';
@@ -21,7 +23,7 @@ import { closeStale } from '../dead-letters/postgres.js';
 import { listActions, recordAction } from '../dead-letters/queries.postgres.js';
 import { consumeBatch, consumeResubmissions, type ConsumeOptions } from './consume.js';
 import { consumer, dieAll, idsOf, patiently, redriveAll, WHY } from './fixtures.js';
-import { progressOf, redriveLetters } from './postgres.js';
+import { progressOf, redriveLetters, submitCopies } from './postgres.js';
 
 const signal = new AbortController().signal;
 
@@ -334,4 +336,31 @@ test('a job that no worker serves says so, and goes on by itself when one comes'
   });
   await consumeBatch(consumer(db, worker(db)), signal);
   expect(await progressOf(db, result.actionId)).toMatchObject({ pending: 0, done: 1 });
+});
+
+test('a letter that is redriven while another resubmission of its event is in hand is open again when that one fails', async () => {
+  const events = [xp('a', 'p-1', 5), xp('b', 'p-2', 7)];
+  const sent = await recordAction(db, 'reconcile', WHY, {});
+  const copies = events.map((event) => ({ role: 'progression' as const, event, body: encodeEvent(event) }));
+  await submitCopies(db, copies, sent);
+  const held = gate();
+  let calls = 0;
+  const handler: BatchHandler = async (batch) => {
+    calls += 1;
+    if (calls === 1)
+      return batch.map((_, n) => (n === 0 ? dead('xp_overflow', '') : retry(new Error('not now'))));
+    await held.opened;
+    return worker(db)(batch);
+  };
+  const consumed = consumeBatch(consumer(db, handler), signal);
+  await patiently('the first is a letter', async () => (await idsOf(db)).length === 1);
+  const action = await recordAction(db, 'redrive', WHY, {});
+  expect(await redriveLetters(db, await idsOf(db), action)).toBe(0);
+  held.open();
+  expect(await consumed).toEqual({ done: 1, skipped: 0, failed: 1 });
+  expect(await lettersOf(db)).toMatchObject([{ state: 'open' }]);
+  await redriveAll(db);
+  await consumeBatch(consumer(db, worker(db)), signal);
+  expect(await lettersOf(db)).toMatchObject([{ state: 'applied' }]);
+  expect(await readSums(db)).toBe('p-1=5/1 p-2=7/1');
 });

@@ -3,7 +3,7 @@ import type { Clock } from '../../kernel/clock.js';
 import { OutageError } from '../../kernel/errors.js';
 import { isHeldUp } from '../../kernel/outcome.js';
 import type { RoleName } from '../../kernel/roles.js';
-import type { Database } from '../../postgres/port.js';
+import type { Database, Sql } from '../../postgres/port.js';
 import type { Logger, Metrics } from '../../runtime/port.js';
 import { closeStale } from '../dead-letters/postgres.js';
 import {
@@ -105,7 +105,7 @@ export function consumeBatch(
   return db.transaction(async (sql) => {
     if (!(await holdRole(sql, role))) return NOTHING;
     for (const player of await playersAside(sql, role)) slow.add(playerKey(player));
-    const batch = nextBatch(await pendingOf(sql, role, BATCH_MAX), slow);
+    const batch = await nextBatch(sql, role, slow);
     if (batch.length === 0) return NOTHING;
     const buried = new Set<string>();
     const watched: DeadLetterSink = {
@@ -130,15 +130,25 @@ export function consumeBatch(
 /** Keys of the players whose events are held up, those first who were not tried for longest. */
 type SlowPlayers = Set<string>;
 
+/** Beyond that nobody is slow: then it is the dependency that is, and not some of the events. */
+const SLOW_MAX = 1_000;
+
 const playerKey = ({ gameId, playerId }: PlayerOfGame): string => `${gameId}\u0000${playerId}`;
 
-/** Everybody else first; when only slow players are left, one of them alone. */
-function nextBatch(pending: readonly Resubmission[], slow: SlowPlayers): readonly Resubmission[] {
-  const others = pending.filter(({ delivery }) => !slow.has(playerKey(delivery)));
+const playerOf = (key: string): PlayerOfGame => {
+  const [gameId = '', playerId = ''] = key.split('\u0000');
+  return { gameId, playerId };
+};
+
+/** Everybody else first, however many wait of the slow ones; when only those are left, one of them alone. */
+async function nextBatch(sql: Sql, role: RoleName, slow: SlowPlayers): Promise<readonly Resubmission[]> {
+  if (slow.size > SLOW_MAX) slow.clear();
+  const players = [...slow].map(playerOf);
+  const others = await pendingOf(sql, role, BATCH_MAX, { players, isTheirs: false });
   if (others.length > 0) return others;
   for (const player of slow) {
     slow.delete(player); // who is held up again comes to the end
-    const own = pending.filter(({ delivery }) => playerKey(delivery) === player);
+    const own = await pendingOf(sql, role, BATCH_MAX, { players: [playerOf(player)], isTheirs: true });
     if (own.length > 0) return own;
   }
   return [];
@@ -160,7 +170,11 @@ function deliverOnce(
       if (late.length > 0) heldUp.abort();
       return outcomes;
     } catch (error) {
-      if (error instanceof OutageError) heldUp.abort();
+      if (error instanceof OutageError) {
+        // Nobody knows whose event it comes from: each player is tried alone.
+        for (const delivery of deliveries) slow.add(playerKey(delivery));
+        heldUp.abort();
+      }
       throw error;
     }
   };

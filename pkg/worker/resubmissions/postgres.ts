@@ -122,13 +122,31 @@ interface PendingRow {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The oldest resubmissions of a role that are pending, in order. */
-export async function pendingOf(sql: Sql, role: RoleName, limit: number): Promise<Resubmission[]> {
-  const rows = await sql.query<PendingRow>(
-    `SELECT id, game_id, player_id, position, body, headers FROM resubmissions
-      WHERE role = $1 AND state = 'pending' ORDER BY id LIMIT $2`,
-    [role, limit],
-  );
+const PENDING = `
+  SELECT r.id, r.game_id, r.player_id, r.position, r.body, r.headers FROM resubmissions r
+   WHERE r.role = $1 AND r.state = 'pending'
+     AND $3 = ((r.game_id, r.player_id) IN (SELECT * FROM unnest($4::text[], $5::text[])))
+   ORDER BY r.id LIMIT $2`;
+
+/**
+ * The oldest resubmissions of a role that are pending, in order.
+ *
+ * @param whose those of these players alone, or of all others
+ */
+export async function pendingOf(
+  sql: Sql,
+  role: RoleName,
+  limit: number,
+  whose: { readonly players: readonly PlayerOfGame[]; readonly isTheirs: boolean },
+): Promise<Resubmission[]> {
+  const { players, isTheirs } = whose;
+  const rows = await sql.query<PendingRow>(PENDING, [
+    role,
+    limit,
+    isTheirs,
+    players.map(({ gameId }) => gameId),
+    players.map(({ playerId }) => playerId),
+  ]);
   return rows.map(({ id, game_id, player_id, position, body, headers }) => ({
     id,
     delivery: {
@@ -149,24 +167,35 @@ export interface Closed {
   readonly failed: number;
 }
 
-/** What took effect closes its letter, also one that could not be read before; what did not is open again. */
+/**
+ * What took effect closes its letter, also one that could not be read before; what did not is open again. The letter is that
+ * of the event, whoever sent it: one that was redriven while this was on its way has no resubmission of its own.
+ * Letters are locked before resubmissions and in the order of their ids, as a redrive does it.
+ */
+const CLOSE_LETTERS = `
+  UPDATE dead_letters d SET
+    state = CASE WHEN held.failed THEN 'open' ELSE 'applied' END,
+    closed_at = CASE WHEN held.failed THEN NULL ELSE now() END,
+    closed_by = CASE WHEN held.failed THEN NULL ELSE 'worker' END,
+    closed_why = CASE WHEN held.failed THEN NULL ELSE 'the event took effect' END
+    FROM (SELECT l.id, c.failed
+            FROM (SELECT r.id = ANY($2::bigint[]) AS failed,
+                         coalesce(r.letter_id, (SELECT o.id FROM dead_letters o
+                                                 WHERE o.role = r.role AND o.dedupe_day = r.dedupe_day AND o.identity = r.identity
+                                                   AND o.content_hash = r.content_hash)) AS letter_id
+                    FROM resubmissions r WHERE r.id = ANY($1::bigint[]) AND r.state = 'pending') c
+            JOIN dead_letters l ON l.id = c.letter_id AND l.state IN ('redriven', 'open')
+           ORDER BY l.id FOR UPDATE OF l) held
+   WHERE d.id = held.id`;
+
 const CLOSE = `
-  WITH closing AS (
-    SELECT r.id, r.letter_id, r.id = ANY($2::bigint[]) AS failed,
-           EXISTS (SELECT 1 FROM inbox i WHERE i.role = r.role AND i.dedupe_day = r.dedupe_day AND i.identity = r.identity
-                      AND (i.settled_at < r.made_at OR i.definition_version = 0)) AS stood
-      FROM resubmissions r WHERE r.id = ANY($1::bigint[]) AND r.state = 'pending'
-  ), letters AS (
-    UPDATE dead_letters d SET
-      state = CASE WHEN c.failed THEN 'open' ELSE 'applied' END,
-      closed_at = CASE WHEN c.failed THEN NULL ELSE now() END,
-      closed_by = CASE WHEN c.failed THEN NULL ELSE 'worker' END,
-      closed_why = CASE WHEN c.failed THEN NULL ELSE 'the event took effect' END
-      FROM closing c WHERE d.id = c.letter_id AND d.state IN ('redriven', 'open')
-  )
   UPDATE resubmissions r SET closed_at = now(),
-         state = CASE WHEN c.failed THEN 'failed' WHEN c.stood THEN 'skipped' ELSE 'done' END
-    FROM closing c WHERE r.id = c.id
+         state = CASE
+           WHEN r.id = ANY($2::bigint[]) THEN 'failed'
+           WHEN EXISTS (SELECT 1 FROM inbox i WHERE i.role = r.role AND i.dedupe_day = r.dedupe_day AND i.identity = r.identity
+                           AND (i.settled_at < r.made_at OR i.definition_version = 0)) THEN 'skipped'
+           ELSE 'done' END
+   WHERE r.id = ANY($1::bigint[]) AND r.state = 'pending'
   RETURNING r.state`;
 
 /** Closes what was settled. @param failed those of `ids` that became letters (again) */
@@ -175,6 +204,7 @@ export async function closeResubmissions(
   ids: readonly number[],
   failed: readonly number[],
 ): Promise<Closed> {
+  await transaction.query(CLOSE_LETTERS, [ids, failed]);
   const rows = await transaction.query<{ state: keyof Closed }>(CLOSE, [ids, failed]);
   return countStates(rows.map((row) => ({ ...row, count: 1 })));
 }

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type { BatchHandler } from '../../bus/port.js';
+import type { BatchHandler, Delivery } from '../../bus/port.js';
+import type { AdmittedEvent } from '../../contract/event.js';
 import { OutageError } from '../../kernel/errors.js';
-import { retry } from '../../kernel/outcome.js';
+import { ok, retry } from '../../kernel/outcome.js';
 import { createDatabase } from '../../postgres/database.js';
 import type { Database } from '../../postgres/port.js';
 import {
@@ -19,9 +20,10 @@ import {
 import { testDatabase, type TestDatabase } from '../../testkit/postgres.js';
 import { quietLogger, quietMetrics } from '../../testkit/quiet.js';
 import { readSums } from '../../testkit/summing-role.js';
+import { dropJob } from '../dead-letters/jobs.js';
 import { consumeBatch } from './consume.js';
-import { consumer, dieAll, redriveAll } from './fixtures.js';
-import { oldestAside } from './postgres.js';
+import { consumer, dieAll, idsOf, redriveAll, WHY } from './fixtures.js';
+import { oldestAside, progressOf } from './postgres.js';
 import { settingAside } from './set-aside.js';
 
 const signal = new AbortController().signal;
@@ -135,4 +137,43 @@ test('what cannot be set aside is not acknowledged, and what cannot be read beco
   await db.query('ALTER TABLE operator_actions RENAME TO away');
   const handler = onBus(async (batch) => batch.map(() => retry(new OutageError('PostgreSQL'))));
   await expect(handler(batchOf([xp('s-3', 'p-2', 1)]))).rejects.toBeInstanceOf(OutageError);
+});
+
+test('an outage that one event causes for its whole batch holds up no other: each player is tried alone then, and it can be dropped', async () => {
+  const events = ['a', 'b', 'c', 'd'].map((id) => xp(id, `p-${id}`, 1));
+  await dieAll(db, events);
+  const action = await redriveAll(db);
+  const isStuck = ({ body }: Delivery): boolean => (JSON.parse(body) as AdmittedEvent).id === 'b';
+  const handler: BatchHandler = async (batch) => {
+    await worker(db)(batch.filter((delivery) => !isStuck(delivery)));
+    if (batch.some(isStuck)) throw new OutageError('a statement of this event');
+    return batch.map(() => ok);
+  };
+  const slow = new Set<string>();
+  const once = (): ReturnType<typeof consumeBatch> => consumeBatch(consumer(db, handler), signal, slow);
+  expect(await once()).toEqual({ done: 0, skipped: 0, failed: 0 });
+  for (let turn = 0; turn < events.length; turn += 1) await once();
+  expect(await progressOf(db, action)).toMatchObject({ pending: 1 });
+  expect(await readSums(db)).toBe('p-a=1/1 p-c=1/1 p-d=1/1');
+  const [, stuck] = await idsOf(db);
+  expect(await dropJob({ filter: { ids: [stuck!] }, decision: WHY }, { db })).toMatchObject({ dropped: 1 });
+  expect(await progressOf(db, action)).toMatchObject({ pending: 0, failed: 0 });
+  expect((await lettersOf(db)).map(({ state }) => state)).toEqual([
+    'applied',
+    'dropped',
+    'applied',
+    'applied',
+  ]);
+});
+
+test('beside the bus a slow player of whom more wait than a batch holds stops nobody', async () => {
+  await slowDown(['slow']);
+  const events = Array.from({ length: 201 }, (_, n) => xp(`s-${String(n)}`, 'slow', 1));
+  await dieAll(db, [...events, xp('a', 'p-1', 5)]);
+  await redriveAll(db);
+  const slow = new Set<string>();
+  const options = consumer(db, worker(db));
+  expect(await consumeBatch(options, signal, slow)).toMatchObject({ done: 0 });
+  expect(await consumeBatch(options, signal, slow)).toMatchObject({ done: 1 });
+  expect(await readSums(db)).toBe('p-1=5/1');
 });

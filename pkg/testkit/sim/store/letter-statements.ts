@@ -13,11 +13,15 @@ export function byIds(session: Session, table: string, ids: unknown): { key: str
 
 export const isOpen = (letter: Row): boolean => letter['state'] === 'open';
 
-/** SELECT ... WHERE id = ANY AND state = 'open' ORDER BY id FOR UPDATE: what is still open when it is held. */
-export function* holdOpen(session: Session, ids: unknown): Running<{ key: string; row: Row }[]> {
+/** SELECT ... WHERE id = ANY AND ... ORDER BY id FOR UPDATE: what still fits when it is held. */
+export function* holdLetters(
+  session: Session,
+  ids: unknown,
+  fits: (letter: Row) => boolean,
+): Running<{ key: string; row: Row }[]> {
   const held: { key: string; row: Row }[] = [];
-  for (const { key } of byIds(session, 'dead_letters', ids).filter(({ row }) => isOpen(row))) {
-    const row = yield* session.lock('dead_letters', key, 'update', isOpen);
+  for (const { key } of byIds(session, 'dead_letters', ids).filter(({ row }) => fits(row))) {
+    const row = yield* session.lock('dead_letters', key, 'update', fits);
     if (row !== null) held.push({ key, row });
   }
   return held;
@@ -82,13 +86,29 @@ function* readLetter(session: Session, [id]: readonly unknown[]): Running<object
   });
 }
 
-function* candidates(session: Session, [ids]: readonly unknown[]): Running<object[]> {
+const mayBeDropped =
+  (states: unknown) =>
+  (letter: Row): boolean =>
+    isOpen(letter) || ((states as unknown[]).includes(letter['state']) && letter['identity'] !== null);
+
+function* candidates(session: Session, [ids, states]: readonly unknown[]): Running<object[]> {
   return byIds(session, 'dead_letters', ids)
-    .filter(({ row }) => isOpen(row) && row['identity'] !== null)
+    .filter(({ row }) => mayBeDropped(states)(row) && row['identity'] !== null)
     .map(({ row }) => ({
-      ...{ role: row['role'], gameId: row['game_id'], playerId: row['player_id'] },
+      ...{ id: row['id'], role: row['role'], gameId: row['game_id'], playerId: row['player_id'] },
       ...{ dedupeDay: row['dedupe_day'], identity: row['identity'], contentHash: row['content_hash'] },
     }));
+}
+
+function* countedElsewhere(session: Session, [ids, roles]: readonly unknown[]): Running<object[]> {
+  return byIds(session, 'dead_letters', ids)
+    .filter(({ row }) => row['role'] === 'archive' && row['identity'] !== null)
+    .filter(({ row: { dedupe_day, identity } }) => {
+      const archived = session.get('inbox', inboxKey('archive', dedupe_day, identity));
+      return !((archived?.['definition_version'] as number) > 0);
+    })
+    .filter(({ row }) => (roles as readonly string[]).some((role) => tookEffect(session, { ...row, role })))
+    .map(({ row }) => ({ id: row['id'] }));
 }
 
 const hasFloorBelow = (session: Session, gameId: unknown, day: unknown): boolean => {
@@ -141,8 +161,8 @@ export function tookEffect(session: Session, { role, dedupe_day, identity, conte
 }
 
 function* drop(session: Session, values: readonly unknown[]): Running<object[]> {
-  const [ids, action_id, actor, why] = values;
-  const held = yield* holdOpen(session, ids);
+  const [ids, states, action_id, actor, why] = values;
+  const held = yield* holdLetters(session, ids, mayBeDropped(states));
   const dropped: object[] = [];
   for (const { key, row } of held) {
     const closing = tookEffect(session, row)
@@ -150,8 +170,7 @@ function* drop(session: Session, values: readonly unknown[]): Running<object[]> 
       : { state: 'dropped', closed_by: actor, closed_why: why };
     const change = { ...closing, action_id, closed_at: session.beganAtMs };
     yield* session.update('dead_letters', key, (before) => ({ ...before, ...change }));
-    const { role, dedupe_day: dedupeDay, identity } = row;
-    dropped.push({ state: closing.state, role, dedupeDay, identity: identity ?? '' });
+    dropped.push({ id: row['id'], state: closing.state });
   }
   return dropped;
 }
@@ -229,10 +248,11 @@ export const letterStatements: readonly Taught[] = [
   { name: `${QUERIES} newestLetterId`, fingerprint: 'ed720f969e5e', meaning: newestLetterId },
   { name: `${QUERIES} letterIds`, fingerprint: '74b2bb4c3c4b', meaning: letterIds },
   { name: `${QUERIES} LETTER`, fingerprint: '2e05ea4df791', meaning: readLetter },
-  { name: `${DECISIONS} CANDIDATES`, fingerprint: '01c55c2e321b', meaning: candidates },
+  { name: `${DECISIONS} CANDIDATES`, fingerprint: '89547c65cbc4', meaning: candidates },
   { name: `${DECISIONS} ensureMonths`, fingerprint: '4c69f039283b', meaning: months },
   { name: `${DECISIONS} BAR`, fingerprint: '60b3f22234bc', meaning: bar },
-  { name: `${DECISIONS} DROP`, fingerprint: '8c2a233cd721', meaning: drop },
+  { name: `${DECISIONS} COUNTED_ELSEWHERE`, fingerprint: 'c736a748a2e4', meaning: countedElsewhere },
+  { name: `${DECISIONS} DROP`, fingerprint: '67cc42a15344', meaning: drop },
   { name: `${DECISIONS} UNBAR`, fingerprint: 'd67c462e90b4', meaning: unbar },
   { name: `${CORRECT} tookEffect`, fingerprint: 'fa207860029b', meaning: effects },
   { name: `${CORRECT} standing`, fingerprint: 'c5be83e5efb7', meaning: standing },

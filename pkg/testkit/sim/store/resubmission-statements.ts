@@ -1,4 +1,4 @@
-import { byIds, holdOpen } from './letter-statements.js';
+import { byIds, holdLetters, isOpen } from './letter-statements.js';
 import { keyText, unnest, type Taught } from './meaning.js';
 import type { Row } from './rows.js';
 import type { Running, Session } from './session.js';
@@ -39,7 +39,7 @@ function* insertPending(session: Session, row: Row): Running<boolean> {
 }
 
 function* redrive(session: Session, [ids, action_id]: readonly unknown[]): Running<object[]> {
-  const held = yield* holdOpen(session, ids);
+  const held = yield* holdLetters(session, ids, isOpen);
   for (const { key } of held)
     yield* session.update('dead_letters', key, (row) => ({ ...row, state: 'redriven', action_id }));
   let sent = 0;
@@ -88,9 +88,14 @@ function* holdRole(session: Session, [role]: readonly unknown[]): Running<object
   return [{ held: session.tryAdvisory(keyText('fairtally.resubmissions', role)) }];
 }
 
-function* pendingOf(session: Session, [role, limit]: readonly unknown[]): Running<object[]> {
+function* pendingOf(session: Session, values: readonly unknown[]): Running<object[]> {
+  const [role, limit, isTheirs, ...named] = values;
+  const players = new Set(
+    unnest(named, 'game_id', 'player_id').map((one) => keyText(one.game_id, one.player_id)),
+  );
+  const fits = (row: Row): boolean => players.has(keyText(row['game_id'], row['player_id'])) === isTheirs;
   return session
-    .rows('resubmissions', (row) => row['role'] === role && isPending(row))
+    .rows('resubmissions', (row) => row['role'] === role && isPending(row) && fits(row))
     .sort((a, b) => (a.row['id'] as number) - (b.row['id'] as number))
     .slice(0, limit as number)
     .map(({ row: { id, game_id, player_id, position, body, headers } }) => ({
@@ -118,32 +123,52 @@ function stood(session: Session, { role, dedupe_day, identity, made_at }: Row): 
   return (entered['settled_at'] as number) < (made_at as number) || entered['definition_version'] === 0;
 }
 
+function* closeLetters(session: Session, [ids, failedIds]: readonly unknown[]): Running<object[]> {
+  const failed = new Set((failedIds as readonly unknown[]).map(Number));
+  const isFailed = new Map<number, boolean>();
+  for (const { row } of byIds(session, 'resubmissions', ids).filter((one) => isPending(one.row))) {
+    const { role, dedupe_day, identity, content_hash } = row;
+    const letter = session.get('dead_letters', keyText(role, dedupe_day, identity, content_hash));
+    const letterId = row['letter_id'] ?? letter?.['id'] ?? null;
+    if (letterId !== null) isFailed.set(letterId as number, failed.has(row['id'] as number));
+  }
+  const closed_at = session.beganAtMs;
+  for (const { key, row } of yield* holdLetters(session, [...isFailed.keys()], isUnsettled)) {
+    const change = isFailed.get(row['id'] as number)
+      ? { state: 'open', closed_at: null, closed_by: null, closed_why: null }
+      : { state: 'applied', closed_at, closed_by: 'worker', closed_why: 'the event took effect' };
+    yield* session.update('dead_letters', key, (before) => ({ ...before, ...change }));
+  }
+  return [];
+}
+
+/** An UPDATE of what is pending: its entries in the two indexes go. */
+function* end(session: Session, key: string, state: string): Running<boolean> {
+  const closed_at = session.beganAtMs;
+  const pending = yield* session.lock('resubmissions', key, 'update', isPending);
+  if (pending === null) return false;
+  yield* session.update('resubmissions', key, (before) => ({ ...before, state, closed_at }));
+  for (const [table, entry] of indexesOf(pending)) yield* session.remove(table, entry);
+  return true;
+}
+
 function* close(session: Session, [ids, failedIds]: readonly unknown[]): Running<object[]> {
   const failed = new Set((failedIds as readonly unknown[]).map(Number));
-  const closing = byIds(session, 'resubmissions', ids)
-    .filter(({ row }) => isPending(row))
-    .map(({ key, row }) => ({
-      key,
-      row,
-      isFailed: failed.has(row['id'] as number),
-      stood: stood(session, row),
-    }));
-  const now = session.beganAtMs;
-  for (const { row, isFailed } of session.server.world.chance.shuffled(closing)) {
-    const change = isFailed
-      ? { state: 'open', closed_at: null, closed_by: null, closed_why: null }
-      : { state: 'applied', closed_at: now, closed_by: 'worker', closed_why: 'the event took effect' };
-    for (const { key } of byIds(session, 'dead_letters', [row['letter_id']]))
-      yield* session.update('dead_letters', key, (before) => ({ ...before, ...change }), isUnsettled);
-  }
   const states: object[] = [];
-  for (const { key, row, isFailed, stood: hasStood } of closing) {
-    const state = isFailed ? 'failed' : hasStood ? 'skipped' : 'done';
-    yield* session.update('resubmissions', key, (before) => ({ ...before, state, closed_at: now }));
-    for (const [table, entry] of indexesOf(row)) yield* session.remove(table, entry);
-    states.push({ state });
+  for (const { key, row } of byIds(session, 'resubmissions', ids).filter((one) => isPending(one.row))) {
+    const state = failed.has(row['id'] as number) ? 'failed' : stood(session, row) ? 'skipped' : 'done';
+    if (yield* end(session, key, state)) states.push({ state });
   }
   return states;
+}
+
+function* cancel(session: Session, [letterIds]: readonly unknown[]): Running<object[]> {
+  const known = new Set(byIds(session, 'dead_letters', letterIds).map(({ key }) => key));
+  const isOfLetter = ({ role, dedupe_day, identity, content_hash }: Row): boolean =>
+    identity !== null && known.has(keyText(role, dedupe_day, identity, content_hash));
+  for (const { key } of session.rows('resubmissions', (row) => isPending(row) && isOfLetter(row)))
+    yield* end(session, key, 'skipped');
+  return [];
 }
 
 function* progressOf(session: Session, [actionId]: readonly unknown[]): Running<object[]> {
@@ -181,9 +206,15 @@ export const resubmissionStatements: readonly Taught[] = [
   { name: `${FILE} SUBMIT`, fingerprint: '558ddafe9d01', meaning: submit },
   { name: `${FILE} isAnythingToDo`, fingerprint: 'c0f1c860a959', meaning: isAnythingToDo },
   { name: `${FILE} holdRole`, fingerprint: 'c9924b6d8ca0', meaning: holdRole },
-  { name: `${FILE} pendingOf`, fingerprint: '350628b50787', meaning: pendingOf },
   { name: `${FILE} playersAside`, fingerprint: '8d45f28061f4', meaning: playersAside },
-  { name: `${FILE} CLOSE`, fingerprint: '2247ea722160', meaning: close },
+  { name: `${FILE} PENDING`, fingerprint: 'a56abf04f9cb', meaning: pendingOf },
+  { name: `${FILE} CLOSE_LETTERS`, fingerprint: 'fa01724b695a', meaning: closeLetters },
+  {
+    name: 'pkg/worker/dead-letters/decisions.postgres.ts CANCEL',
+    fingerprint: 'f7d1f8b2583b',
+    meaning: cancel,
+  },
+  { name: `${FILE} CLOSE`, fingerprint: '871fba8cd09e', meaning: close },
   { name: `${FILE} progressOf`, fingerprint: '5ed749da82d0', meaning: progressOf },
   { name: `${FILE} backlogOf`, fingerprint: '1616ede5d8a7', meaning: backlogOf },
   { name: `${FILE} purgeClosed`, fingerprint: '5a139176b449', meaning: purge },

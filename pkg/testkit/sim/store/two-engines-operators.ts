@@ -17,7 +17,12 @@ import { letterIds, newestLetterId, recordAction } from '../../../worker/dead-le
 import { createDispatch } from '../../../worker/dispatch.js';
 import { reconcileStep } from '../../../worker/reconcile/reconcile.js';
 import { consumeBatch } from '../../../worker/resubmissions/consume.js';
-import { progressOf, purgeClosed, redriveLetters } from '../../../worker/resubmissions/postgres.js';
+import {
+  pendingOf,
+  progressOf,
+  purgeClosed,
+  redriveLetters,
+} from '../../../worker/resubmissions/postgres.js';
 import { admittedEvent } from '../../admitted-event.js';
 import { quietLogger, quietMetrics } from '../../quiet.js';
 import { Chance } from '../chance.js';
@@ -112,6 +117,19 @@ export async function operate(engine: Engine): Promise<unknown[]> {
   await tell(progressOf(db, action));
   await tell(dropJob({ filter: { ids: ids.slice(14, 18) }, decision: WHY }, { db }));
   await tell(dropJob({ filter: { ids: ids.slice(2, 4) }, decision: WHY }, { db }));
+  // Of the archive: one that leaderboard has counted and one that nobody has; and what is on its way again.
+  await engine.finish(give('archive', [gain(18, 1), gain(50, 1)], refuse));
+  await engine.finish(give('leaderboard', [gain(51, 1)]));
+  await engine.finish(give('archive', [gain(51, 1)], refuse));
+  await tell(dropJob({ filter: { role: 'archive' }, decision: WHY }, { db }));
+  await tell(redriveLetters(db, ids.slice(22, 24), action));
+  await tell(dropJob({ filter: { ids: ids.slice(22, 23) }, decision: WHY }, { db }));
+  for (const isTheirs of [true, false])
+    await tell(
+      pendingOf(db, 'progression', 9, { players: [{ gameId: 'demo', playerId: 'p-1' }], isTheirs }).then(
+        (batch) => batch.map(({ delivery }) => delivery.body),
+      ),
+    );
   const correction = { db, definitions, clock: { now: () => ROLLOVER_MS }, random: new Chance(9) };
   for (const [n, xp] of [
     [20, 5],

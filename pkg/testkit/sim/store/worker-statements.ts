@@ -97,7 +97,7 @@ const putLetter = (isByIdentity: boolean): Meaning =>
       (entered['definition_version'] as number) > 0;
     const key = isByIdentity
       ? keyText(role, dedupe_day, identity, content_hash)
-      : keyText(role, transport_position);
+      : keyText(role, transport_position, body);
     const now = session.beganAtMs;
     const closing = tookEffect
       ? { state: 'applied', closed_at: now, closed_by: 'worker' }
@@ -153,8 +153,8 @@ export const workerStatements: readonly Taught[] = [
     meaning: putLetter(true),
   },
   {
-    name: 'pkg/worker/dead-letters/postgres.ts PUT_BY_POSITION',
-    fingerprint: '843629070359',
+    name: 'pkg/worker/dead-letters/postgres.ts PUT_BY_BODY',
+    fingerprint: '56d51d29342c',
     meaning: putLetter(false),
   },
   { name: 'pkg/worker/dead-letters/postgres.ts CLOSE', fingerprint: '4c8f2e115026', meaning: closeApplied },
