@@ -1,0 +1,141 @@
+import { RequestProblem } from '../../http/request-problem.js';
+import type { Clock } from '../../kernel/clock.js';
+import type { Random } from '../../kernel/random.js';
+import type { Sql } from '../../postgres/port.js';
+import type { Logger } from '../../runtime/port.js';
+import type { AnyoneRoutes, GameRoutes } from '../api/routes.js';
+import type { GameDatabase, GameRole, Person } from '../port.js';
+import { openEventStream, type EventStream, type SentEvent } from './event-stream.js';
+import { makeTicket, redeemTicket, type StreamTopic, type Ticket } from './tickets.postgres.js';
+
+/**
+ * What happens on a topic of a game: emits until the signal aborts, beginning after `lastEventId` where that is an id of its
+ * own. Rejects when it cannot go on; the page then comes again.
+ */
+export type TopicSource = (
+  place: { readonly gameId: string; readonly topic: StreamTopic; readonly lastEventId: string | null },
+  emit: (sent: SentEvent) => void,
+  signal: AbortSignal,
+) => Promise<void>;
+
+export interface StreamRouteDeps {
+  readonly games: GameDatabase;
+  /** Acts as fairtally_api. */
+  readonly sql: Sql;
+  readonly sessionAccess: (
+    sessionId: string,
+    gameId: string,
+  ) => Promise<{ readonly person: Person; readonly role: GameRole | null } | null>;
+  readonly source: TopicSource;
+  readonly clock: Pick<Clock, 'sleep'>;
+  readonly random: Pick<Random, 'bytes'>;
+  readonly logger: Logger;
+  /** Aborts when the process begins to stop. */
+  readonly stopping: AbortSignal;
+  /** How often it is asked whether the page may still listen. */
+  readonly recheckMs?: number;
+}
+
+const RECHECK_MS = 60_000;
+const STREAMS_PER_SESSION_MAX = 8;
+const STREAMS_MAX = 1_000;
+
+/** Tickets, and the streams that they open. */
+export function streamRoutes(deps: StreamRouteDeps): {
+  readonly game: Pick<GameRoutes, 'createStreamTicket'>;
+  readonly anyone: Pick<AnyoneRoutes, 'openStream'>;
+} {
+  const { games, sql, random, clock } = deps;
+  const open = new OpenStreams();
+  return {
+    game: {
+      createStreamTicket: async ({ gameId, person, body: { topics }, requestId }) => {
+        const actor = { userId: person.userId, name: person.username, requestId };
+        const made = await games.upkeep(gameId, actor, (change) =>
+          makeTicket(change.sql, { gameId, sessionId: person.sessionId, topics }, random),
+        );
+        return { status: 201, body: { ticket: made.ticket, expiresAt: made.expiresAt.toISOString() } };
+      },
+    },
+    anyone: {
+      openStream: async ({ query }) => {
+        const ticket = await redeemTicket(sql, query.ticket);
+        if (ticket === null || (await faultOf(ticket, deps)) !== null)
+          throw new RequestProblem('not_signed_in');
+        const leave = open.enter(ticket.sessionId);
+        if (leave === null) throw new RequestProblem('rate_limited');
+        return {
+          send: async (response) => {
+            const stream = openEventStream(response, clock);
+            stream.ended.addEventListener('abort', leave, { once: true });
+            await feed(stream, ticket, query.lastEventId ?? null, deps);
+          },
+        };
+      },
+    },
+  };
+}
+
+/** Why a page may not listen (any more); null: it may. */
+async function faultOf(
+  { sessionId, gameId }: Ticket,
+  { sessionAccess }: StreamRouteDeps,
+): Promise<'session_ended' | 'access_changed' | null> {
+  const access = await sessionAccess(sessionId, gameId);
+  if (access === null) return 'session_ended';
+  return access.role === null ? 'access_changed' : null;
+}
+
+/** Runs the sources of a stream until the page leaves, may not listen any more, or the process stops. */
+async function feed(
+  stream: EventStream,
+  ticket: Ticket,
+  lastEventId: string | null,
+  deps: StreamRouteDeps,
+): Promise<void> {
+  const { source, stopping, logger } = deps;
+  const drain = (): void => stream.end('draining');
+  stopping.addEventListener('abort', drain, { once: true });
+  try {
+    const sources = ticket.topics.map((topic) =>
+      source({ gameId: ticket.gameId, topic, lastEventId }, stream.emit, stream.ended),
+    );
+    await Promise.all([recheck(stream, ticket, deps), ...sources]);
+  } catch (error) {
+    // The page asks for a new ticket and begins again where it was.
+    logger.warn({ err: error }, 'a stream could not go on');
+    stream.end('draining');
+  } finally {
+    stopping.removeEventListener('abort', drain);
+  }
+}
+
+async function recheck(stream: EventStream, ticket: Ticket, deps: StreamRouteDeps): Promise<void> {
+  const { clock, recheckMs = RECHECK_MS } = deps;
+  for (;;) {
+    await clock.sleep(recheckMs, stream.ended);
+    if (stream.ended.aborted) return;
+    const fault = await faultOf(ticket, deps);
+    if (fault !== null) stream.end(fault);
+  }
+}
+
+/** How many streams are open, in all and per session. */
+class OpenStreams {
+  readonly #bySession = new Map<string, number>();
+  #all = 0;
+
+  /** null: there are too many. Else what to call when it ends, once. */
+  enter(sessionId: string): (() => void) | null {
+    const own = this.#bySession.get(sessionId) ?? 0;
+    if (own >= STREAMS_PER_SESSION_MAX || this.#all >= STREAMS_MAX) return null;
+    this.#bySession.set(sessionId, own + 1);
+    this.#all += 1;
+    return () => {
+      const left = (this.#bySession.get(sessionId) ?? 1) - 1;
+      if (left === 0) this.#bySession.delete(sessionId);
+      else this.#bySession.set(sessionId, left);
+      this.#all -= 1;
+    };
+  }
+}

@@ -1,0 +1,178 @@
+import { connect, type Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { systemRandom } from '../../kernel/random.js';
+import {
+  startAdminServer,
+  type AdminServer,
+  type Answered,
+  type SignedInTester,
+} from '../../testkit/admin-server.js';
+import { eventually } from '../../testkit/eventually.js';
+import { quietLogger } from '../../testkit/quiet.js';
+import { sessionAccess } from '../sign-in/users.postgres.js';
+import type { SentEvent } from './event-stream.js';
+import { streamRoutes, type TopicSource } from './routes.js';
+
+let server: AdminServer;
+let anna: SignedInTester;
+const stopping = new AbortController();
+const emitters = new Set<(sent: SentEvent) => void>();
+const begunAfter: (string | null)[] = [];
+const sockets: Socket[] = [];
+
+/** Emits what the test tells it to. */
+const source: TopicSource = async ({ lastEventId }, emit, signal) => {
+  begunAfter.push(lastEventId);
+  emitters.add(emit);
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  emitters.delete(emit);
+};
+const tell = (id: string, name = 'p'): void => {
+  const event = { type: 'finding', finding: { playerId: name } } as unknown as SentEvent['event'];
+  for (const emit of emitters) emit({ id, event });
+};
+
+beforeAll(async () => {
+  server = await startAdminServer({
+    routes: ({ games, apiDb, clock }) =>
+      streamRoutes({
+        games,
+        sql: apiDb,
+        sessionAccess: (sessionId, gameId) => sessionAccess(apiDb, sessionId, gameId),
+        source,
+        clock,
+        random: systemRandom,
+        logger: quietLogger,
+        stopping: stopping.signal,
+        recheckMs: 50,
+      }),
+  });
+  for (const game of ['one', 'two']) await server.addGame(game);
+  anna = await server.signIn('anna', { one: 'viewer' });
+});
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await eventually('the streams are as many', () => emitters.size === 0);
+});
+afterAll(() => server.close());
+
+async function ticketOf({ ask }: SignedInTester): Promise<string> {
+  const answer = await ask('POST', '/admin/v1/games/one/stream-tickets', { topics: [{ topic: 'findings' }] });
+  expect(answer.status).toBe(201);
+  return String(answer.body.ticket);
+}
+
+/** More than one event of any test. */
+const HEARD_MAX = 300_000;
+
+/** A page that listens, and what it has heard last. */
+async function listen(
+  ticket: string,
+  more = '',
+): Promise<{ heard: () => string; socket: Socket; closed: () => boolean }> {
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  sockets.push(socket);
+  let text = '';
+  let isClosed = false;
+  socket.setEncoding('utf8').on('data', (chunk: string) => (text = (text + chunk).slice(-HEARD_MAX)));
+  socket.on('close', () => (isClosed = true)).on('error', () => undefined);
+  const before = emitters.size;
+  socket.write(`GET /admin/v1/stream?ticket=${ticket}${more} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  await eventually('the streams are as many', () => emitters.size === before + 1);
+  return { heard: () => text, socket, closed: () => isClosed };
+}
+
+const open = (ticket: string): Promise<Answered> => server.ask('GET', `/admin/v1/stream?ticket=${ticket}`);
+
+describe('a ticket', () => {
+  test('row 67: opens one stream, once: of several at once exactly one, and none afterwards', async () => {
+    const ticket = await ticketOf(anna);
+    const stop = new AbortController();
+    const tries = Array.from({ length: 6 }, () =>
+      fetch(`${server.url}/admin/v1/stream?ticket=${ticket}`, { signal: stop.signal }),
+    );
+    const statuses = (await Promise.all(tries)).map(({ status }) => status);
+    stop.abort();
+    expect(statuses.sort()).toEqual([200, 401, 401, 401, 401, 401]);
+    expect((await open(ticket)).status).toBe(401);
+  });
+
+  test('row 67: is kept as a hash, runs out after half a minute, and is good for its session alone', async () => {
+    const ticket = await ticketOf(anna);
+    const rows = await server.db.query('SELECT to_jsonb(t)::text AS row FROM admin_stream_tickets t');
+    expect(JSON.stringify(rows)).not.toContain(ticket);
+    await server.db.query("UPDATE admin_stream_tickets SET expires_at = expires_at - interval '31 seconds'");
+    expect((await open(ticket)).status).toBe(401);
+
+    const guest = await server.signIn('guest', { one: 'viewer' });
+    const theirs = await ticketOf(guest);
+    await server.db.query('UPDATE admin_sessions SET ended_at = now() WHERE session_id = $1', [
+      guest.sessionId,
+    ]);
+    expect((await open(theirs)).status).toBe(401);
+    expect((await open('A'.repeat(43))).status).toBe(401);
+    expect((await open('short')).status).toBe(400);
+  });
+
+  test('row 69: is not had for a game in which one has no role', async () => {
+    const body = { topics: [{ topic: 'findings' }] };
+    expect((await anna.ask('POST', '/admin/v1/games/two/stream-tickets', body)).status).toBe(404);
+  });
+});
+
+describe('a stream', () => {
+  test('tells what happens, each with its id, and begins again after the last one seen', async () => {
+    const page = await listen(await ticketOf(anna));
+    tell('f.1', 'a\nb');
+    await eventually('the page hears it', () =>
+      page
+        .heard()
+        .includes('id: f.1\nevent: finding\ndata: {"type":"finding","finding":{"playerId":"a\\nb"}}\n\n'),
+    );
+    page.socket.destroy();
+    await eventually('the streams are as many', () => emitters.size === 0);
+    await listen(await ticketOf(anna), '&lastEventId=f.1');
+    expect(begunAfter.at(-1)).toBe('f.1');
+  });
+
+  test('row 70: ends when the role is taken or the session has ended, and says which', async () => {
+    const bob = await server.signIn('bob', { one: 'viewer' });
+    const [first, second] = [await listen(await ticketOf(bob)), await listen(await ticketOf(anna))];
+    await server.db.query('DELETE FROM admin_memberships WHERE user_id = $1', [bob.userId]);
+    await eventually('the page hears it', () => first.heard().includes('"reason":"access_changed"'));
+    expect(second.closed()).toBe(false);
+    const carl = await server.signIn('carl', { one: 'viewer' });
+    const third = await listen(await ticketOf(carl));
+    await server.db.query('UPDATE admin_sessions SET ended_at = now() WHERE session_id = $1', [
+      carl.sessionId,
+    ]);
+    await eventually('the page hears it', () => third.heard().includes('"reason":"session_ended"'));
+  });
+
+  test('row 62: a page that does not read is let go, and the others are not held up', async () => {
+    const [slow, quick] = [await listen(await ticketOf(anna)), await listen(await ticketOf(anna))];
+    slow.socket.pause();
+    const large = 'x'.repeat(100_000);
+    // Twenty megabytes: more than the kernel and we together hold for anybody.
+    for (let i = 0; i < 200 && emitters.size > 1; i += 1) {
+      tell(`f.${String(i)}`, large);
+      await eventually('the page hears it', () => quick.heard().includes(`id: f.${String(i)}\n`));
+    }
+    await eventually('the slow page is let go', () => emitters.size === 1);
+    tell('last');
+    await eventually('the page hears it', () => quick.heard().includes('id: last\n'));
+  });
+
+  test('row 62: a session has so many at once and no more', async () => {
+    for (let i = 0; i < 8; i += 1) await listen(await ticketOf(anna));
+    expect(await open(await ticketOf(anna))).toMatchObject({ status: 429 });
+  });
+
+  test('says goodbye when the process stops', async () => {
+    const page = await listen(await ticketOf(anna));
+    stopping.abort();
+    await eventually('the page hears it', () =>
+      page.heard().includes('event: bye\ndata: {"type":"bye","reason":"draining"}'),
+    );
+  });
+});
