@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { describeSimulation } from './simulation-report.mjs';
 
 // Many tests with servers wait for them: one more than a small machine has cores keeps it busy.
 const WORKERS = 3;
@@ -16,7 +17,10 @@ const run = spawnSync(
   process.execPath,
   ['--experimental-vm-modules', '--no-warnings', jest, ...options, ...process.argv.slice(2)],
   // The report is also printed on standard output, where nobody wants it; what is read goes to standard error.
-  { stdio: ['inherit', 'ignore', 'inherit'] },
+  {
+    stdio: ['inherit', 'ignore', 'inherit'],
+    env: { ...process.env, SIMULATION_REPORT: folder },
+  },
 );
 
 let summary = 'Tests: 0 passed, 1 failed (the run itself ended early)';
@@ -34,6 +38,7 @@ try {
 } catch {
   // Without a report the run has failed, which is what the summary says already.
 }
+for (const line of describeSimulation(folder)) console.log(line);
 rmSync(folder, { recursive: true, force: true });
 console.log(summary);
 process.exitCode = isGood && run.status === 0 ? 0 : 1;

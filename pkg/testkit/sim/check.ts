@@ -2,8 +2,16 @@ import { checkArchive, checkProgress } from './check-effects.js';
 import { checkFairness } from './check-fairness.js';
 import { checkClosing } from './check-closing.js';
 import { checkScores, checkViews } from './check-boards.js';
-import { checkCounters, checkRefused, checkRolesAgree, checkSettled } from './check-settled.js';
-import { groundOf, Violation } from './ground.js';
+import {
+  checkCounters,
+  checkOperators,
+  checkReconciled,
+  checkRefused,
+  checkRolesAgree,
+  checkSettled,
+} from './check-settled.js';
+import { checkKeys, checkReplay, checkSecrets } from './check-requests.js';
+import { groundOf } from './ground.js';
 import type { System } from './system.js';
 
 /** Every check of a world at rest. @throws Violation */
@@ -11,6 +19,8 @@ export function checkAll(system: System): void {
   const ground = groundOf(system);
   checkSettled(system, ground);
   checkRefused(system, ground);
+  checkReconciled(system, ground);
+  checkOperators(system);
   checkRolesAgree(system, ground);
   checkCounters(system, ground);
   checkArchive(system, ground);
@@ -19,5 +29,7 @@ export function checkAll(system: System): void {
   checkFairness(system, ground);
   checkClosing(system, ground);
   checkViews(system);
-  if (system.log.leak !== null) throw new Violation('I16', `a secret stands in the log: ${system.log.leak}`);
+  checkKeys(system);
+  checkReplay(system);
+  checkSecrets(system);
 }

@@ -1,3 +1,14 @@
+import { ROLES } from '../../kernel/roles.js';
+import { FAULT_KINDS } from './swarm.js';
+
+/** Every place where code waits for something outside, so where a process can be killed. */
+export const CRASH_POINTS: readonly string[] = [
+  ...['bus publish', 'bus lag', 'db statement', 'db query', 'db commit', 'db rollback'],
+  ...['view begin', 'view apply', 'view complete', 'view marks'],
+  ...ROLES.flatMap((role) => [`${role} receive`, `${role} ack`, `${role} idle`]),
+  ...['replay read', 'replay submit', 'replay checkpoint'],
+];
+
 /** What went wrong how often, over all seeds: a fault that never strikes proves nothing. */
 export class Coverage {
   readonly faults = new Map<string, number>();
@@ -27,6 +38,15 @@ export class Coverage {
 
   counts(): CoverageCounts {
     return { faults: [...this.faults], crashPoints: [...this.crashPoints], events: [...this.events] };
+  }
+
+  /** Fault kinds and crash points that came up less often than `least` times, those that never did among them. */
+  below(least: number): string[] {
+    const of = (title: string, names: readonly string[], counts: ReadonlyMap<string, number>): string[] =>
+      [...new Set([...names, ...counts.keys()])]
+        .filter((name) => (counts.get(name) ?? 0) < least)
+        .map((name) => `${title} ${name} ${String(counts.get(name) ?? 0)}`);
+    return [...of('fault', FAULT_KINDS, this.faults), ...of('killed at', CRASH_POINTS, this.crashPoints)];
   }
 
   lines(): string[] {

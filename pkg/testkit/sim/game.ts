@@ -127,7 +127,8 @@ const gameOf = (gameId: string): Game => ({
 const games = new Map<string, Game>(GAMES.map((gameId) => [gameId, gameOf(gameId)]));
 
 /** What no log may ever show. */
-export const secretOf = (keyId: string): string => `secret-of-${keyId}-which-no-log-may-show`;
+export const SECRETS_BEGIN = 'secret-of-';
+export const secretOf = (keyId: string): string => `${SECRETS_BEGIN}${keyId}-which-no-log-may-show`;
 
 const keys = new Map<string, SigningKey>(
   GAMES.flatMap((gameId) =>

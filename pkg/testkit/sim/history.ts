@@ -1,5 +1,6 @@
 import { contentHashOf, dedupeDayOf, identityOf } from '../../contract/identity.js';
 import type { JsonObject } from '../../contract/event.js';
+import type { SimAnswer } from './door.js';
 
 /** An event as a client means to send it. */
 export interface Intent {
@@ -23,11 +24,19 @@ export interface Fate {
   refused: number;
 }
 
+export interface Repeat {
+  readonly isOther: boolean;
+  readonly first: SimAnswer;
+  readonly answer: SimAnswer;
+}
+
 /** The clients' own record, as in Jepsen: intents, and what became of them as far as the clients were told. */
 export class History {
   readonly fates = new Map<string, Fate>();
-  /** Answers by idempotency scope, key and body, and whether they may differ since the store of keys lost something. */
-  readonly answers = new Map<string, Set<string>>();
+  /** What came back when a key was used again that had been answered: with the same request, or with another body. */
+  readonly repeats: Repeat[] = [];
+  /** Answers that show a secret. */
+  readonly leaks: string[] = [];
 
   fateOf(intent: Intent): Fate {
     const dedupeDay = dedupeDayOf(intent.id, intent.tsMs);

@@ -1,7 +1,8 @@
 import type { Logger } from '../../runtime/port.js';
+import { SECRETS_BEGIN } from './game.js';
 import type { World } from './world.js';
 
-const SECRETS = /secret-of-/;
+const SECRETS = new RegExp(SECRETS_BEGIN);
 
 /** The log of every node: its lines are part of the trace, and no secret may stand in them. */
 export class SimLog implements Logger {
@@ -23,6 +24,10 @@ export class SimLog implements Logger {
 
   error(fields: object, message: string): void {
     this.line(fields, message);
+  }
+
+  isSecret(text: string): boolean {
+    return SECRETS.test(text);
   }
 
   private line(fields: object, message: string): void {

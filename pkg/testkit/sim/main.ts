@@ -11,6 +11,9 @@ const PROCESSES_MAX = 8;
 const SHARE = 25;
 /** Outages are common here and nobody reads where each was made; `SEED=N` shows the one that matters. */
 const LEAN = ['--stack-trace-limit=0', '--max-semi-space-size=32'];
+/** What comes up less often in many seeds is named. */
+const OFTEN = 100;
+const MANY_SEEDS = 1_000;
 const FAILURES_SHOWN = 3;
 const DEFAULT_SEEDS = '1..2000';
 
@@ -89,6 +92,9 @@ async function lead(): Promise<void> {
   for (const { seed, text } of failures.slice(FAILURES_SHOWN))
     console.log(`seed ${String(seed)}: ${text.split('\n')[0] ?? ''}`);
   for (const line of coverage.lines()) console.log(line);
+  const rare = coverage.below(OFTEN);
+  if (total.seeds >= MANY_SEEDS)
+    console.log(`less than ${String(OFTEN)} times: ${rare.length === 0 ? 'nothing' : rare.join(', ')}`);
   const seconds = (performance.now() - startedAtMs) / 1000;
   console.log(
     `${String(total.seeds)} seeds, ${String(total.steps)} steps, ${seconds.toFixed(1)} s: ${String(failures.length)} failed`,

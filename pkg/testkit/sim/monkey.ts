@@ -5,7 +5,7 @@ import type { System } from './system.js';
 
 const TICK_MS = 1_500;
 /** How often another producer puts something on the bus that no gateway let in. */
-const FOREIGN_RATE = 0.04;
+const FOREIGN_RATE = 0.08;
 
 /** Breaks whole parts now and then, and lets them come back: processes, servers, clocks, locks. */
 export function startMonkey(system: System): void {
@@ -23,7 +23,9 @@ function wreak(system: System): void {
   const { world, store, broker, view } = system;
   const { chance } = world;
   const nodes = [...system.gateways, ...system.workers, system.admin];
-  if (world.strikes('node.kill')) killSoon(system, chance.pick(nodes));
+  if (!system.replayer.isDone) nodes.push(system.replayer.node);
+  if (world.strikes('node.kill'))
+    killSoon(system, chance.is(0.6) ? chance.pick(system.workers) : chance.pick(nodes));
   if (world.strikes('node.clock-jump')) chance.pick(nodes).skewMs = chance.between(-90_000, 90_000);
   if (store.isUp && world.strikes('db.restart')) {
     store.crash();
@@ -45,19 +47,28 @@ function wreak(system: System): void {
   if (world.strikes('view.loses-key')) view.loseKey();
 }
 
-/** Where a kill hurts most: between an effect and the knowledge of it. */
-const POINTS: readonly string[] = [
-  ...['db statement', 'db commit', 'db query', 'db rollback', 'bus publish', 'bus lag'],
-  ...['view begin', 'view apply', 'view complete', 'view marks'],
-  ...['view begin', 'view apply', 'view complete'], // rarer than the others
-  ...ROLES.flatMap((role) => [`${role} receive`, `${role} ack`]),
+/** Where a kill hurts most: between an effect and the knowledge of it. Rare ones stand here more than once. */
+const VIEW_POINTS = ['view begin', 'view complete', 'view marks', 'view apply'];
+const WORKER_POINTS: readonly string[] = [
+  ...['db statement', 'db commit', 'db commit', 'db query', 'bus lag'],
+  ...['db rollback', 'db rollback', 'db rollback', 'life lock'],
+  ...[...VIEW_POINTS, ...VIEW_POINTS.slice(0, 3), ...VIEW_POINTS.slice(1, 3)],
+  ...ROLES.flatMap((role) => [`${role} receive`, `${role} ack`, `${role} ack`]),
 ];
+const ADMIN_POINTS: readonly string[] = ['db query', 'db statement', 'db commit', 'view apply'];
+const REPLAY_POINTS: readonly string[] = ['replay read', 'replay submit', 'replay checkpoint'];
+
+function pointsOf({ gateways, admin, replayer }: System, node: SimNode): readonly string[] {
+  if (gateways.includes(node)) return ['bus publish'];
+  if (node === admin) return ADMIN_POINTS;
+  return node === replayer.node ? REPLAY_POINTS : WORKER_POINTS;
+}
 
 /** At once, or as soon as the process waits at a point of choice. */
 function killSoon(system: System, node: SimNode): void {
   const { world } = system;
-  if (world.chance.is(0.3)) return killOne(system, node);
-  const point = world.chance.pick(POINTS);
+  if (world.chance.is(0.15)) return killOne(system, node);
+  const point = world.chance.pick(pointsOf(system, node));
   const strike = (): void => {
     world.after(world.chance.between(0, 2 * world.swarm.latencyMs), `${node.name} was waited for`, () =>
       killOne(system, node),
@@ -68,7 +79,7 @@ function killSoon(system: System, node: SimNode): void {
 
 function killOne(system: System, node: SimNode): void {
   if (!node.isUp || system.world.isHealed) return;
-  node.kill();
+  system.kill(node);
   system.world.after(system.world.chance.between(1, 6_000), `${node.name} is started again`, () =>
     system.revive(node),
   );
@@ -83,7 +94,7 @@ export function heal(system: System): void {
   broker.isUp = true;
   view.isUp = true;
   broker.changed();
-  for (const node of [...system.gateways, ...system.workers, system.admin]) {
+  for (const node of [...system.gateways, ...system.workers, system.admin, system.replayer.node]) {
     node.skewMs = 0;
     system.revive(node);
   }

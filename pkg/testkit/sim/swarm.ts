@@ -50,6 +50,21 @@ export interface Swarm {
   readonly clients: number;
   readonly batchMax: number;
   readonly hasView: boolean;
+  /** Workers write down what they have in hand, and find what kills them. */
+  readonly hasGuard: boolean;
+  /** An event is on its way that kills each process that handles it. */
+  readonly hasKiller: boolean;
+  /** For a while one role refuses events for a rule that is wrong; then the rule is mended. */
+  readonly hasWrongRule: boolean;
+  /** Somebody redrives, drops and corrects dead letters. */
+  readonly hasOperator: boolean;
+  /** Workers compare their roles with the archive: where each role's copy is sent by itself. */
+  readonly hasReconciler: boolean;
+  /** A recording is fed through the door. */
+  readonly hasReplay: boolean;
+  /** Idempotency keys, and buckets of limits, that are remembered. */
+  readonly keysMax: number;
+  readonly bucketsMax: number;
   /** Identities that a gateway remembers. */
   readonly recentEvents: number;
   readonly latencyMs: number;
@@ -92,8 +107,18 @@ export function swarmOf(seed: number, focus: readonly FaultKind[] = []): Swarm {
     const rate = (RATES[kind] ?? 0.06) * chance.between(0.4, 1.6);
     faults[kind] = focus.includes(kind) ? Math.min(0.5, rate * FOCUSED) : isOn ? rate : 0;
   }
+  const bus = chance.pick(BUS_KINDS);
+  const hasGuard = chance.is(0.4);
   return {
-    bus: chance.pick(BUS_KINDS),
+    bus,
+    hasGuard,
+    hasKiller: hasGuard && chance.is(0.2),
+    hasWrongRule: chance.is(0.4),
+    hasOperator: chance.is(0.5),
+    hasReconciler: bus === 'sqs' && chance.is(0.7),
+    hasReplay: chance.is(0.4),
+    keysMax: chance.is(0.2) ? 4 : 10_000,
+    bucketsMax: chance.is(0.2) ? 2 : 10_000,
     faults,
     gateways: 1 + chance.below(2),
     workers: 1 + chance.below(3),

@@ -1,46 +1,40 @@
 import { MemoryIdempotencyStore, MemoryRateLimiter } from '../../admission/memory.js';
 import type { IdempotencyStore } from '../../admission/port.js';
-import { archiveRole } from '../../archive/role.js';
-import type { BatchHandler } from '../../bus/port.js';
-import { fairnessRole } from '../../fairness/role.js';
 import { DEFAULT_INGEST_LIMITS } from '../../ingest/limits.js';
 import { createIngestListener, type IngestListener } from '../../ingest/listener.js';
 import { OutageError } from '../../kernel/errors.js';
-import { ROLES, type RoleName } from '../../kernel/roles.js';
 import { setHidden } from '../../leaderboard/hide.js';
 import { postgresPlayerStates } from '../../leaderboard/hide.postgres.js';
-import { leaderboardRole } from '../../leaderboard/role.js';
-import { runSnapshots, type SnapshotOptions } from '../../leaderboard/snapshots.js';
-import { postgresSnapshots } from '../../leaderboard/snapshots.postgres.js';
 import { postgresBoardTruth } from '../../leaderboard/truth.postgres.js';
 import { BoardView } from '../../leaderboard/view.js';
 import type { BoardTruth } from '../../leaderboard/view-port.js';
 import { isTransient } from '../../postgres/database.js';
 import type { Database } from '../../postgres/port.js';
-import { createProgressionRole } from '../../progression/role.js';
 import { createDeadLetters } from '../../worker/dead-letters/postgres.js';
-import { createDispatch } from '../../worker/dispatch.js';
-import type { DeadLetters, Role } from '../../worker/port.js';
+import type { DeadLetters } from '../../worker/port.js';
 import { quietMetrics } from '../quiet.js';
 import { Broker } from './broker.js';
 import { createSimBus } from './bus.js';
 import { knock, type SimAnswer, type SimRequest } from './door.js';
-import type { Doubles } from './doubles.js';
+import type { BoundedLimiter, Doubles } from './doubles.js';
 import { DEDUPE_FLOOR, definitionsOf, GAMES, keyRing } from './game.js';
+import { Hands } from './hands.js';
 import { History } from './history.js';
 import { SimLog } from './log.js';
 import { SimNode } from './node.js';
+import { operate } from './operator.js';
 import { SimClient, type Send } from './players.js';
-import { resubmit } from './resubmit.js';
-import { simSigner } from './signer.js';
+import { Replayer } from './replayer.js';
 import { SimDatabase } from './store/client.js';
 import { StoreServer } from './store/server.js';
 import { createSimView, ViewServer } from './view-server.js';
 import { Witness } from './witness.js';
+import { composeWorker } from './worker.js';
 import type { World } from './world.js';
 
-const VIEW_CHECK_MS = 5_000;
+export const VIEW_CHECK_MS = 10_000;
 const CLIENT_TIMEOUT_MS = 15_000;
+const CRASHED_MS = 1_500;
 
 /** Everything that runs in one world: the parts of production, wired as cmd/ wires them, on simulated servers. */
 export class System {
@@ -53,15 +47,21 @@ export class System {
   readonly workers: SimNode[] = [];
   readonly clients: SimClient[] = [];
   readonly admin: SimNode;
+  readonly replayer: Replayer;
+  readonly hands = new Hands();
   /** A fault of the simulator itself, or an error that nothing handled. */
   bug: Error | null = null;
+  /** Decisions that somebody has begun to carry out. */
+  adminsAtWork = 0;
   private readonly witness = new Witness(this);
   private readonly listeners = new Map<SimNode, IngestListener>();
   private readonly idempotency: IdempotencyStore;
+  readonly keys: MemoryIdempotencyStore;
+  readonly limiters = new Set<BoundedLimiter>();
 
   constructor(
     readonly world: World,
-    private readonly doubles: Doubles = {},
+    readonly doubles: Doubles = {},
   ) {
     this.store = new StoreServer(world, doubles.statements);
     this.broker = doubles.broker?.(world, world.swarm.bus) ?? new Broker(world, world.swarm.bus);
@@ -71,14 +71,18 @@ export class System {
       this.store.seedRow('games', gameId, { game_id: gameId, dedupe_floor: DEDUPE_FLOOR });
     const server = new SimNode(world, 'redis');
     server.start();
-    const keys = new MemoryIdempotencyStore({ clock: server.clock, random: world.chance });
-    this.idempotency = doubles.idempotency?.(keys) ?? keys;
+    const { keysMax: maxKeys } = world.swarm;
+    this.keys = new MemoryIdempotencyStore({ clock: server.clock, random: world.chance, maxKeys });
+    this.idempotency = doubles.idempotency?.(this.keys) ?? this.keys;
     const { gateways, workers, clients } = world.swarm;
     for (let n = 1; n <= gateways; n += 1) this.startGateway(new SimNode(world, `gateway-${String(n)}`));
     for (let n = 1; n <= workers; n += 1) this.startWorker(new SimNode(world, `worker-${String(n)}`));
     for (let n = 1; n <= clients; n += 1) this.startClient(`c${String(n)}`);
     this.admin = new SimNode(world, 'admin');
     this.startAdmin(this.admin);
+    const send: Send = (request) => this.overNetwork(this.replayer.node, request);
+    this.replayer = new Replayer(world, this.history, send, doubles.replay);
+    this.startReplay();
   }
 
   /** @throws nothing: a broken promise ends the run */
@@ -90,7 +94,7 @@ export class System {
     }
   }
 
-  private failed = (error: unknown): void => {
+  readonly failed = (error: unknown): void => {
     this.bug ??= error instanceof Error ? error : new Error(String(error));
   };
 
@@ -108,7 +112,9 @@ export class System {
     const db = this.databaseOf(node);
     const deadLetters = this.lettersOf(db);
     const bus = createSimBus({ node, broker: this.broker, deadLetters, logger: this.log, batchMax: 1 });
-    const limiter = new MemoryRateLimiter({ clock: node.clock });
+    const memory = new MemoryRateLimiter({ clock: node.clock, maxBuckets: world.swarm.bucketsMax });
+    const limiter = this.doubles.limiter?.(memory) ?? memory;
+    this.limiters.add(limiter);
     const listener = createIngestListener({
       ...{ keyRing, definitions: definitionsOf(node), addressLimiter: limiter, limiter },
       bus: this.doubles.publisher?.(bus) ?? bus,
@@ -122,46 +128,21 @@ export class System {
   }
 
   startWorker(node: SimNode): void {
-    const { world, log, doubles } = this;
     if (!this.workers.includes(node)) this.workers.push(node);
     node.start();
-    const { clock, random } = node;
-    const db = this.databaseOf(node);
-    const definitions = definitionsOf(node);
-    const deadLetters = this.lettersOf(db);
-    const bus = createSimBus({
-      node,
-      broker: this.broker,
-      deadLetters,
-      logger: log,
-      batchMax: world.swarm.batchMax,
-      ...(doubles.acknowledged === undefined ? {} : { acknowledged: doubles.acknowledged }),
-    });
-    const view = new BoardView({
-      truth: this.truthOf(db),
-      store: world.swarm.hasView ? createSimView(node, this.view) : null,
-      ...{ definitions, clock, log, checkIntervalMs: VIEW_CHECK_MS },
-    });
-    const shared = { db, definitions, deadLetters, clock, random, metrics: quietMetrics, logger: log };
-    const handlerOf = <State, Changes>(role: Role<State, Changes>): BatchHandler => {
-      const handler = createDispatch({ ...shared, role: doubles.role?.(role, clock) ?? role });
-      return doubles.handler?.(handler) ?? handler;
-    };
-    const handlers: Record<RoleName, BatchHandler> = {
-      archive: handlerOf(archiveRole),
-      progression: handlerOf(createProgressionRole({ definitions, signer: simSigner })),
-      leaderboard: handlerOf(leaderboardRole(view)),
-      fairness: handlerOf(fairnessRole),
-    };
-    for (const role of ROLES) bus.subscribe(role, handlers[role]).catch(this.failed);
-    resubmit({ node, store: this.store, broker: this.broker, handlers, deadLetters, log }).catch(this.failed);
-    const never = new AbortController().signal;
-    view.run(never).catch(this.failed);
-    const closing: SnapshotOptions = {
-      ...{ store: postgresSnapshots(db), definitions, roles: ROLES, clock, log },
-      lag: (role) => bus.lag(role),
-    };
-    runSnapshots(doubles.snapshots?.(closing) ?? closing, never).catch(this.failed);
+    composeWorker(this, node).catch(this.failed);
+  }
+
+  /** An event was the end of a process, healed world or not; somebody starts it again. */
+  crash(node: SimNode): void {
+    this.kill(node);
+    this.world.after(CRASHED_MS, `${node.name} is started again`, () => this.revive(node));
+  }
+
+  kill(node: SimNode): void {
+    if (!node.isUp) return;
+    this.hands.died(node);
+    node.kill();
   }
 
   /** Starts a node that is down. */
@@ -169,39 +150,59 @@ export class System {
     if (node.isUp) return;
     if (this.gateways.includes(node)) this.startGateway(node);
     else if (node === this.admin) this.startAdmin(node);
+    else if (node === this.replayer.node) this.startReplay();
     else this.startWorker(node);
   }
 
   /** Somebody hides players and shows them again; each call is tried until it succeeds, as docs/operations.md says. */
   startAdmin(node: SimNode): void {
-    const { world, log } = this;
+    const { world } = this;
     const { chance } = world;
     node.start();
     const db = this.databaseOf(node);
+    this.adminsAtWork = 0;
     const players = postgresPlayerStates(db);
-    const view = new BoardView({
-      truth: this.truthOf(db),
-      store: world.swarm.hasView ? createSimView(node, this.view) : null,
-      ...{ definitions: definitionsOf(node), clock: node.clock, log },
-    });
+    const view = this.viewOf(node, db);
     const work = async (): Promise<void> => {
       while (!world.isHealed) {
         await node.clock.sleep(chance.between(0, 20_000) * world.swarm.pace);
+        if (world.isHealed) return;
         const playerId = `p-${String(chance.below(world.swarm.players))}`;
         const request = { gameId: 'demo', playerId, hidden: chance.is(0.5), by: 'admin', reason: null };
+        this.adminsAtWork += 1;
         while (!(await setHidden({ players, view }, request).then(() => true, isOutage)))
           await node.clock.sleep(1_000);
+        this.adminsAtWork -= 1;
       }
     };
     work().catch(this.failed);
+    if (world.swarm.hasOperator) operate(this, node, db).catch(this.failed);
   }
 
-  private databaseOf(node: SimNode): Database {
+  private startReplay(): void {
+    this.replayer.run().catch(this.failed);
+  }
+
+  /** A process's view of the boards. */
+  viewOf(node: SimNode, db: Database): BoardView {
+    return new BoardView({
+      truth: this.truthOf(db),
+      store: this.world.swarm.hasView ? createSimView(node, this.view) : null,
+      ...{
+        definitions: definitionsOf(node),
+        clock: node.clock,
+        log: this.log,
+        checkIntervalMs: VIEW_CHECK_MS,
+      },
+    });
+  }
+
+  databaseOf(node: SimNode): Database {
     const db = new SimDatabase(node, this.store, this.failed);
     return this.doubles.database?.(db) ?? db;
   }
 
-  private lettersOf(db: Database): DeadLetters {
+  lettersOf(db: Database): DeadLetters {
     const letters = createDeadLetters({ db, codeVersion: 'sim' });
     return this.doubles.letters?.(letters, db) ?? letters;
   }

@@ -22,7 +22,19 @@ export class Witness {
       ['game_id', 'board', 'cycle', 'partition', 'subject'],
       'score',
     );
+    if (store.strayGame !== null)
+      throw new Violation('I11', `events of one game changed a row of another: ${store.strayGame}`);
+    this.lookAtMemory();
     this.lookAtViews();
+  }
+
+  /** I13: what is bounded stays under its bound. */
+  private lookAtMemory(): void {
+    const { keys, limiters, world } = this.system;
+    const { keysMax, bucketsMax } = world.swarm;
+    if (keys.size > keysMax) throw new Violation('I13', `${String(keys.size)} idempotency keys are held`);
+    for (const { size } of limiters)
+      if (size > bucketsMax) throw new Violation('I13', `${String(size)} buckets of limits are held`);
   }
 
   /** I7: a view that readers may use shows nothing that the truth did not say: behind it perhaps, never above. */

@@ -34,6 +34,7 @@ export class World {
   private readonly lines: { readonly atMs: number; readonly text: string }[] = [];
   private hashValue = 0x811c9dc5;
   private turnsWanted = 0;
+  private killers = 0;
 
   constructor(
     readonly seed: number,
@@ -56,6 +57,13 @@ export class World {
     if (this.isHealed || rate === 0 || !this.chance.is(rate)) return false;
     this.coverage.fault(kind);
     this.trace(`! ${kind}`);
+    return true;
+  }
+
+  /** One event that kills whoever handles it is enough for a world, and it needs time to be found. */
+  takesKiller(): boolean {
+    if (!this.swarm.hasKiller || this.killers > 0) return false;
+    this.killers += 1;
     return true;
   }
 

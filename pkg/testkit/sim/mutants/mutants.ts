@@ -1,10 +1,17 @@
+import { Violation } from '../ground.js';
 import { runSeed, type RunResult } from '../run.js';
 import { boardMutants } from './board-mutants.js';
 import { edgeMutants } from './edge-mutants.js';
 import type { Mutant } from './mutant.js';
+import { operatorMutants } from './operator-mutants.js';
 import { workerMutants } from './worker-mutants.js';
 
-export const MUTANTS: readonly Mutant[] = [...workerMutants, ...boardMutants, ...edgeMutants];
+export const MUTANTS: readonly Mutant[] = [
+  ...workerMutants,
+  ...boardMutants,
+  ...edgeMutants,
+  ...operatorMutants,
+];
 
 export interface Hunt {
   readonly mutant: string;
@@ -24,6 +31,13 @@ export async function hunt(
   }
   return { mutant: name, caught: null };
 }
+
+/** The invariant that a world saw broken; otherwise what ended it. */
+export const caughtBy = (caught: RunResult | null): string => {
+  const failure = caught?.failure ?? null;
+  if (failure === null) return 'NOT CAUGHT';
+  return failure instanceof Violation ? failure.invariant : failure.name;
+};
 
 /** One line of the table: the mutant, what caught it, in which world. */
 export function huntLine({ mutant, caught }: Hunt): string {

@@ -20,6 +20,10 @@ export class AdvisoryLocks {
     return true;
   }
 
+  isTakenBy(key: string, holder: object): boolean {
+    return this.owners.get(key) === holder;
+  }
+
   /** The holder's transaction or connection has ended. */
   release(holder: object): void {
     for (const [key, owner] of this.owners) if (owner === holder) this.owners.delete(key);

@@ -1,6 +1,6 @@
 import { AdvisoryLocks } from './advisory-locks.js';
 import { SqlError, Session, type Pause, type Running } from './session.js';
-import { Table } from './rows.js';
+import { Table, type Row } from './rows.js';
 import type { Meaning } from './meaning.js';
 import { meaningOf } from './statements.js';
 import type { World } from '../world.js';
@@ -20,6 +20,8 @@ const DEADLOCK_TIMEOUT_MS = 1_000;
 export class StoreServer {
   isUp = true;
   skewMs = 0;
+  /** A row of a game that was written by a transaction about events of others. */
+  strayGame: string | null = null;
   readonly advisory = new AdvisoryLocks();
   private readonly tables = new Map<string, Table>();
   private readonly sessions = new Set<Session>();
@@ -158,6 +160,7 @@ export class StoreServer {
   commit(session: Session): boolean {
     if (session.isOver) return false;
     this.seq += 1;
+    this.strayGame ??= strayGameOf(session);
     this.end(session, this.seq);
     return true;
   }
@@ -193,7 +196,21 @@ export class StoreServer {
     return count;
   }
 
+  /** The committed row of a key. */
+  row(table: string, key: string): Row | null {
+    return this.table(table).slots.get(key)?.versions.at(-1)?.row ?? null;
+  }
+
   committed(table: string): Record<string, unknown>[] {
     return this.table(table).committed();
   }
+}
+
+function strayGameOf(session: Session): string | null {
+  if (session.games.size === 0) return null;
+  for (const { table, key, pending } of session.touched) {
+    const gameId = pending?.holder === session ? pending.row?.['game_id'] : undefined;
+    if (typeof gameId === 'string' && !session.games.has(gameId)) return `${table.name} ${key}`;
+  }
+  return null;
 }

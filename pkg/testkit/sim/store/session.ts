@@ -24,6 +24,8 @@ export class Session {
   /** The snapshot of the statement under way. */
   snapshot = 0;
   readonly touched = new Set<Slot>();
+  /** Games whose events this transaction settles; empty where it settles none. */
+  readonly games = new Set<string>();
   /** Whom it waits for. */
   waitsFor: Slot | null = null;
   waitMode: LockMode = 'update';

@@ -25,6 +25,7 @@ function* enter(session: Session, [role, ...given]: readonly unknown[]): Running
     'content_hash',
     'definition_version',
   );
+  for (const { game_id } of rows) session.games.add(game_id);
   // EXISTS is asked in the statement's own snapshot, before anything of it is waited for.
   const has_open_letters = session.some(
     'dead_letters',

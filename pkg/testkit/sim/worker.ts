@@ -1,0 +1,143 @@
+import { setMaxListeners } from 'node:events';
+import { archiveRole } from '../../archive/role.js';
+import { DEFAULT_BACKOFF, DEFAULT_MAX_ATTEMPTS, deliver } from '../../bus/deliver.js';
+import type { BatchHandler, Bus } from '../../bus/port.js';
+import { fairnessRole } from '../../fairness/role.js';
+import { ROLES, type RoleName } from '../../kernel/roles.js';
+import { leaderboardRole } from '../../leaderboard/role.js';
+import { runSnapshots, type SnapshotOptions } from '../../leaderboard/snapshots.js';
+import { postgresSnapshots } from '../../leaderboard/snapshots.postgres.js';
+import type { BoardView } from '../../leaderboard/view.js';
+import type { Database } from '../../postgres/port.js';
+import { createProgressionRole } from '../../progression/role.js';
+import { createCrashGuard, type CrashGuard } from '../../worker/crash-guard/guard.js';
+import { createMarks } from '../../worker/crash-guard/postgres.js';
+import { createDispatch } from '../../worker/dispatch.js';
+import type { DeadLetters, Role } from '../../worker/port.js';
+import { runReconciler, type ReconcilerOptions } from '../../worker/reconcile/reconcile.js';
+import { consumeResubmissions, type ConsumeOptions } from '../../worker/resubmissions/consume.js';
+import { quietMetrics } from '../quiet.js';
+import { createSimBus } from './bus.js';
+import { definitionsOf } from './game.js';
+import { openSimLife } from './life.js';
+import type { SimNode } from './node.js';
+import { resubmit } from './resubmit.js';
+import { simSigner } from './signer.js';
+import type { System } from './system.js';
+import { withWrongRule } from './wrong-rule.js';
+
+/** How long a worker sleeps when nothing was sent to a role again: a second in production, where steps cost nothing. */
+const RESUBMISSIONS_IDLE_MS = 6_000;
+/** Longer than any transaction of a simulated archive, as the quarter of an hour is in production. */
+export const RECONCILE_AGE_MS = 60_000;
+
+interface Parts {
+  readonly system: System;
+  readonly node: SimNode;
+  readonly db: Database;
+  readonly bus: Bus;
+  readonly view: BoardView;
+  readonly deadLetters: DeadLetters;
+  readonly handlers: Readonly<Record<RoleName, BatchHandler>>;
+}
+
+/** A worker process with every role, wired as cmd/worker wires it. */
+export async function composeWorker(system: System, node: SimNode): Promise<void> {
+  const { world, log, doubles, broker } = system;
+  const db = system.databaseOf(node);
+  const deadLetters = system.lettersOf(db);
+  const bus = createSimBus({
+    ...{ node, broker, deadLetters, logger: log, batchMax: world.swarm.batchMax },
+    ...(doubles.acknowledged === undefined ? {} : { acknowledged: doubles.acknowledged }),
+  });
+  const view = system.viewOf(node, db);
+  const guard = world.swarm.hasGuard ? await guardOf(system, node, db) : null;
+  const handlers = handlersOf(system, node, db, view, guard);
+  const parts: Parts = { system, node, db, bus, view, deadLetters, handlers };
+  for (const role of ROLES) {
+    bus.subscribe(role, handlers[role]).catch(system.failed);
+    openResubmissions(parts, role);
+    openReconciler(parts, role);
+  }
+  resubmit({ node, store: system.store, broker, handlers, deadLetters, log }).catch(system.failed);
+  openMaintenance(parts);
+}
+
+async function guardOf({ store, log, doubles }: System, node: SimNode, db: Database): Promise<CrashGuard> {
+  const marks = createMarks(db, await openSimLife(node, store));
+  return createCrashGuard({ marks: doubles.marks?.(marks) ?? marks, logger: log, metrics: quietMetrics });
+}
+
+function handlersOf(
+  system: System,
+  node: SimNode,
+  db: Database,
+  view: BoardView,
+  guard: CrashGuard | null,
+): Record<RoleName, BatchHandler> {
+  const { log, doubles, hands } = system;
+  const { clock, random } = node;
+  const definitions = definitionsOf(node);
+  const deadLetters = system.lettersOf(db);
+  const shared = { db, definitions, deadLetters, clock, random, metrics: quietMetrics, logger: log };
+  const handlerOf = <State, Changes>(role: Role<State, Changes>): BatchHandler => {
+    const built = withWrongRule(role, node);
+    const dispatch = createDispatch({ ...shared, role: doubles.role?.(built, clock) ?? built });
+    const handler = hands.around(node, role.name, doubles.handler?.(dispatch) ?? dispatch, () =>
+      system.crash(node),
+    );
+    return guard === null ? handler : guard(role.name, handler);
+  };
+  return {
+    archive: handlerOf(archiveRole),
+    progression: handlerOf(createProgressionRole({ definitions, signer: simSigner })),
+    leaderboard: handlerOf(leaderboardRole(view)),
+    fairness: handlerOf(fairnessRole),
+  };
+}
+
+/** Processes of the simulation are killed, never asked to stop; every loop of every one of them listens all the same. */
+const never = new AbortController().signal;
+setMaxListeners(0, never);
+
+function openResubmissions({ system, node, db, deadLetters, handlers }: Parts, role: RoleName): void {
+  const { log, doubles, world } = system;
+  const { clock, random } = node;
+  const policy = {
+    role,
+    maxAttempts: DEFAULT_MAX_ATTEMPTS,
+    backoff: DEFAULT_BACKOFF,
+    clock,
+    random,
+    logger: log,
+  };
+  const options: ConsumeOptions = {
+    ...{ db, role, deadLetters, clock, logger: log, metrics: quietMetrics },
+    deliver: (batch, sink, signal) =>
+      deliver(batch, handlers[role], { ...policy, deadLetters: sink, signal }),
+    idleMs: RESUBMISSIONS_IDLE_MS * world.swarm.pace,
+  };
+  consumeResubmissions(doubles.consume?.(options) ?? options, never).catch(system.failed);
+}
+
+function openReconciler({ system, node, db, bus }: Parts, role: RoleName): void {
+  const { log, doubles, world } = system;
+  if (!world.swarm.hasReconciler || role === 'archive') return;
+  const options: ReconcilerOptions = {
+    ...{ db, role, clock: node.clock, logger: log, ageMs: RECONCILE_AGE_MS },
+    waitingSince: async () => {
+      const { waiting, oldestPublishedAtMs } = await bus.lag(role);
+      return waiting === 0 ? null : (oldestPublishedAtMs ?? 0);
+    },
+  };
+  runReconciler(doubles.reconciler?.(options) ?? options, never).catch(system.failed);
+}
+
+function openMaintenance({ system, node, db, bus, view }: Parts): void {
+  view.run(never).catch(system.failed);
+  const closing: SnapshotOptions = {
+    ...{ store: postgresSnapshots(db), definitions: definitionsOf(node), roles: ROLES },
+    ...{ clock: node.clock, log: system.log, lag: (role) => bus.lag(role) },
+  };
+  runSnapshots(system.doubles.snapshots?.(closing) ?? closing, never).catch(system.failed);
+}

@@ -1,0 +1,3 @@
+import { testWorlds } from './worlds.js';
+
+testWorlds(1, 167);
