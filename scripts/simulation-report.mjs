@@ -18,11 +18,11 @@ export function describeSimulation(folder) {
 function mutantLines(mutants) {
   if (mutants.length === 0) return [];
   const width = Math.max(...mutants.map(({ name }) => name.length));
-  const row = (name, caughtBy, seeds) => `  ${name.padEnd(width)}  ${caughtBy.padEnd(10)}  ${seeds}`;
+  const row = (name, caughtBy, worlds) => `  ${name.padEnd(width)}  ${caughtBy.padEnd(10)}  ${worlds}`;
   const missed = mutants.filter(({ caughtBy }) => caughtBy === 'NOT CAUGHT').length;
   return [
     row('deliberate bug', 'caught by', 'worlds it took'),
-    ...mutants.map(({ name, caughtBy, seeds }) => row(name, caughtBy, String(seeds))),
+    ...mutants.map(({ name, caughtBy, worlds }) => row(name, caughtBy, String(worlds))),
     `${mutants.length} deliberate bugs, ${missed} not caught`,
   ];
 }

@@ -4,7 +4,7 @@ import type { CoverageCounts } from './coverage.js';
 
 /** What a test tells the run that it is part of. */
 export type Report =
-  | { readonly kind: 'mutant'; readonly name: string; readonly caughtBy: string; readonly seeds: number }
+  | { readonly kind: 'mutant'; readonly name: string; readonly caughtBy: string; readonly worlds: number }
   | {
       readonly kind: 'worlds';
       readonly seeds: number;

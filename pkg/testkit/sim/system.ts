@@ -32,7 +32,7 @@ import { Witness } from './witness.js';
 import { composeWorker } from './worker.js';
 import type { World } from './world.js';
 
-export const VIEW_CHECK_MS = 10_000;
+export const VIEW_CHECK_MS = 15_000;
 const CLIENT_TIMEOUT_MS = 15_000;
 const CRASHED_MS = 1_500;
 

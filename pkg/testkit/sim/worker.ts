@@ -112,9 +112,8 @@ function openResubmissions({ system, node, db, deadLetters, handlers }: Parts, r
     logger: log,
   };
   const options: ConsumeOptions = {
-    ...{ db, role, deadLetters, clock, logger: log, metrics: quietMetrics },
-    deliver: (batch, sink, signal) =>
-      deliver(batch, handlers[role], { ...policy, deadLetters: sink, signal }),
+    ...{ db, role, handler: handlers[role], deadLetters, clock, logger: log, metrics: quietMetrics },
+    deliver: (batch, by, sink, signal) => deliver(batch, by, { ...policy, deadLetters: sink, signal }),
     idleMs: RESUBMISSIONS_IDLE_MS * world.swarm.pace,
   };
   consumeResubmissions(doubles.consume?.(options) ?? options, never).catch(system.failed);

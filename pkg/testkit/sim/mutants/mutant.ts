@@ -1,4 +1,4 @@
-import type { FaultKind } from '../swarm.js';
+import type { FaultKind, Swarm } from '../swarm.js';
 import type { Doubles } from '../doubles.js';
 import type { Meaning } from '../store/meaning.js';
 import { TAUGHT } from '../store/statements.js';
@@ -8,6 +8,8 @@ export interface Mutant {
   readonly name: string;
   /** Faults without which it seldom shows. */
   readonly focus?: readonly FaultKind[];
+  /** Worlds without which it cannot show; others are passed over. */
+  readonly needs?: (swarm: Swarm) => boolean;
   /** Anew for each run. */
   readonly doubles: () => Doubles;
 }

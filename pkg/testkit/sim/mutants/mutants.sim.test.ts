@@ -9,8 +9,8 @@ const TIMEOUT_MS = 240_000;
 test.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))(
   'the simulation finds a deliberate bug: %s',
   async (name, mutant) => {
-    const { caught } = await hunt(mutant, SEEDS_MAX, DEFAULT_STEPS);
-    tell({ kind: 'mutant', name, caughtBy: caughtBy(caught), seeds: caught?.seed ?? SEEDS_MAX });
+    const { caught, worlds } = await hunt(mutant, SEEDS_MAX, DEFAULT_STEPS);
+    tell({ kind: 'mutant', name, caughtBy: caughtBy(caught), worlds });
     expect(caught?.failure ?? null).not.toBeNull();
   },
   TIMEOUT_MS,

@@ -2,6 +2,7 @@ import { Violation } from '../ground.js';
 import { runSeed, type RunResult } from '../run.js';
 import { boardMutants } from './board-mutants.js';
 import { edgeMutants } from './edge-mutants.js';
+import { swarmOf } from '../swarm.js';
 import type { Mutant } from './mutant.js';
 import { operatorMutants } from './operator-mutants.js';
 import { workerMutants } from './worker-mutants.js';
@@ -15,21 +16,26 @@ export const MUTANTS: readonly Mutant[] = [
 
 export interface Hunt {
   readonly mutant: string;
+  /** How many were run. */
+  readonly worlds: number;
   /** The first world that noticed; null: none did. */
   readonly caught: RunResult | null;
 }
 
 /** Runs worlds with a bug in them until one notices. */
 export async function hunt(
-  { name, focus = [], doubles }: Mutant,
+  { name, focus = [], needs = () => true, doubles }: Mutant,
   seedsMax: number,
   steps: number,
 ): Promise<Hunt> {
+  let worlds = 0;
   for (let seed = 1; seed <= seedsMax; seed += 1) {
+    if (!needs(swarmOf(seed, focus))) continue;
+    worlds += 1;
     const result = await runSeed({ seed, steps, focus, doubles: doubles() });
-    if (result.failure !== null) return { mutant: name, caught: result };
+    if (result.failure !== null) return { mutant: name, worlds, caught: result };
   }
-  return { mutant: name, caught: null };
+  return { mutant: name, worlds, caught: null };
 }
 
 /** The invariant that a world saw broken; otherwise what ended it. */

@@ -29,6 +29,7 @@ function asNew(delivery: Delivery): Delivery {
 export const operatorMutants: readonly Mutant[] = [
   {
     name: 'a redrive goes to all roles',
+    needs: (swarm) => swarm.hasOperator,
     doubles: () => ({
       statements: {
         [`${RESUBMISSIONS} REDRIVE`]: function* (session, values) {
@@ -46,21 +47,23 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: 'what is sent again gets a new identity',
+    needs: (swarm) => swarm.hasOperator,
     doubles: () => ({
       consume: ({ deliver, ...others }) => ({
         ...others,
-        deliver: (batch, sink, signal) => deliver(batch.map(asNew), sink, signal),
+        deliver: (batch, by, sink, signal) => deliver(batch.map(asNew), by, sink, signal),
       }),
     }),
   },
   {
     name: 'a resubmission is closed before it is delivered',
+    needs: (swarm) => swarm.hasOperator,
     focus: ['db.lost-before', 'db.commit-lost-before', 'node.kill', 'db.restart'],
     doubles: () => ({
       consume: ({ deliver, ...others }) => ({
         ...others,
-        deliver: async (batch, sink, signal) => {
-          deliver(batch, sink, signal).catch(() => undefined);
+        deliver: async (batch, by, sink, signal) => {
+          deliver(batch, by, sink, signal).catch(() => undefined);
           return batch.map(() => true);
         },
       }),
@@ -68,6 +71,7 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: 'a decision about one game reaches all',
+    needs: (swarm) => swarm.hasOperator,
     doubles: () => ({
       statements: {
         [`${QUERIES} letterIds`]: (session, values) =>
@@ -77,11 +81,13 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: 'the reconciler trusts a young archive',
+    needs: (swarm) => swarm.hasReconciler,
     focus: ['bus.publish-partial', 'db.slow', 'db.pause-in-statement', 'net.answer-lost'],
     doubles: () => ({ reconciler: (options) => ({ ...options, ageMs: -3_600_000 }) }),
   },
   {
     name: 'the reconciler sends nothing and notes that it did',
+    needs: (swarm) => swarm.hasReconciler,
     focus: ['bus.publish-partial'],
     doubles: () => ({
       statements: {
@@ -93,6 +99,7 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: 'the crash guard blames what only lay beside',
+    needs: (swarm) => swarm.hasGuard,
     focus: ['node.kill'],
     doubles: () => ({
       marks: (marks) => ({
@@ -104,10 +111,12 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: 'the crash guard forgets who died',
+    needs: (swarm) => swarm.hasKiller,
     doubles: () => ({ marks: (marks) => ({ ...marks, take: async () => new Map<string, number>() }) }),
   },
   {
     name: 'the checkpoint is written before the answer',
+    needs: (swarm) => swarm.hasReplay,
     focus: ['node.kill'],
     doubles: () => ({
       replay: ({ recording, ...others }, save) => ({
@@ -123,6 +132,7 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: 'a replay skips a line that the gateway asks for again',
+    needs: (swarm) => swarm.hasReplay,
     focus: ['net.answer-lost', 'bus.publish-refused'],
     doubles: () => ({
       replay: ({ client, ...others }) => ({
@@ -140,6 +150,7 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: 'an idempotency key answers whatever the body',
+    needs: (swarm) => swarm.keysMax > 1_000,
     doubles: () => ({
       idempotency: (store) => ({
         claim: (scope, key) => store.claim(scope, key, 'any body'),
@@ -150,6 +161,7 @@ export const operatorMutants: readonly Mutant[] = [
   },
   {
     name: 'limits remember every address',
+    needs: (swarm) => swarm.bucketsMax < 100,
     doubles: () => ({
       limiter: (limiter) => {
         const seen = new Set<string>();
