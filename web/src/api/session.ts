@@ -13,6 +13,8 @@ export type SessionState =
 export const OWN_PAGE = { 'X-Fairtally-Request': '1' } as const;
 
 const REFRESH = '/admin/v1/auth/refresh';
+/** That a refresh cookie is likely to be there: scripts cannot see it, and asking without it would be refused. No secret. */
+const HINT = 'fairtally-signed-in';
 /** Tabs share the refresh cookie, which works once: they take turns, by a lock that the browser keeps for the origin. */
 const REFRESH_LOCK = 'fairtally-refresh';
 
@@ -26,6 +28,8 @@ export function createSession(fetchIt: typeof fetch = (...request) => fetch(...r
   const watchers = new Set<() => void>();
   const become = (next: SessionState) => {
     state = next;
+    if (next.kind === 'someone') localStorage.setItem(HINT, '1');
+    else localStorage.removeItem(HINT);
     for (const tell of watchers) tell();
   };
 
@@ -52,6 +56,11 @@ export function createSession(fetchIt: typeof fetch = (...request) => fetch(...r
     },
     begin: (signedIn: SignedIn) => become({ kind: 'someone', signedIn }),
     end: (reason?: string) => become(reason === undefined ? { kind: 'nobody' } : { kind: 'nobody', reason }),
+    /** At the start of the page: with the cookie of an earlier visit, or as nobody. */
+    async resume(): Promise<void> {
+      if (localStorage.getItem(HINT) === null) become({ kind: 'nobody' });
+      else await this.renew();
+    },
     /** A new access token, asked for once however many requests wait for it; null when the session is over. */
     renew(): Promise<SignedIn | null> {
       renewal ??= renew().finally(() => (renewal = null));

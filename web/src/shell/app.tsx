@@ -34,7 +34,7 @@ export function App() {
 function NeedsSession({ children }: { readonly children: ReactNode }) {
   const state = useSession();
   useEffect(() => {
-    if (state.kind === 'unknown') session.renew().catch(() => session.end());
+    if (state.kind === 'unknown') session.resume().catch(() => session.end());
   }, [state.kind]);
   if (state.kind === 'unknown') return <Waiting />;
   if (state.kind === 'nobody') return <SignIn reason={state.reason} />;

@@ -68,6 +68,7 @@ function PasswordForm() {
           autoComplete="username"
           autoFocus
           required
+          withAsterisk={false}
           value={username}
           onChange={(event) => setUsername(event.currentTarget.value)}
         />
@@ -75,6 +76,7 @@ function PasswordForm() {
           label="Password"
           autoComplete="current-password"
           required
+          withAsterisk={false}
           value={password}
           onChange={(event) => setPassword(event.currentTarget.value)}
           error={isWrong ? 'The name or the password is wrong.' : undefined}
