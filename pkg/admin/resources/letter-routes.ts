@@ -205,12 +205,15 @@ async function drop(
     const decision = { actor: person.username, why: reason };
     const actionId = await parts.letters.recordAction(sql, 'drop', decision, { gameId, ...select });
     const sums = { dropped: 0, applied: 0 };
+    let kept = 0;
     for (const chunk of chunksOf(ids)) {
-      const done = await parts.letters.drop(parts.databaseWithin(sql), chunk, actionId, decision);
+      const drop = { ids: chunk, isOnItsWayToo: false, actionId, decision };
+      const done = await parts.letters.drop(parts.databaseWithin(sql), drop);
       sums.dropped += done.dropped;
       sums.applied += done.applied;
+      kept += done.kept;
     }
-    const details = { ...detailsOf(select), letters: ids.length, ...sums, actionId };
+    const details = { ...detailsOf(select), letters: ids.length, ...sums, kept, actionId };
     audit({ action: 'letters.drop', subject: `action ${String(actionId)}`, reason, details });
     return { dryRun, letters: ids.length, ...sums, truncated };
   });
