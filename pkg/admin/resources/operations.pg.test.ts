@@ -264,3 +264,41 @@ describe('the pipeline', () => {
     expect([body.status, body.deadLetters.open, body.definitionVersion]).toEqual(['degraded', 1, null]);
   });
 });
+
+test('the event debugger shows what became of the last events of a player or of a key, role by role', async () => {
+  await server.db.query("SELECT ensure_month('2026-11-20')");
+  const [event] = await server.db.query<{ identity: string }>(
+    `INSERT INTO events (dedupe_day, identity, game_id, player_id, event_id, type, ts_ms, received_at_ms, src, key_id,
+                         definition_version, content_hash, payload, context)
+     VALUES ('2026-11-20', gen_random_uuid(), $1, 'p-1', 'e-1', 'progression', 5, 6, 'client', 'key-1', 1, '\\x01',
+             '{"deltaXp": 5}', '{"build": "1.2", "late": true}') RETURNING identity`,
+    [gameId],
+  );
+  for (const [role, version] of [
+    ['archive', 1],
+    ['fairness', 0],
+  ] as const)
+    await server.db.query(`INSERT INTO inbox VALUES ($1, '2026-11-20', $2, $3, 1, '\\x01', $4)`, [
+      role,
+      event?.identity,
+      gameId,
+      version,
+    ]);
+  const seen = {
+    outcome: 'accepted',
+    eventId: 'e-1',
+    payload: { deltaXp: 5 },
+    build: '1.2',
+    late: true,
+    roles: [
+      { role: 'archive', state: 'applied' },
+      { role: 'progression', state: 'waiting' },
+      { role: 'leaderboard', state: 'waiting' },
+      { role: 'fairness', state: 'barred' },
+    ],
+  };
+  expect(rowsOf(await get('/events?playerId=p-1'))).toMatchObject([seen]);
+  expect(rowsOf(await get('/events?keyId=key-1'))).toMatchObject([seen]);
+  expect(rowsOf(await get('/events?playerId=p-2'))).toEqual([]);
+  expect((await get('/events')).status).toBe(400);
+});

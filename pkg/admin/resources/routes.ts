@@ -1,6 +1,7 @@
 import type { GameRoutes } from '../api/routes.js';
 import { boardRoutes, type BoardParts } from './board-routes.js';
 import { definitionRoutes, type DefinitionParts } from './definition-routes.js';
+import { eventRoutes } from './event-routes.js';
 import { fairnessRoutes, type FairnessParts } from './fairness-routes.js';
 import { keyRoutes, type KeyParts } from './key-routes.js';
 import { letterRoutes, type LetterParts } from './letter-routes.js';
@@ -23,6 +24,7 @@ export const resourceRoutes = (parts: ResourceParts) =>
   ({
     ...boardRoutes(parts),
     ...definitionRoutes(parts),
+    ...eventRoutes(),
     ...fairnessRoutes(parts),
     ...keyRoutes(parts),
     ...letterRoutes(parts),

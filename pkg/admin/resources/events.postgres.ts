@@ -1,0 +1,84 @@
+import type { JsonObject } from '../../contract/event.js';
+import { ROLES, type RoleName } from '../../kernel/roles.js';
+import type { Sql } from '../../postgres/port.js';
+import { instantOf, type Schemas } from './answers.js';
+
+interface EventRow {
+  readonly receivedAtMs: number;
+  readonly tsMs: number;
+  readonly eventId: string;
+  readonly type: string;
+  readonly playerId: string;
+  readonly keyId: string;
+  readonly src: 'server' | 'client';
+  readonly payload: JsonObject;
+  readonly context: JsonObject | null;
+  readonly definitionVersion: number;
+  /** Roles with an inbox row, and whether it is a bar. */
+  readonly settled: readonly (readonly [role: RoleName, definitionVersion: number])[];
+  readonly dead: readonly RoleName[];
+}
+
+export const RECENT_EVENTS = 100;
+/** The archive has no index by key: an hour of it is looked at. */
+const KEY_LOOK_BACK = '1 hour';
+
+const recent = (where: string, order: string): string => `
+  SELECT e.received_at_ms AS "receivedAtMs", e.ts_ms AS "tsMs", e.event_id AS "eventId", e.type, e.player_id AS "playerId",
+         e.key_id AS "keyId", e.src, e.payload, e.context, e.definition_version AS "definitionVersion",
+         (SELECT coalesce(json_agg(json_build_array(i.role, i.definition_version)), '[]') FROM inbox i
+           WHERE i.role = ANY($3::text[]) AND i.dedupe_day = e.dedupe_day AND i.identity = e.identity) AS settled,
+         (SELECT coalesce(json_agg(d.role), '[]') FROM dead_letters d
+           WHERE d.role = ANY($3::text[]) AND d.dedupe_day = e.dedupe_day AND d.identity = e.identity AND d.content_hash = e.content_hash
+             AND d.state IN ('open', 'redriven')) AS dead
+    FROM (SELECT * FROM events WHERE game_id = $1 AND ${where} ORDER BY ${order} LIMIT ${String(RECENT_EVENTS)}) AS e
+   ORDER BY e.received_at_ms DESC`;
+
+const OF_PLAYER = recent('player_id = $2', 'ts_ms DESC');
+const OF_KEY = recent(
+  `key_id = $2 AND archived_at > now() - interval '${KEY_LOOK_BACK}'`,
+  'archived_at DESC',
+);
+
+/** The last events of a player, by their own time, or of a key within the hour; as the archive has them. */
+export async function recentEvents(
+  sql: Sql,
+  gameId: string,
+  who: { readonly playerId: string } | { readonly keyId: string },
+): Promise<Schemas['RecentEvent'][]> {
+  const [statement, id] = 'playerId' in who ? [OF_PLAYER, who.playerId] : [OF_KEY, who.keyId];
+  return (await sql.query<EventRow>(statement, [gameId, id, ROLES])).map(eventOf);
+}
+
+const eventOf = ({ context, ...row }: EventRow): Schemas['RecentEvent'] => ({
+  outcome: 'accepted',
+  receivedAt: instantOf(row.receivedAtMs),
+  at: instantOf(row.tsMs),
+  eventId: row.eventId,
+  type: row.type,
+  playerId: row.playerId,
+  keyId: row.keyId,
+  src: row.src,
+  build: textOf(context, 'build'),
+  platform: textOf(context, 'platform'),
+  code: null,
+  pointer: null,
+  detail: null,
+  payload: row.payload,
+  late: context?.['late'] === true,
+  mapped: context?.['mapped'] !== false,
+  replay: context?.['replay'] === true,
+  definitionVersion: row.definitionVersion,
+  roles: ROLES.map((role) => ({ role, state: stateOf(role, row) })),
+});
+
+const textOf = (context: JsonObject | null, key: string): string | null => {
+  const value = context?.[key];
+  return typeof value === 'string' ? value : null;
+};
+
+function stateOf(role: RoleName, { settled, dead }: Pick<EventRow, 'settled' | 'dead'>): Schemas['RoleOutcome']['state'] {
+  const row = settled.find(([name]) => name === role);
+  if (row !== undefined) return row[1] === 0 ? 'barred' : 'applied';
+  return dead.includes(role) ? 'dead' : 'waiting';
+}
