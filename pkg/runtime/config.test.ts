@@ -22,6 +22,8 @@ const SHARED = {
   MASTER_KEY: `k:${Buffer.alloc(32, 7).toString('base64')}`,
 };
 
+const OIDC = { OIDC_ISSUER: 'https://id.example', OIDC_AUDIENCE: 'a', ADMIN_URL: 'https://admin.example' };
+
 test('with nothing set everything has a default', () => {
   const config = good({});
   expect(config.http).toMatchObject({
@@ -99,6 +101,16 @@ describe('row 78: a mistake in the environment refuses to start and names the va
     ['a port that is a word', { PORT: 'eighty-eighty' }, 'PORT'],
     ['a port with something behind it', { PORT: '8080junk' }, 'PORT'],
     ['a port beyond the range', { PORT: '65536' }, 'PORT'],
+    ['an issuer by plain HTTP elsewhere', { ...OIDC, OIDC_ISSUER: 'http://id.example' }, 'OIDC_ISSUER'],
+    ['an issuer with a user in its URL', { ...OIDC, OIDC_ISSUER: 'https://a:b@id.example' }, 'OIDC_ISSUER'],
+    [
+      'an issuer without an audience',
+      { OIDC_ISSUER: OIDC.OIDC_ISSUER, ADMIN_URL: OIDC.ADMIN_URL },
+      'OIDC_AUDIENCE',
+    ],
+    ['an issuer that knows no way back', { OIDC_ISSUER: OIDC.OIDC_ISSUER, OIDC_AUDIENCE: 'a' }, 'ADMIN_URL'],
+    ['an audience without an issuer', { OIDC_AUDIENCE: 'a' }, 'OIDC_ISSUER'],
+    ['a dashboard by plain HTTP elsewhere', { ADMIN_URL: 'http://admin.example' }, 'ADMIN_URL'],
     ['a metrics port that is the port', { PORT: '9000', METRICS_PORT: '9000' }, 'METRICS_PORT'],
     ['a host with a scheme', { HOST: 'http://0.0.0.0' }, 'HOST'],
     ['a limit that is a word', { RATE_LIMIT: 'abc-limit' }, 'RATE_LIMIT'],
