@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { createCookies } from './cookies.js';
 
 const from = (host: string, cookie = ''): IncomingMessage =>
-  ({ headers: { host, cookie } }) as IncomingMessage;
+  ({ headers: { host, cookie } }) as unknown as IncomingMessage;
 const refresh = { name: 'refresh', value: 'v', maxAgeSeconds: 9 } as const;
 
 test.each([
