@@ -246,11 +246,14 @@ function describeDrop(command: Command, line: CommandLine): void {
       const decision = decisionOf(options);
       const { filter, isDryRun } = chosen(ids, options);
       return withDatabase(line, ({ db }) =>
-        dropDead(isDryRun, {
-          tally: () => tallyLetters(db, filter),
-          drop: () => dropJob({ filter, decision }, { db }),
-          out,
-        }),
+        dropDead(
+          { filter, isDryRun },
+          {
+            tally: () => tallyLetters(db, filter),
+            drop: () => dropJob({ filter, decision }, { db }),
+            out,
+          },
+        ),
       );
     }),
   );

@@ -54,7 +54,7 @@ const SNAPSHOT = { isolation: 'repeatable read', readOnly: true } as const;
 export async function auditGame(gameId: string, deps: AuditDeps): Promise<AuditResult> {
   const { db, clock } = deps;
   if (!(await store.gameExists(db, gameId)))
-    throw new FairtallyError('game_unknown', `there is no game "${gameId}"`);
+    throw new FairtallyError('game_unknown', `there is no game "${gameId}": name one with --game`);
   const known = new Map<number, GameDefinition>();
   const differences: Difference[] = [];
   let players = 0;

@@ -29,14 +29,14 @@ test('a header that has one of our own names is refused rather than lost', () =>
   );
 });
 
-test('what someone else has sent comes out without ids, for its role to bury', () => {
+test('what someone else has sent comes out known by its place alone, for its role to bury', () => {
   const received = { body: { a: 1 }, sessionId: '7', applicationProperties: { n: 1, traceparent: 'tp' } };
   expect(toDelivery(received as unknown as Parameters<typeof toDelivery>[0])).toEqual({
     body: '{"a":1}',
     headers: { traceparent: 'tp' },
     gameId: '',
     playerId: '',
-    messageId: '',
+    messageId: '7/',
     position: '7/',
     attempt: 1,
   });

@@ -40,7 +40,10 @@ export function toBroker(message: BusMessage): ServiceBusMessage {
   };
 }
 
-/** What is not one of ours (someone else's sender) comes out with empty ids: its role buries it as unreadable. */
+/**
+ * What is not one of ours (someone else's sender) comes out without game and player, and known by its place, so that no two
+ * of them are one to the crash guard: its role buries it as unreadable.
+ */
 export function toDelivery(received: ServiceBusReceivedMessage): Delivery {
   const properties = received.applicationProperties ?? {};
   const headers: Record<string, string> = {};
@@ -50,13 +53,14 @@ export function toDelivery(received: ServiceBusReceivedMessage): Delivery {
     const value = properties[name];
     return typeof value === 'string' ? value : '';
   };
+  const position = `${received.sessionId ?? ''}/${String(received.sequenceNumber ?? '')}`;
   return {
     body: textOf(received.body),
     headers,
     gameId: own(OWN.gameId),
     playerId: own(OWN.playerId),
-    messageId: own(OWN.messageId),
-    position: `${received.sessionId ?? ''}/${String(received.sequenceNumber ?? '')}`,
+    messageId: own(OWN.messageId) || position,
+    position,
     // Attempts are counted in place while the session is held. The broker's deliveryCount is not ours: it rises whenever a
     // lock ends with the message unsettled, so a restart or an hour without network would burn attempts.
     attempt: 1,

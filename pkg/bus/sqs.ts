@@ -92,7 +92,8 @@ export function createSqsBus(options: SqsBusOptions): Bus {
       const answered = new AbortController();
       const tooLate = new AbortController();
       void clock.sleep(PING_TIMEOUT_MS, answered.signal).then(() => tooLate.abort());
-      await first.ping(tooLate.signal).finally(() => answered.abort());
+      const pings = [...queues.values()].map((queue) => queue.ping(tooLate.signal));
+      await Promise.all(pings).finally(() => answered.abort());
     },
     close: async () => {
       isClosed = true;

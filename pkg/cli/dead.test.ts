@@ -124,7 +124,7 @@ test('a dry run of redrive and drop shows counts by role and reason, and does no
   expect(out.text()).toMatch(/applied │ 2 +│ skipped/);
   expect(out.text()).toContain('Add --yes to send 3 again.');
   const dropOut = outputForTest();
-  expect(await dropDead(true, { tally, drop: never, out: dropOut })).toBe(0);
+  expect(await dropDead({ isDryRun: true, filter: {} }, { tally, drop: never, out: dropOut })).toBe(0);
   expect(dropOut.text()).toContain('Add --yes to drop 3.');
 });
 
@@ -149,7 +149,7 @@ test('a redrive tells what is done, skipped, failed and unknown; failures fail t
 test('a drop tells what was dropped, and what had taken effect', async () => {
   const out = outputForTest();
   const drop = async () => ({ looked: 3, dropped: 2, applied: 1, kept: 0 });
-  expect(await dropDead(false, { tally: async () => TALLIES, drop, out })).toBe(0);
+  expect(await dropDead({ isDryRun: false, filter: {} }, { tally: async () => TALLIES, drop, out })).toBe(0);
   expect(out.text()).toBe('2 dropped, 3 skipped (1 of them had taken effect).');
 });
 
@@ -168,4 +168,30 @@ test('a corrected payload without the override is shown and refused; with it, it
     await correctDead({ payload: { a: 1 }, isOverride: true }, { ...deps, plan: never, out: done }),
   ).toBe(0);
   expect(done.text()).toBe('Action 5: fix_1 takes the place of e-1 in progression and is on its way.');
+});
+
+test('long names are cut in a list; JSON means the same and speaks to no terminal', async () => {
+  const playerId = `\u009b31m\u202e${'x'.repeat(8_000)}`;
+  const [text, json] = [outputForTest(), outputForTest()];
+  await listDead(50, { letters: [{ ...ITEM, playerId }], isJson: false, out: text });
+  expect(
+    Math.max(...text.lines.flatMap((line) => line.split('\n')).map(({ length }) => length)),
+  ).toBeLessThan(300);
+  await listDead(50, { letters: [{ ...ITEM, playerId }], isJson: true, out: json });
+  expect(json.text()).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  expect(JSON.parse(json.text())).toEqual([{ ...ITEM, playerId }]);
+});
+
+test('where no letter fits nothing is decided; a dry run of named letters says what to leave out; kept letters are told', async () => {
+  const out = outputForTest();
+  const filter = { ids: [999] };
+  const none = { tally: async () => [], redrive: never, drop: never, out };
+  expect(await redriveDead({ filter, isDryRun: false }, none)).toBe(1);
+  expect(await dropDead({ filter, isDryRun: false }, none)).toBe(1);
+  expect(out.lines.slice(-2)).toEqual(Array(2).fill('No dead letter fits: nothing was done.'));
+  await redriveDead({ filter, isDryRun: true }, { ...none, tally: async () => TALLIES });
+  expect(out.lines.at(-1)).toContain('Leave out --dry-run to send');
+  const drop = async () => ({ looked: 2, dropped: 1, applied: 0, kept: 1 });
+  expect(await dropDead({ filter, isDryRun: false }, { tally: async () => TALLIES, drop, out })).toBe(1);
+  expect(out.lines.at(-1)).toContain('1 of the archive stay open');
 });

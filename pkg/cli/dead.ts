@@ -5,7 +5,7 @@ import type { Correction } from '../worker/dead-letters/correct.postgres.js';
 import type { DropResult, RedriveProgress, RedriveResult } from '../worker/dead-letters/jobs.js';
 import type { LetterTally } from '../worker/dead-letters/queries.postgres.js';
 import { FairtallyError } from '../kernel/errors.js';
-import type { Output } from './output.js';
+import { jsonLine, plain, type Output } from './output.js';
 import { table } from './table.js';
 
 /** Shows a page of letters, newest first, and how to see the next. */
@@ -13,7 +13,7 @@ export async function listDead(
   limit: number,
   { letters, isJson, out }: { letters: readonly LetterItem[]; isJson: boolean; out: Output },
 ): Promise<number> {
-  if (isJson) out.line(JSON.stringify(letters));
+  if (isJson) out.line(jsonLine(letters));
   else if (letters.length === 0) out.line('No dead letters.');
   else {
     const head = [
@@ -39,9 +39,9 @@ export async function listDead(
 const rowOf = (letter: LetterItem): (string | number)[] => [
   letter.id,
   letter.role,
-  plain(letter.gameId),
-  plain(letter.playerId),
-  eventOf(letter),
+  cell(letter.gameId),
+  cell(letter.playerId),
+  cell(eventOf(letter)),
   letter.reason,
   letter.attempts,
   timeOf(letter.firstSeenMs),
@@ -54,8 +54,13 @@ const eventOf = ({ eventType, eventId }: LetterItem): string =>
 
 const timeOf = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
-/** Control characters would speak to the terminal of whoever reads. */
-const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\uFFFD');
+const CELL_MAX = 40;
+
+/** A cell of a table: names may be long, and `dead show` has them whole. */
+const cell = (text: string): string => {
+  const shown = plain(text);
+  return shown.length <= CELL_MAX ? shown : `${shown.slice(0, CELL_MAX - 1)}…`;
+};
 
 /** Shows everything about one letter, and what can be done. @throws FairtallyError `letter_unknown` */
 export async function showDead(
@@ -64,7 +69,7 @@ export async function showDead(
 ): Promise<number> {
   if (letter === null) throw new FairtallyError('letter_unknown', `there is no dead letter ${String(id)}`);
   if (isJson) {
-    out.line(JSON.stringify(letter));
+    out.line(jsonLine(letter));
     return 0;
   }
   const facts: readonly (readonly [string, string | number | null])[] = [
@@ -122,7 +127,12 @@ function nextSteps({ id, state, identity, reason }: Letter): string[] {
         `  fairtally dead drop ${name} --why "..."      it shall never take effect`,
       ];
     case 'redriven':
-      return ['It is on its way to its role: a worker of the role takes it.'];
+      return [
+        'It is on its way to its role: a worker of the role takes it.',
+        ...(identity === null
+          ? []
+          : [`  fairtally dead drop ${name} --why "..."      take it back: it shall never take effect`]),
+      ];
     default:
       return ['Nothing is left to do.'];
   }
@@ -157,6 +167,16 @@ export interface RedriveDeps {
   readonly out: Output;
 }
 
+/** Named letters are decided about unless a dry run is asked for; what filters choose only with --yes. */
+const insteadOf = ({ ids }: LetterFilter): string =>
+  ids === undefined ? 'Add --yes' : 'Leave out --dry-run';
+
+/** Nothing is recorded of a decision about nothing. */
+function nothingFits(out: Output): number {
+  out.line('No dead letter fits: nothing was done.');
+  return 1;
+}
+
 /** Sends letters again, or shows what would be sent. 1 when some failed again, or when no worker takes them. */
 export async function redriveDead({ isDryRun, filter }: RedriveCommand, deps: RedriveDeps): Promise<number> {
   const { out } = deps;
@@ -165,9 +185,10 @@ export async function redriveDead({ isDryRun, filter }: RedriveCommand, deps: Re
   const open = sumOf(tallies, ({ state }) => state === 'open');
   if (isDryRun) {
     describePlan('sent again', tallies, out);
-    out.line(`Dry run: nothing was sent. Add --yes to send ${String(open)} again.`);
+    out.line(`Dry run: nothing was sent. ${insteadOf(filter)} to send ${String(open)} again.`);
     return 0;
   }
+  if (fitting === 0) return nothingFits(out);
   const bar = out.isTerminal && open > 0 ? progressBar(out, open) : null;
   let result: RedriveResult;
   try {
@@ -214,21 +235,29 @@ export interface DropDeps {
   readonly out: Output;
 }
 
-/** Drops letters for good, or shows what would be dropped. */
-export async function dropDead(isDryRun: boolean, { tally, drop, out }: DropDeps): Promise<number> {
+/** Drops letters for good, or shows what would be dropped. 1 when nothing fits, or when some must be kept. */
+export async function dropDead(
+  { isDryRun, filter }: RedriveCommand,
+  { tally, drop, out }: DropDeps,
+): Promise<number> {
   const tallies = await tally();
   if (isDryRun) {
     describePlan('dropped', tallies, out);
     out.line(
-      `Dry run: nothing was dropped. Add --yes to drop ${String(sumOf(tallies, ({ state }) => state === 'open'))}.`,
+      `Dry run: nothing was dropped. ${insteadOf(filter)} to drop ${String(sumOf(tallies, ({ state }) => state === 'open'))}.`,
     );
     return 0;
   }
-  const { dropped, applied, looked } = await drop();
+  if (tallies.length === 0) return nothingFits(out);
+  const { dropped, applied, looked, kept } = await drop();
   const skipped = sumOf(tallies, () => true) - dropped;
   const took = applied === 0 ? '' : ` (${String(applied)} of them had taken effect)`;
   out.line(`${String(dropped)} dropped, ${String(Math.max(skipped, looked - dropped))} skipped${took}.`);
-  return 0;
+  if (kept === 0) return 0;
+  out.line(
+    `${String(kept)} of the archive stay open: other roles have counted their events, so the archive must have them. Redrive them.`,
+  );
+  return 1;
 }
 
 export interface CorrectDeps {
