@@ -37,9 +37,11 @@ export class Doorkeeper {
       if (work >= limits.maxWork) return 'work';
       if (loadGate.publishWaitMs() > (limits.maxPublishWaitMs ?? Infinity)) return 'publish';
     }
-    if (requests >= limits.maxInFlightRequests) return 'requests';
     const more = Math.min(declaredLength(request) ?? 0, limits.maxBodyBytes);
-    return bytes + more > limits.maxInFlightBytes ? 'bytes' : null;
+    const isRoom = requests < limits.maxInFlightRequests && bytes + more <= limits.maxInFlightBytes;
+    if (isRoom) return null;
+    this.#inFlight.endSlowUploads(); // whoever comes next may find room
+    return requests >= limits.maxInFlightRequests ? 'requests' : 'bytes';
   }
 
   refusal(reason: ShedReason): Refusal {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { connect } from 'node:net';
 import { createClientAddress } from './client-address.js';
 import {
+  INGEST_NOW_MS,
   ingestEvent,
   startIngestServer,
   type IngestServer,
@@ -125,6 +126,41 @@ describe('overload', () => {
       ingestEvent({ payload: { deltaXp: 1, activity: 'x', more: 'y'.repeat(400) } }),
     );
     expect(await ingest.post({ body: large })).toMatchObject({ status: 503, json: { code: 'overloaded' } });
+  });
+});
+
+describe('uploads that never end', () => {
+  const signed = (length: number): Buffer =>
+    Buffer.from(
+      [
+        'POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Key-Id: nobody',
+        `X-Timestamp: ${String(INGEST_NOW_MS / 1000)}\r\nX-Signature: v1=${'a'.repeat(64)}`,
+        `Content-Length: ${String(length)}\r\n\r\n${' '.repeat(length - 1)}`,
+      ].join('\r\n'),
+    );
+
+  test.each([
+    ['requests', { maxInFlightRequests: 4 }],
+    ['bytes', { maxInFlightBytes: 4_000 }],
+  ])('row 61: strangers who hold all the %s with them are ended when others come', async (_, limits) => {
+    const ingest = await start({ limits });
+    const strangers = [1, 2, 3, 4].map(() => ingest.raw(signed(1_000), (text) => text.includes('requestId')));
+    const post = async (): Promise<number> => (await ingest.post({ body: one() })).status;
+    await eventually('they hold all there is', async () => (await post()) === 503);
+    ingest.world.monotonicSkewMs = 1_001;
+    await eventually('others are served', async () => (await post()) === 202);
+    for (const text of await Promise.all(strangers)) expect(text).toContain('"code":"overloaded"');
+  });
+
+  test('a slow upload is borne as long as there is room for others', async () => {
+    const ingest = await start({ limits: { maxInFlightRequests: 4 } });
+    let said = '';
+    void ingest.raw(signed(1_000), (text) => ((said = text), false));
+    for (let n = 0; n < 20; n += 1) {
+      ingest.world.monotonicSkewMs += 1_001;
+      expect((await ingest.post({ body: one() })).status).toBe(202);
+    }
+    expect(said).toBe('');
   });
 });
 

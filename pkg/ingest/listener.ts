@@ -32,7 +32,7 @@ const LINGER_MS = 500;
  * caller can hand the request on.
  */
 export function createIngestListener(deps: IngestDeps): IngestListener {
-  const inFlight = new InFlight();
+  const inFlight = new InFlight(deps.clock);
   const metrics = new IngestMetrics(deps.metrics);
   const doorkeeper = new Doorkeeper(deps, inFlight);
   const receiver = new Receiver(deps);
@@ -69,6 +69,7 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
       if (span !== null) endRequestSpan(span, answer);
       // Written together: each write by itself wakes its reader, which costs a third of a request's processor time.
       if (answer.code === null) await endOfTurn();
+      else hold.release(); // its bytes are not needed any more, though its client may still send
       await reply(request, response, answer, requestId);
       if (answer.status === 202) metrics.acknowledged.observe((deps.clock.monotonicMs() - startedMs) / 1000);
     } finally {
