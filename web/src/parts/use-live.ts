@@ -1,7 +1,7 @@
 import { useEffect, useEffectEvent, useState } from 'react';
 import { openLive, type LiveState, type StreamEvent, type StreamTopic } from '../api/live.ts';
 
-/** Keeps a stream of these topics open while the page is. Other topics close it and open another. */
+/** Keeps a stream of these topics open while the page is. Other topics close it and open another; none open none. */
 export function useLive(
   gameId: string,
   topics: readonly StreamTopic[],
@@ -10,13 +10,10 @@ export function useLive(
   const [state, setState] = useState<LiveState>('waiting');
   const onEvent = useEffectEvent(take);
   const key = JSON.stringify(topics);
-  useEffect(
-    () =>
-      openLive(gameId, JSON.parse(key) as StreamTopic[], {
-        onEvent: (event) => onEvent(event),
-        onState: setState,
-      }),
-    [gameId, key],
-  );
+  useEffect(() => {
+    const wanted = JSON.parse(key) as StreamTopic[];
+    if (wanted.length === 0) return undefined;
+    return openLive(gameId, wanted, { onEvent: (event) => onEvent(event), onState: setState });
+  }, [gameId, key]);
   return state;
 }
