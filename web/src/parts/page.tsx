@@ -3,7 +3,9 @@ import { useDocumentTitle } from '@mantine/hooks';
 import type { ReactNode } from 'react';
 
 export interface PageProps {
-  readonly title: string;
+  readonly title: ReactNode;
+  /** The title as the window has it, where that is more than text. */
+  readonly windowTitle?: string;
   /** One line: what is to be seen here, or done. */
   readonly about?: ReactNode;
   /** Buttons and switches that concern the whole page. */
@@ -12,8 +14,8 @@ export interface PageProps {
 }
 
 /** A page: its heading, which is also the window's title, and what stands below. */
-export function Page({ title, about, actions, children }: PageProps) {
-  useDocumentTitle(`${title} · Fairtally`);
+export function Page({ title, windowTitle, about, actions, children }: PageProps) {
+  useDocumentTitle(`${windowTitle ?? (typeof title === 'string' ? title : '')} · Fairtally`);
   return (
     <Stack gap="lg" component="section" aria-labelledby="page-title">
       <Group justify="space-between" align="flex-start">

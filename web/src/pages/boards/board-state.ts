@@ -1,4 +1,4 @@
-import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
 import { api, dataOf } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
 import { useGame } from '../../shell/game.ts';
@@ -41,6 +41,30 @@ export function useCycles(board: string, window: BoardWindow['window'], partitio
   });
 }
 
+/**
+ * The window that a board opens with: the first in whose current cycle something counted, so that a morning does not begin with an
+ * empty page. undefined while that is not known.
+ */
+export function useFirstWindow(board: BoardItem, isOn: boolean): BoardWindow | undefined {
+  const { gameId } = useGame();
+  const latest = useQueries({
+    queries: board.windows.map(({ window }) => ({
+      queryKey: ['latest cycle', gameId, board.board, window],
+      queryFn: () =>
+        dataOf(
+          api.GET('/admin/v1/games/{gameId}/boards/{board}/cycles', {
+            params: { path: { gameId, board: board.board }, query: { window, limit: 1 } },
+          }),
+        ),
+      enabled: isOn,
+      staleTime: SLOW_MS,
+    })),
+  });
+  if (isOn && latest.some(({ isPending }) => isPending)) return undefined;
+  const filled = board.windows.find(({ cycle }, index) => latest[index]?.data?.items[0]?.cycle === cycle);
+  return filled ?? board.windows[0];
+}
+
 /** The parts of a cycle whose name begins with a text: the first 50 of them. */
 export function usePartitions(
   board: string,
@@ -54,7 +78,12 @@ export function usePartitions(
         api.GET('/admin/v1/games/{gameId}/boards/{board}/partitions', {
           params: {
             path: { gameId, board },
-            query: { window, limit: PARTITIONS, prefix, ...(cycle === undefined ? {} : { cycle }) },
+            query: {
+              window,
+              limit: PARTITIONS,
+              ...(prefix === '' ? {} : { prefix }),
+              ...(cycle === undefined ? {} : { cycle }),
+            },
           },
         }),
       ),

@@ -116,6 +116,7 @@ function useBoard(choice: BoardChoice, around: string | undefined) {
     limit: ROWS,
     ...(choice.partition === undefined ? {} : { partition: choice.partition }),
   } as const;
+  const seeAgain = () => void client.invalidateQueries({ queryKey });
   const live = useLive(gameId, isCurrent ? [topic] : [], (event) => {
     if (event.type !== 'board' || event.board.cycle !== choice.window.cycle) return seeAgain();
     const known = client.getQueryData<InfiniteData<BoardPage, string | undefined>>(queryKey);
@@ -123,7 +124,6 @@ function useBoard(choice: BoardChoice, around: string | undefined) {
     if (around !== undefined || known === undefined || known.pages.length > 1) return seeAgain();
     client.setQueryData(queryKey, { ...known, pages: [event.board] });
   });
-  const seeAgain = () => void client.invalidateQueries({ queryKey });
   const pages = useInfiniteQuery({
     queryKey,
     queryFn: ({ pageParam }) =>

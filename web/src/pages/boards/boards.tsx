@@ -1,7 +1,7 @@
-import { Group, SegmentedControl, Select, Stack } from '@mantine/core';
+import { Group, SegmentedControl, Select, Skeleton, Stack } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 import { useLocation, useParams } from 'wouter';
 import { api, dataOf } from '../../api/client.ts';
 import { DataState, Nothing } from '../../parts/data-state.tsx';
@@ -10,6 +10,7 @@ import { useQueryState } from '../../parts/use-query-state.ts';
 import { useGame } from '../../shell/game.ts';
 import {
   useCycles,
+  useFirstWindow,
   usePartitions,
   type BoardChoice,
   type BoardItem,
@@ -19,6 +20,7 @@ import {
 import { BoardTable } from './board-table.tsx';
 
 const SLOW_MS = 60_000;
+const SEARCHABLE = 8;
 
 /** Who leads, now and in the cycles before. What is chosen stands in the address. */
 export function Boards() {
@@ -43,22 +45,21 @@ export function Boards() {
         {({ items }) => {
           const board = name === undefined ? items[0] : items.find((one) => one.board === name);
           return (
-            <Stack>
-              <Select
-                label="Board"
-                w={{ base: '100%', xs: 240 }}
-                searchable={items.length > 8}
-                allowDeselect={false}
-                data={items.map((one) => one.board)}
-                value={board?.board ?? null}
-                onChange={(value) => value !== null && navigate(to('boards', value))}
-              />
-              {board === undefined ? (
-                <Nothing>There is no board “{name}” in the definition in force.</Nothing>
-              ) : (
-                <OneBoard key={board.board} board={board} />
-              )}
-            </Stack>
+            <OneBoard
+              key={board?.board}
+              board={board}
+              picker={
+                <Select
+                  label="Board"
+                  w={{ base: '100%', xs: 240 }}
+                  searchable={items.length > SEARCHABLE}
+                  allowDeselect={false}
+                  data={items.map((one) => one.board)}
+                  value={board?.board ?? null}
+                  onChange={(value) => value !== null && navigate(to('boards', value))}
+                />
+              }
+            />
           );
         }}
       </DataState>
@@ -66,24 +67,38 @@ export function Boards() {
   );
 }
 
-function OneBoard({ board }: { readonly board: BoardItem }) {
+function OneBoard({ board, picker }: { readonly board: BoardItem | undefined; readonly picker: ReactNode }) {
+  if (board !== undefined) return <Choices board={board} picker={picker} />;
+  return (
+    <Stack>
+      {picker}
+      <Nothing>There is no such board in the definition in force.</Nothing>
+    </Stack>
+  );
+}
+
+function Choices({ board, picker }: { readonly board: BoardItem; readonly picker: ReactNode }) {
   const [chosen, choose] = useQueryState(['window', 'cycle', 'partition', 'revised', 'around']);
-  const window = board.windows.find((one) => one.window === chosen.window) ?? board.windows[0];
-  if (window === undefined) return <Nothing>This board has no window.</Nothing>;
+  const named = board.windows.find((one) => one.window === chosen.window);
+  const first = useFirstWindow(board, named === undefined);
+  const window = named ?? first;
+  const props = window === undefined ? null : { board, window, chosen, choose };
   return (
     <Stack>
       <Group align="flex-end" gap="md">
-        {board.windows.length > 1 && (
+        {picker}
+        {props === null && <Skeleton height={36} maw={360} aria-busy="true" />}
+        {props !== null && board.windows.length > 1 && (
           <SegmentedControl
             aria-label="Window"
             data={board.windows.map((one) => one.window)}
-            value={window.window}
+            value={props.window.window}
             onChange={(value) => choose({ window: value, cycle: undefined, revised: undefined })}
           />
         )}
-        <Cycles board={board} window={window} chosen={chosen} choose={choose} />
+        {props !== null && <Cycles {...props} />}
       </Group>
-      <Part board={board} window={window} chosen={chosen} choose={choose} />
+      {props !== null && <Part {...props} />}
     </Stack>
   );
 }

@@ -1,5 +1,22 @@
+import { useParams } from 'wouter';
 import { Page } from '../../parts/page.tsx';
+import { useGame } from '../../shell/game.ts';
+import { Findings } from './findings.tsx';
+import { Queue } from './queue.tsx';
 
+/** Who looks wrong. Who may judge sees the queue of cases; others see what was found. */
 export function Fairness() {
-  return <Page title="Fairness">…</Page>;
+  const { may } = useGame();
+  const { case: chosen } = useParams<{ case?: string }>();
+  const caseId = chosen === undefined ? undefined : Number(chosen);
+  if (!may('analyst'))
+    return (
+      <Page
+        title="Fairness"
+        about="Events that do not fit what their player did before. Judging them takes the role of analyst."
+      >
+        <Findings />
+      </Page>
+    );
+  return <Queue caseId={caseId} />;
 }
