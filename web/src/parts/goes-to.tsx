@@ -9,7 +9,11 @@ export function GoesTo({
   ...look
 }: AnchorProps & { readonly href: string; readonly children: ReactNode }) {
   return (
-    <Anchor size="sm" {...look} renderRoot={(props) => <Link {...props} href={href} />}>
+    <Anchor
+      {...(look.inherit === true ? {} : { size: 'sm' })}
+      {...look}
+      renderRoot={(props) => <Link {...props} href={href} />}
+    >
       {children}
     </Anchor>
   );

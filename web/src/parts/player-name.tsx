@@ -17,7 +17,7 @@ export function Name({ children, ...look }: TextProps & { readonly children: str
 export function PlayerName({ id }: { readonly id: string }) {
   const { to } = useGame();
   return (
-    <GoesTo href={to('players', id)} style={NAME_STYLE}>
+    <GoesTo href={to('players', id)} inherit style={NAME_STYLE}>
       <Name>{id}</Name>
     </GoesTo>
   );

@@ -162,7 +162,7 @@ function Summary({ page, cycle }: { readonly page: BoardPage; readonly cycle: Cy
       </Badge>
       <Text size="sm" c="dimmed" component="div">
         {about} · {count(page.total)} ranked
-        {page.updatedAt !== null && (
+        {page.updatedAt !== null && page.state !== 'final' && (
           <>
             {' '}
             · changed <Moment at={page.updatedAt} />

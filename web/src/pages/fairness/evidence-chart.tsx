@@ -145,6 +145,8 @@ function configuration(evidence: Evidence, colors: ChartColors): ChartConfigurat
   };
 }
 
+const short = (value: number): string => (Math.abs(value) < 1 ? decimal(value) : compact(value));
+
 /** The ends of the band, where the rule looked: after its first samples. */
 function bandOf({ maxZ, minSamples }: Evidence) {
   const end = (direction: 1 | -1) => (point: Point) =>
@@ -152,6 +154,17 @@ function bandOf({ maxZ, minSamples }: Evidence) {
       ? null
       : point.mean + direction * maxZ * point.deviation;
   return { high: end(1), low: end(-1) };
+}
+
+const MARGIN = 0.35;
+
+/** As high as the samples, and some more: a band that is wider than that is cut off, so that the samples stay apart. */
+function rangeOf(points: readonly Point[]): { readonly min: number; readonly max: number } {
+  const seen = points.flatMap(({ judged, mean }) => (mean === null ? [judged] : [judged, mean]));
+  const [least, most] = [Math.min(...seen), Math.max(...seen)];
+  const margin = MARGIN * (most - least || Math.abs(most) || 1);
+  // What is never below zero is not drawn there.
+  return { min: least >= 0 ? Math.max(0, least - margin) : least - margin, max: most + margin };
 }
 
 function options(points: readonly Point[], scale: ValueScale, metric: string): ChartConfiguration['options'] {
@@ -178,13 +191,13 @@ function options(points: readonly Point[], scale: ValueScale, metric: string): C
       },
       y: {
         type: 'linear',
-        grace: '5%',
+        ...rangeOf(points),
         title: { display: true, text: metric },
         afterBuildTicks: (axis: Scale) => {
           const ticks = scale.ticks(axis.min, axis.max);
           if (ticks !== null) axis.ticks = ticks.map((value) => ({ value }));
         },
-        ticks: { autoSkip: true, callback: (judged) => compact(scale.valueAt(Number(judged))) },
+        ticks: { autoSkip: true, callback: (judged) => short(scale.valueAt(Number(judged))) },
       },
     },
   };

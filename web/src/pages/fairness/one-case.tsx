@@ -58,7 +58,7 @@ function Detail({ detail: { case: one, findings, events } }: { readonly detail: 
           title="Evidence"
           about={
             <>
-              {decimal(shown.value)} where {decimal(Math.abs(shown.z))} deviations{' '}
+              {decimal(shown.value)}: {decimal(Math.abs(shown.z))} deviations{' '}
               {shown.z < 0 ? 'below' : 'above'} what the player did before
               {shown.partition !== null && (
                 <>

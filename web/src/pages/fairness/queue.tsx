@@ -60,7 +60,11 @@ export function Queue({ caseId }: { readonly caseId: number | undefined }) {
         }
       >
         {(cases) => (
-          <ScrollArea.Autosize mah={{ base: undefined, md: 'calc(100dvh - 290px)' }} type="auto">
+          <ScrollArea.Autosize
+            mah={{ base: undefined, md: 'calc(100dvh - 290px)' }}
+            type="auto"
+            offsetScrollbars="y"
+          >
             <Box component="ul" aria-label="Cases" className={classes['list']}>
               {cases.map((one) => (
                 <CaseLine

@@ -24,7 +24,7 @@ export function Verdict({ one }: { readonly one: Case }) {
   return (
     <Group gap="sm">
       <Button
-        color="red"
+        color="red.9"
         leftSection={<IconHammer size={16} aria-hidden />}
         rightSection={<Kbd aria-hidden>x</Kbd>}
         aria-keyshortcuts="x"
@@ -107,7 +107,7 @@ function Confirm({
           <Group gap="sm">
             <Button
               type="submit"
-              {...(choice === 'cheat' ? { color: 'red' } : {})}
+              {...(choice === 'cheat' ? { color: 'red.9' } : {})}
               loading={judge.isPending}
               ref={confirm}
             >
