@@ -1,0 +1,120 @@
+import { Alert, Button, List, Table, Text } from '@mantine/core';
+import { useMutation } from '@tanstack/react-query';
+import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
+import type { Schema } from '../../api/schema.ts';
+import { Trouble } from '../../parts/data-state.tsx';
+import { Facts } from '../../parts/facts.tsx';
+import { count } from '../../parts/figures.ts';
+import { Moment } from '../../parts/moment.tsx';
+import { Panel } from '../../parts/panel.tsx';
+import { Name } from '../../parts/player-name.tsx';
+import { useGame } from '../../shell/game.ts';
+
+/** What would come of a recording, event for event as the gateway would judge it now; posts nothing. */
+export function Forecast({ jobId }: { readonly jobId: string }) {
+  const { gameId } = useGame();
+  const dryRun = useMutation({
+    mutationFn: () =>
+      dataOf(
+        api.POST('/admin/v1/games/{gameId}/replays/{jobId}/dry-run', {
+          params: { path: { gameId, jobId }, header: OWN_PAGE },
+        }),
+      ),
+  });
+  const { data } = dryRun;
+  return (
+    <Panel
+      title="Dry run"
+      about="Judges every event as the gateway would now. Nothing is posted."
+      aside={
+        <Button
+          variant="default"
+          size="compact-md"
+          loading={dryRun.isPending}
+          onClick={() => dryRun.mutate()}
+        >
+          {data === undefined ? 'What would come of it?' : 'Again'}
+        </Button>
+      }
+    >
+      {dryRun.error !== null && <Trouble error={dryRun.error} />}
+      {data !== undefined && <Told forecast={data} />}
+    </Panel>
+  );
+}
+
+function Told({ forecast }: { readonly forecast: Schema<'ReplayForecast'> }) {
+  const { firstAt, lastAt, byType, warnings, rejected } = forecast;
+  return (
+    <>
+      {warnings.length > 0 && (
+        <Alert color="yellow" title="Mind">
+          <List size="sm">
+            {warnings.map((warning) => (
+              <List.Item key={warning}>{warning}</List.Item>
+            ))}
+          </List>
+        </Alert>
+      )}
+      <Text role="status" fw={600}>
+        {count(forecast.accepted)} of {count(forecast.events)} events would be counted.
+      </Text>
+      <Facts
+        facts={[
+          ['Known already', count(forecast.duplicates)],
+          ['Refused', count(rejected.reduce((sum, { events }) => sum + events, 0))],
+          ['Lines that are no event', count(forecast.malformed)],
+          ['Players', count(forecast.players)],
+          ['Earliest', firstAt === null ? '—' : <Moment at={firstAt} />],
+          ['Latest', lastAt === null ? '—' : <Moment at={lastAt} />],
+        ]}
+      />
+      <Refusals rejected={rejected} />
+      {byType.length > 0 && (
+        <Table.ScrollContainer minWidth={240} mah={300}>
+          <Table aria-label="Events by type" maw={420}>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>Type</Table.Th>
+                <Table.Th>Events</Table.Th>
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {byType.map(({ type, events }) => (
+                <Table.Tr key={type}>
+                  <Table.Td>
+                    <Name>{type}</Name>
+                  </Table.Td>
+                  <Table.Td>{count(events)}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </Table.ScrollContainer>
+      )}
+    </>
+  );
+}
+
+/** Why events were refused, or would be. */
+export function Refusals({ rejected }: { readonly rejected: readonly Schema<'RejectedCount'>[] }) {
+  if (rejected.length === 0) return null;
+  return (
+    <Table aria-label="Refusals by reason" maw={420}>
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>Refused for</Table.Th>
+          <Table.Th>Events</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {rejected.map(({ code, events }) => (
+          <Table.Tr key={code}>
+            <Table.Td>{code}</Table.Td>
+            <Table.Td>{count(events)}</Table.Td>
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}
