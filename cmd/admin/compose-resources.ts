@@ -13,7 +13,7 @@ import { postgresBoardTruth } from '../../pkg/leaderboard/truth.postgres.js';
 import { BoardView } from '../../pkg/leaderboard/view.js';
 import { createProgressionReads, isReceiptRevoked } from '../../pkg/progression/queries.postgres.js';
 import { verifyReceipt } from '../../pkg/progression/receipts.js';
-import { createBoardQueries } from '../../pkg/query/boards.js';
+import { createBoardQueries, type BoardQueries } from '../../pkg/query/boards.js';
 import { boundedReader } from '../../pkg/query/bounded-reader.js';
 import type { BusName } from '../../pkg/runtime/config-options.js';
 import { dropLetters } from '../../pkg/worker/dead-letters/decisions.postgres.js';
@@ -43,11 +43,14 @@ export interface ResourcePlatform extends Pick<
 const EXACT: readonly BusName[] = ['postgres', 'kafka'];
 
 /** What a page of the dashboard asks, from the rooms that know it. */
-export function composeResources(platform: ResourcePlatform): ResourceParts {
+export function composeResources(
+  platform: ResourcePlatform,
+): ResourceParts & { readonly liveBoards: BoardQueries } {
   const { db, games, redis, definitions, clock, logger, bus, busName } = platform;
   const store = redis === null ? null : redisBoardView(redis, logger);
   const view = new BoardView({ truth: postgresBoardTruth(db), store, definitions, clock, log: logger });
   const reader = boundedReader(boardReaderOfGames(games, postgresBoardReader));
+  const boards = { definitions, reader, view: store, clock };
   const { publicKey } = platform.receiptKeys;
   const isRevoked = (gameId: string, receiptId: string): Promise<boolean> =>
     games.read(gameId, (sql) => isReceiptRevoked(sql, gameId, receiptId));
@@ -55,7 +58,9 @@ export function composeResources(platform: ResourcePlatform): ResourceParts {
     definitions,
     clock,
     view,
-    boards: createBoardQueries({ definitions, reader, view: store, clock }),
+    boards: createBoardQueries(boards),
+    // What requests made it remember would be news to streams a second late.
+    liveBoards: createBoardQueries(boards),
     progression: (sql) => createProgressionReads(sql, definitions),
     setHidden: (sql, request) => postgresPlayerStates(sql).setHidden(request),
     verifyReceipt: (jws) => verifyReceipt(jws, { issuer: RECEIPT_ISSUER, publicKey, isRevoked }),

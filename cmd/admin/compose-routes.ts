@@ -4,12 +4,15 @@ import { auditRoutes } from '../../pkg/admin/audit-routes.postgres.js';
 import type { GameDatabase } from '../../pkg/admin/port.js';
 import type { AccessTokens } from '../../pkg/admin/sign-in/access-tokens.js';
 import { createCookies } from '../../pkg/admin/sign-in/cookies.js';
-import { createSignInLimit } from '../../pkg/admin/sign-in/limits.js';
+import { createSignInLimit, createTicketLimit } from '../../pkg/admin/sign-in/limits.js';
 import { createOidc, type Oidc } from '../../pkg/admin/sign-in/oidc.js';
 import { createPasswords } from '../../pkg/admin/sign-in/passwords.js';
 import { openSignInRoutes, ownSessionRoutes } from '../../pkg/admin/sign-in/routes.js';
 import { createSignIn } from '../../pkg/admin/sign-in/service.postgres.js';
 import type { TokenKeyStore } from '../../pkg/admin/sign-in/token-keys.postgres.js';
+import { sessionAccess } from '../../pkg/admin/sign-in/users.postgres.js';
+import { streamRoutes } from '../../pkg/admin/stream/routes.js';
+import { createTopicSource } from '../../pkg/admin/stream/topics.js';
 import { userRoutes } from '../../pkg/admin/users/routes.postgres.js';
 import { gameListRoutes } from '../../pkg/admin/resources/game-list.postgres.js';
 import { resourceRoutes } from '../../pkg/admin/resources/routes.js';
@@ -30,31 +33,47 @@ export interface AdminParts {
   readonly bus: Pick<Bus, 'lag'>;
   readonly tokens: AccessTokens;
   readonly tokenKeys: TokenKeyStore;
+  /** For requests: while Redis is away each process limits alone. */
   readonly limiter: RateLimiter;
+  /** For sign-ins and tickets: while Redis is away there are none. Without Redis, the same as `limiter`. */
+  readonly strictLimiter: RateLimiter;
   readonly clientAddress: ClientAddress;
   readonly addressKey: (address: string) => string;
 }
 
 /** Every route of the admin API, by room. */
 export function adminRoutes(parts: AdminParts): AdminRoutes {
-  const { platform, apiDb, games, bus, tokens, tokenKeys, limiter, addressKey } = parts;
-  const { clock, random, config, definitions } = platform;
+  const { platform, apiDb, games, bus, tokens, tokenKeys, strictLimiter, addressKey } = parts;
+  const { clock, random, config, definitions, logger, lifecycle } = platform;
   const passwords = createPasswords();
   const { refreshSecret } = tokenKeys;
   const signIn = {
     signIn: createSignIn({ games, tokens, passwords, refreshSecret, clock, random }),
     oidc: oidcOf(platform),
     cookies: createCookies(config.admin.origin),
-    takeSignIn: createSignInLimit(limiter),
+    takeSignIn: createSignInLimit(strictLimiter),
     addressKey,
   };
+  const resources = composeResources({ ...platform, games, bus, busName: config.bus.driver });
+  const streams = streamRoutes({
+    games,
+    sql: apiDb,
+    sessionAccess: (sessionId, gameId) => sessionAccess(apiDb, sessionId, gameId),
+    source: createTopicSource({ games, boards: resources.liveBoards, pipeline: resources, clock, logger }),
+    takeTicket: createTicketLimit(strictLimiter),
+    clock,
+    random,
+    logger,
+    stopping: lifecycle.stopping,
+  });
   return {
-    anyone: { ...openSignInRoutes(signIn) },
+    anyone: { ...openSignInRoutes(signIn), ...streams.anyone },
     signedIn: { ...ownSessionRoutes(signIn), ...gameListRoutes({ apiDb, definitions, clock }) },
     game: {
       ...userRoutes({ passwords, clock, random, issuer: config.admin.oidc?.issuer ?? null }),
       ...auditRoutes,
-      ...resourceRoutes(composeResources({ ...platform, games, bus, busName: config.bus.driver })),
+      ...resourceRoutes(resources),
+      ...streams.game,
     },
   };
 }

@@ -78,6 +78,7 @@ async function openParts(platform: Platform, bus: Bus): Promise<AdminParts> {
     onIdleError: (error) => logger.warn({ err: error }, 'an idle database connection broke'),
   });
   await refuseUnsafeRole(apiDb);
+  const localLimiter = new MemoryRateLimiter({ clock });
   const tokenKeys = await openTokenKeys({ db: apiDb, sealer, random, clock });
   return {
     platform,
@@ -87,7 +88,11 @@ async function openParts(platform: Platform, bus: Bus): Promise<AdminParts> {
     tokenKeys,
     tokens: createAccessTokens(tokenKeys, clock),
     limiter:
-      redis === null ? new MemoryRateLimiter({ clock }) : new RedisRateLimiter({ redis, clock, metrics }),
+      redis === null
+        ? localLimiter
+        : new RedisRateLimiter({ redis, clock, metrics, whileAway: 'limit locally' }),
+    strictLimiter:
+      redis === null ? localLimiter : new RedisRateLimiter({ redis, clock, metrics, whileAway: 'refuse' }),
     clientAddress: createClientAddress(config.http.trustProxy),
     addressKey: budgetKey,
   };

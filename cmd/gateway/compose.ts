@@ -33,7 +33,7 @@ export async function composeGateway(platform: Platform, bus: Bus): Promise<Gate
     bus: load.bus,
     loadGate: load.gate,
     addressLimiter: localLimiter,
-    limiter: shared === null ? localLimiter : new RedisRateLimiter(shared),
+    limiter: shared === null ? localLimiter : new RedisRateLimiter({ ...shared, whileAway: 'limit locally' }),
     idempotency:
       shared === null
         ? new MemoryIdempotencyStore({ clock, random })

@@ -30,7 +30,7 @@ export function createGameDatabase(db: Database, clock: Pick<Clock, 'now'>): Gam
           await enterGame(sql, gameId);
           return work(sql);
         },
-        { readOnly: true },
+        { isolation: 'repeatable read', readOnly: true },
       ),
     change: (gameId, actor, work) => write(gameId, actor, work, true),
     upkeep: (gameId, actor, work) => write(gameId, actor, work, false),

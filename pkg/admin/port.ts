@@ -45,6 +45,7 @@ export interface Actor {
 
 /** Where the admin API meets the database. Every statement sees the rows of one game, and of no other. */
 export interface GameDatabase {
+  /** All that the work reads is of one moment: a page, its ranks and its total agree. */
   read<T>(gameId: string, work: (sql: Sql) => Promise<T>): Promise<T>;
   /** @throws Error when the work ends without an audit entry */
   change<T>(gameId: string, actor: Actor, work: (change: Change) => Promise<T>): Promise<T>;

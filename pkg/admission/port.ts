@@ -28,8 +28,8 @@ export interface RateDecision {
 export interface RateLimiter {
   /**
    * Takes `cost` units from the bucket of `key`, or none when it does not have them. A cost above the burst passes when the
-   * bucket is full and leaves a debt, so a large batch is slowed, never locked out. Never rejects: falls back to a local
-   * bucket. Answers at once when the bucket is in this process: await it either way.
+   * bucket is full and leaves a debt, so a large batch is slowed, never locked out. Falls back to a local bucket, or
+   * rejects with OutageError where it was made to refuse. Answers at once when the bucket is in this process: await it either way.
    */
   take(key: string, cost: number, rule: RateRule): RateDecision | Promise<RateDecision>;
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { systemClock } from '../kernel/clock.js';
+import { OutageError } from '../kernel/errors.js';
 import { systemRandom } from '../kernel/random.js';
 import type { Metrics } from '../runtime/port.js';
 import { eventually } from '../testkit/eventually.js';
@@ -62,7 +63,10 @@ for (const protocol of [2, 3] as const) {
     const prefix = randomUUID();
     const deps = await options();
     const advance = (ms: number): Promise<void> => passTime(deps.redis, `rate_limit:{${prefix}*`, ms);
-    return { store: limiterUnder(new RedisRateLimiter(deps), prefix), advance };
+    return {
+      store: limiterUnder(new RedisRateLimiter({ ...deps, whileAway: 'limit locally' }), prefix),
+      advance,
+    };
   });
   idempotencyContract(`redis, RESP${String(protocol)}`, async () => {
     const prefix = randomUUID();
@@ -93,7 +97,7 @@ describe('the Lua script', () => {
 });
 
 describe('while Redis cannot be reached', () => {
-  test('row 39: limits are kept by this process at half of the rule, keys go without, calls are counted, nothing queues', async () => {
+  test('row 39: limits are kept by this process at half of the rule, keys go without, calls are counted, nothing queues; or none is granted, where so made', async () => {
     const server = await startRedisServer();
     const redis = connect(server.url, 3);
     await redis.connect();
@@ -106,12 +110,16 @@ describe('while Redis cannot be reached', () => {
       }),
     };
     const deps = { redis, clock: systemClock, metrics, random: systemRandom };
-    const limiter = new RedisRateLimiter(deps);
+    const limiter = new RedisRateLimiter({ ...deps, whileAway: 'limit locally' });
     const store = new RedisIdempotencyStore(deps);
     const rule = { rate: 0.001, burst: 10 };
     expect((await limiter.take('a', 1, rule)).remaining).toBe(9);
 
+    const strict = new RedisRateLimiter({ ...deps, metrics: quietMetrics, whileAway: 'refuse' });
+    expect((await strict.take('a', 1, rule)).remaining).toBe(8);
+
     await server.kill();
+    await expect(strict.take('a', 1, rule)).rejects.toThrow(OutageError);
     const granted = [];
     for (let i = 0; i < 10; i += 1) granted.push((await limiter.take('a', 1, rule)).allowed);
     expect(granted.filter(Boolean)).toHaveLength(5);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Cluster, Redis } from 'ioredis';
 import type { Clock } from '../kernel/clock.js';
+import { OutageError } from '../kernel/errors.js';
 import type { Random } from '../kernel/random.js';
 import type { Counter, Metrics } from '../runtime/port.js';
 import { GCRA_TOLERANCE_MS, gcraDecision } from './gcra.js';
@@ -86,21 +87,27 @@ class Scripts {
 
 /**
  * Buckets shared by all gateways, on the server's clock (gcra-1.lua). While Redis cannot be reached a bucket of this
- * process with half of the rule stands in, and each such call is counted.
+ * process with half of the rule stands in, and each such call is counted; or, where guessing must not get easier by that, the
+ * call is refused.
  */
 export class RedisRateLimiter implements RateLimiter {
   readonly #scripts: Scripts;
-  readonly #local: MemoryRateLimiter;
+  readonly #local: MemoryRateLimiter | null;
 
-  constructor(options: RedisAdmissionOptions) {
+  constructor(options: RedisAdmissionOptions & { readonly whileAway: 'limit locally' | 'refuse' }) {
     this.#scripts = new Scripts(options, 'rate_limit');
-    this.#local = new MemoryRateLimiter({ clock: options.clock });
+    this.#local = options.whileAway === 'refuse' ? null : new MemoryRateLimiter({ clock: options.clock });
   }
+
+  /** @throws OutageError while Redis is away, where that is what it was made for */
 
   async take(key: string, cost: number, rule: RateRule): Promise<RateDecision> {
     const numbers = [cost, rule.rate, rule.burst, GCRA_TOLERANCE_MS].map(String);
     const reply = await this.#scripts.run(GCRA, `rate_limit:{${key}}`, ...numbers);
-    if (!Array.isArray(reply)) return this.#local.take(key, cost, strictest(rule));
+    if (!Array.isArray(reply)) {
+      if (this.#local === null) throw new OutageError('Redis');
+      return this.#local.take(key, cost, strictest(rule));
+    }
     const [allowed, tatMs, nowMs] = reply.map(Number) as [number, number, number];
     return gcraDecision({ allowed: allowed === 1, tatMs }, nowMs, cost, rule);
   }

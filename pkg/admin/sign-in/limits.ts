@@ -8,6 +8,9 @@ const ACCOUNT: RateRule = { rate: 1 / 20, burst: 30 };
 /** An office shares an address. */
 const ADDRESS: RateRule = { rate: 1 / 5, burst: 60 };
 
+/** A page takes one ticket each time that it begins to listen. */
+const TICKETS: RateRule = { rate: 1, burst: 60 };
+
 /** One more try to sign in. @throws RequestProblem `rate_limited` */
 export type TakeSignIn = (who: { readonly username?: string; readonly addressKey: string }) => Promise<void>;
 
@@ -21,6 +24,12 @@ export const createSignInLimit =
     const name = createHash('sha256').update(normalName(username)).digest('base64url');
     await take(limiter, `sign-in:name:${name}`, ACCOUNT);
   };
+
+/** Tickets of streams are counted per user. */
+export const createTicketLimit =
+  (limiter: RateLimiter) =>
+  (userId: string): Promise<void> =>
+    take(limiter, `stream-ticket:${userId}`, TICKETS);
 
 async function take(limiter: RateLimiter, key: string, rule: RateRule): Promise<void> {
   const { allowed, retryAfterSeconds } = await limiter.take(key, 1, rule);

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MemoryRateLimiter } from '../../admission/memory.js';
+import type { RateLimiter } from '../../admission/port.js';
+import { OutageError } from '../../kernel/errors.js';
 import { systemRandom } from '../../kernel/random.js';
 import { startAdminServer, type AdminServer, type Answered } from '../../testkit/admin-server.js';
 import { SettableClock } from '../../testkit/settable-clock.js';
@@ -14,11 +16,16 @@ const PASSWORD = 'correct horse battery staple';
 const clock = new SettableClock(Date.now());
 const passwords = createPasswords();
 let server: AdminServer;
+let isLimiterAway = false;
 
 beforeAll(async () => {
   server = await startAdminServer({
     clock,
     routes: ({ games, tokens, tokenKeys }) => {
+      const local = new MemoryRateLimiter({ clock });
+      const limiter: RateLimiter = {
+        take: (...asked) => (isLimiterAway ? Promise.reject(new OutageError('Redis')) : local.take(...asked)),
+      };
       const deps = {
         signIn: createSignIn({
           games,
@@ -30,7 +37,7 @@ beforeAll(async () => {
         }),
         oidc: null,
         cookies: createCookies(null),
-        takeSignIn: createSignInLimit(new MemoryRateLimiter({ clock })),
+        takeSignIn: createSignInLimit(limiter),
         addressKey: (address: string) => address,
       };
       return { anyone: openSignInRoutes(deps), signedIn: ownSessionRoutes(deps) };
@@ -88,6 +95,18 @@ describe('signing in with a password', () => {
     await server.db.query("UPDATE admin_users SET disabled_at = now() WHERE username = 'dora'");
     expect((await login('dora', PASSWORD)).status).toBe(401);
     expect((await me(body.accessToken)).status).toBe(401);
+  });
+
+  test('row 39: while tries cannot be counted nobody signs in, and who is signed in stays', async () => {
+    const cookie = cookieOf(await login('anna', PASSWORD));
+    isLimiterAway = true;
+    const refused = await login('anna', PASSWORD);
+    const refreshed = await refresh(cookie);
+    isLimiterAway = false;
+    expect(refused).toMatchObject({ status: 503, body: { code: 'dependency_unavailable', retryable: true } });
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(refreshed.status).toBe(200);
+    expect((await login('anna', PASSWORD)).status).toBe(200);
   });
 
   test('tries are limited per name', async () => {

@@ -5,11 +5,12 @@ import type { Clock } from '../../kernel/clock.js';
 type StreamEvent = components['schemas']['StreamEvent'];
 export type ByeReason = Extract<StreamEvent, { type: 'bye' }>['reason'];
 
-/** Something that happened, with the id that a page comes back with. */
+/** Something that happened. */
 export interface SentEvent {
-  /** `[A-Za-z0-9_.:-]{1,128}` */
-  readonly id: string;
-  readonly event: StreamEvent;
+  /** What a page comes back with, `[A-Za-z0-9_.:-]{1,128}`; null: it stands where it stood, as the standard has it. */
+  readonly id: string | null;
+  /** null: only where the page stands. It learns that with the next event. */
+  readonly event: StreamEvent | null;
 }
 
 /** One page that listens. */
@@ -32,6 +33,7 @@ const FAREWELL_MS = 2_000;
 export function openEventStream(response: Response, clock: Pick<Clock, 'sleep'>): EventStream {
   const ended = new AbortController();
   response.once('close', () => ended.abort());
+  if (response.destroyed) ended.abort(); // the page left before we began
   response.set({
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'no-store',
@@ -58,7 +60,11 @@ export function openEventStream(response: Response, clock: Pick<Clock, 'sleep'>)
   };
   void comment();
   return {
-    emit: ({ id, event }) => write(`id: ${id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`),
+    emit: ({ id, event }) => {
+      const place = id === null ? '' : `id: ${id}\n`;
+      const data = event === null ? '' : `event: ${event.type}\ndata: ${JSON.stringify(event)}\n`;
+      write(`${place}${data}\n`);
+    },
     end,
     ended: ended.signal,
   };

@@ -1,5 +1,6 @@
 import { RequestProblem } from '../../http/request-problem.js';
 import type { Clock } from '../../kernel/clock.js';
+import { OutageError } from '../../kernel/errors.js';
 import type { Random } from '../../kernel/random.js';
 import type { Sql } from '../../postgres/port.js';
 import type { Logger } from '../../runtime/port.js';
@@ -10,7 +11,7 @@ import { makeTicket, redeemTicket, type StreamTopic, type Ticket } from './ticke
 
 /**
  * What happens on a topic of a game: emits until the signal aborts, beginning after `lastEventId` where that is an id of its
- * own. Rejects when it cannot go on; the page then comes again.
+ * own. What it reads from may be away for a while. Rejects when it cannot go on; the page then comes again.
  */
 export type TopicSource = (
   place: { readonly gameId: string; readonly topic: StreamTopic; readonly lastEventId: string | null },
@@ -27,6 +28,8 @@ export interface StreamRouteDeps {
     gameId: string,
   ) => Promise<{ readonly person: Person; readonly role: GameRole | null } | null>;
   readonly source: TopicSource;
+  /** One more ticket of a user. @throws RequestProblem `rate_limited`, OutageError */
+  readonly takeTicket: (userId: string) => Promise<void>;
   readonly clock: Pick<Clock, 'sleep'>;
   readonly random: Pick<Random, 'bytes'>;
   readonly logger: Logger;
@@ -37,7 +40,9 @@ export interface StreamRouteDeps {
 }
 
 const RECHECK_MS = 60_000;
-const STREAMS_PER_SESSION_MAX = 8;
+const RECHECK_AGAIN_MS = 2_000;
+/** A dozen pages of the dashboard, on several screens. */
+const STREAMS_PER_USER_MAX = 16;
 const STREAMS_MAX = 1_000;
 
 /** Tickets, and the streams that they open. */
@@ -45,11 +50,12 @@ export function streamRoutes(deps: StreamRouteDeps): {
   readonly game: Pick<GameRoutes, 'createStreamTicket'>;
   readonly anyone: Pick<AnyoneRoutes, 'openStream'>;
 } {
-  const { games, sql, random, clock } = deps;
+  const { games, sql, random, clock, takeTicket } = deps;
   const open = new OpenStreams();
   return {
     game: {
       createStreamTicket: async ({ gameId, person, body: { topics }, requestId }) => {
+        await takeTicket(person.userId);
         const actor = { userId: person.userId, name: person.username, requestId };
         const made = await games.upkeep(gameId, actor, (change) =>
           makeTicket(change.sql, { gameId, sessionId: person.sessionId, topics }, random),
@@ -60,14 +66,15 @@ export function streamRoutes(deps: StreamRouteDeps): {
     anyone: {
       openStream: async ({ query }) => {
         const ticket = await redeemTicket(sql, query.ticket);
-        if (ticket === null || (await faultOf(ticket, deps)) !== null)
+        const access = ticket === null ? null : await deps.sessionAccess(ticket.sessionId, ticket.gameId);
+        if (ticket === null || access === null || access.role === null)
           throw new RequestProblem('not_signed_in');
-        const leave = open.enter(ticket.sessionId);
+        const leave = open.enter(access.person.userId);
         if (leave === null) throw new RequestProblem('rate_limited');
         return {
           send: async (response) => {
             const stream = openEventStream(response, clock);
-            stream.ended.addEventListener('abort', leave, { once: true });
+            whenAborted(stream.ended, leave);
             await feed(stream, ticket, query.lastEventId ?? null, deps);
           },
         };
@@ -76,7 +83,7 @@ export function streamRoutes(deps: StreamRouteDeps): {
   };
 }
 
-/** Why a page may not listen (any more); null: it may. */
+/** Why a page may not listen any more; null: it may. */
 async function faultOf(
   { sessionId, gameId }: Ticket,
   { sessionAccess }: StreamRouteDeps,
@@ -95,7 +102,7 @@ async function feed(
 ): Promise<void> {
   const { source, stopping, logger } = deps;
   const drain = (): void => stream.end('draining');
-  stopping.addEventListener('abort', drain, { once: true });
+  whenAborted(stopping, drain);
   try {
     const sources = ticket.topics.map((topic) =>
       source({ gameId: ticket.gameId, topic, lastEventId }, stream.emit, stream.ended),
@@ -110,31 +117,44 @@ async function feed(
   }
 }
 
+/** While the database is away nobody can tell, nor does anything new happen: then it is asked again soon. */
 async function recheck(stream: EventStream, ticket: Ticket, deps: StreamRouteDeps): Promise<void> {
   const { clock, recheckMs = RECHECK_MS } = deps;
+  let pauseMs = recheckMs;
   for (;;) {
-    await clock.sleep(recheckMs, stream.ended);
+    await clock.sleep(pauseMs, stream.ended);
     if (stream.ended.aborted) return;
-    const fault = await faultOf(ticket, deps);
-    if (fault !== null) stream.end(fault);
+    try {
+      const fault = await faultOf(ticket, deps);
+      if (fault !== null) stream.end(fault);
+      pauseMs = recheckMs;
+    } catch (error) {
+      if (!(error instanceof OutageError)) throw error;
+      pauseMs = Math.min(recheckMs, RECHECK_AGAIN_MS);
+    }
   }
 }
 
-/** How many streams are open, in all and per session. */
+function whenAborted(signal: AbortSignal, act: () => void): void {
+  if (signal.aborted) act();
+  else signal.addEventListener('abort', act, { once: true });
+}
+
+/** How many streams are open, in all and per user. */
 class OpenStreams {
-  readonly #bySession = new Map<string, number>();
+  readonly #byUser = new Map<string, number>();
   #all = 0;
 
   /** null: there are too many. Else what to call when it ends, once. */
-  enter(sessionId: string): (() => void) | null {
-    const own = this.#bySession.get(sessionId) ?? 0;
-    if (own >= STREAMS_PER_SESSION_MAX || this.#all >= STREAMS_MAX) return null;
-    this.#bySession.set(sessionId, own + 1);
+  enter(userId: string): (() => void) | null {
+    const own = this.#byUser.get(userId) ?? 0;
+    if (own >= STREAMS_PER_USER_MAX || this.#all >= STREAMS_MAX) return null;
+    this.#byUser.set(userId, own + 1);
     this.#all += 1;
     return () => {
-      const left = (this.#bySession.get(sessionId) ?? 1) - 1;
-      if (left === 0) this.#bySession.delete(sessionId);
-      else this.#bySession.set(sessionId, left);
+      const left = (this.#byUser.get(userId) ?? 1) - 1;
+      if (left === 0) this.#byUser.delete(userId);
+      else this.#byUser.set(userId, left);
       this.#all -= 1;
     };
   }

@@ -1,5 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { MemoryRateLimiter } from '../../admission/memory.js';
+import { OutageError } from '../../kernel/errors.js';
 import { systemRandom } from '../../kernel/random.js';
 import {
   startAdminServer,
@@ -9,6 +11,7 @@ import {
 } from '../../testkit/admin-server.js';
 import { eventually } from '../../testkit/eventually.js';
 import { quietLogger } from '../../testkit/quiet.js';
+import { createTicketLimit } from '../sign-in/limits.js';
 import { sessionAccess } from '../sign-in/users.postgres.js';
 import type { SentEvent } from './event-stream.js';
 import { streamRoutes, type TopicSource } from './routes.js';
@@ -16,6 +19,8 @@ import { streamRoutes, type TopicSource } from './routes.js';
 let server: AdminServer;
 let anna: SignedInTester;
 const stopping = new AbortController();
+let isDatabaseAway = false;
+let askedInVain = 0;
 const emitters = new Set<(sent: SentEvent) => void>();
 const begunAfter: (string | null)[] = [];
 const sockets: Socket[] = [];
@@ -38,8 +43,13 @@ beforeAll(async () => {
       streamRoutes({
         games,
         sql: apiDb,
-        sessionAccess: (sessionId, gameId) => sessionAccess(apiDb, sessionId, gameId),
+        sessionAccess: async (sessionId, gameId) => {
+          if (!isDatabaseAway) return sessionAccess(apiDb, sessionId, gameId);
+          askedInVain += 1;
+          throw new OutageError('PostgreSQL');
+        },
         source,
+        takeTicket: createTicketLimit(new MemoryRateLimiter({ clock })),
         clock,
         random: systemRandom,
         logger: quietLogger,
@@ -163,16 +173,46 @@ describe('a stream', () => {
     await eventually('the page hears it', () => quick.heard().includes('id: last\n'));
   });
 
-  test('row 62: a session has so many at once and no more', async () => {
-    for (let i = 0; i < 8; i += 1) await listen(await ticketOf(anna));
-    expect(await open(await ticketOf(anna))).toMatchObject({ status: 429 });
+  test('goes on while the database is away, and ends when it is back and says no', async () => {
+    const dora = await server.signIn('dora', { one: 'viewer' });
+    const page = await listen(await ticketOf(dora));
+    isDatabaseAway = true;
+    await server.db.query('DELETE FROM admin_memberships WHERE user_id = $1', [dora.userId]);
+    await eventually('it was asked in vain', () => askedInVain >= 2);
+    tell('still');
+    await eventually('the page hears it', () => page.heard().includes('id: still\n'));
+    isDatabaseAway = false;
+    await eventually('the page hears it', () => page.heard().includes('"reason":"access_changed"'));
   });
 
-  test('says goodbye when the process stops', async () => {
+  test('tells a page where it stands without an event, and events that do not move it', async () => {
+    const page = await listen(await ticketOf(anna));
+    for (const emit of emitters) emit({ id: 'f.7', event: null });
+    for (const emit of emitters)
+      emit({ id: null, event: { type: 'board' } as unknown as SentEvent['event'] });
+    await eventually(
+      'the page hears it',
+      () =>
+        page.heard().includes('id: f.7\n\n') &&
+        page.heard().includes('\nevent: board\ndata: {"type":"board"}\n\n'),
+    );
+    expect(page.heard()).not.toContain('id: null');
+  });
+
+  test('row 62: a user has so many at once, in all sessions, and no more', async () => {
+    for (let i = 0; i < 16; i += 1) await listen(await ticketOf(anna));
+    expect(await open(await ticketOf(anna))).toMatchObject({ status: 429 });
+    const guest = await server.signIn('guest-2', { one: 'viewer' });
+    await listen(await ticketOf(guest));
+  });
+
+  test('says goodbye when the process stops, also to one that comes then', async () => {
     const page = await listen(await ticketOf(anna));
     stopping.abort();
     await eventually('the page hears it', () =>
       page.heard().includes('event: bye\ndata: {"type":"bye","reason":"draining"}'),
     );
+    const late = await open(await ticketOf(anna));
+    expect(late.text).toContain('"reason":"draining"');
   });
 });
