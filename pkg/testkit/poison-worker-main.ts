@@ -29,6 +29,7 @@ const poisoned = (db: Database): Database => ({
 
 await runService(
   'worker',
-  async (platform) => composeWorker({ ...platform, db: poisoned(platform.db) }, await openBus(platform, 'reads')),
+  async (platform) =>
+    composeWorker({ ...platform, db: poisoned(platform.db) }, await openBus(platform, 'reads')),
   refuseVolatileBus,
 );

@@ -77,7 +77,10 @@ const textOf = (context: JsonObject | null, key: string): string | null => {
   return typeof value === 'string' ? value : null;
 };
 
-function stateOf(role: RoleName, { settled, dead }: Pick<EventRow, 'settled' | 'dead'>): Schemas['RoleOutcome']['state'] {
+function stateOf(
+  role: RoleName,
+  { settled, dead }: Pick<EventRow, 'settled' | 'dead'>,
+): Schemas['RoleOutcome']['state'] {
   const row = settled.find(([name]) => name === role);
   if (row !== undefined) return row[1] === 0 ? 'barred' : 'applied';
   return dead.includes(role) ? 'dead' : 'waiting';
