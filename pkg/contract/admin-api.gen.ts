@@ -1389,6 +1389,8 @@ export interface paths {
         /**
          * What happens, as server-sent events
          * @description The ticket says who, which game and which topics. `event` is the `type` of StreamEvent, `data` its JSON, `id` what goes into `lastEventId`.
+         *     Findings have an id, and at the beginning an id may come alone: where the page stands. What has none leaves it there, as the standard has it:
+         *     boards and the pipeline are told whole, a board at most once a second. While the database is away the stream stays open and is silent.
          *     On an error the page closes the stream and asks for a new ticket. A comment comes every 15 s. The last event is `bye` with the reason.
          */
         get: operations["openStream"];
