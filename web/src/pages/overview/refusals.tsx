@@ -1,0 +1,51 @@
+import { Code, Table, Text } from '@mantine/core';
+import { Nothing } from '../../parts/data-state.tsx';
+import { count } from '../../parts/figures.ts';
+import { GoesTo } from '../../parts/goes-to.tsx';
+import { Panel } from '../../parts/panel.tsx';
+import { Name } from '../../parts/player-name.tsx';
+import { useGame } from '../../shell/game.ts';
+import type { Pipeline } from './next-steps.ts';
+
+/** Why events of the last hour were refused, and which build of the client sent them. */
+export function Refusals({ refusals }: { readonly refusals: Pipeline['refusals'] }) {
+  const { to } = useGame();
+  return (
+    <Panel
+      title="Refused in the last hour"
+      about="By reason and client build."
+      aside={<GoesTo href={to('debugger')}>Event debugger</GoesTo>}
+    >
+      {!refusals.isKnown && (
+        <Text size="sm" c="dimmed">
+          Refusals are not told to this installation; the gateway counts them in its metrics.
+        </Text>
+      )}
+      {refusals.isKnown && refusals.byReason.length === 0 && <Nothing>No event was refused. Good.</Nothing>}
+      {refusals.byReason.length > 0 && (
+        <Table.ScrollContainer minWidth={300}>
+          <Table aria-label="Refusals by reason and build">
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>Reason</Table.Th>
+                <Table.Th>Build</Table.Th>
+                <Table.Th ta="right">Events</Table.Th>
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {refusals.byReason.map(({ code, build, events }) => (
+                <Table.Tr key={`${code} ${build ?? ''}`}>
+                  <Table.Td>
+                    <Code>{code}</Code>
+                  </Table.Td>
+                  <Table.Td>{build === null ? 'not told' : <Name>{build}</Name>}</Table.Td>
+                  <Table.Td ta="right">{count(events)}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </Table.ScrollContainer>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,113 @@
+import { Badge, Table, Text } from '@mantine/core';
+import { IconAlertTriangle, IconCheck } from '@tabler/icons-react';
+import { useState } from 'react';
+import { count, decimal, span } from '../../parts/figures.ts';
+import { GoesTo } from '../../parts/goes-to.tsx';
+import { Panel } from '../../parts/panel.tsx';
+import { useGame } from '../../shell/game.ts';
+import { isLate, type Pipeline, type RoleLine } from './next-steps.ts';
+
+const ABOUT = {
+  archive: 'keeps every event',
+  progression: 'XP, levels, rewards',
+  leaderboard: 'scores and ranks',
+  fairness: 'looks for what does not fit',
+} as const;
+
+const HEADS = ['Waiting', 'Oldest', 'Applied', 'per second', 'Repeats', 'Conflicts', 'Dead'] as const;
+
+/** Each role with its lag and its own books. */
+export function Roles({ pipeline }: { readonly pipeline: Pipeline }) {
+  const before = useAnswerBefore(pipeline);
+  return (
+    <Panel
+      title="Roles"
+      about="Each takes every event it has work for, by itself: delivered = applied + repeats + conflicts + dead."
+    >
+      <Table.ScrollContainer minWidth={760}>
+        <Table aria-label="Roles">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Role</Table.Th>
+              {HEADS.map((head) => (
+                <Table.Th key={head} ta="right">
+                  {head}
+                </Table.Th>
+              ))}
+              <Table.Th>Books</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {pipeline.roles.map((role) => (
+              <RoleRow key={role.role} role={role} perSecond={rateOf(role, pipeline, before)} />
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+    </Panel>
+  );
+}
+
+/** The answer before this one, to tell how fast a role works. */
+function useAnswerBefore(pipeline: Pipeline): Pipeline | null {
+  const [seen, setSeen] = useState<{ readonly now: Pipeline; readonly before: Pipeline | null }>({
+    now: pipeline,
+    before: null,
+  });
+  if (seen.now.at !== pipeline.at) setSeen({ now: pipeline, before: seen.now });
+  return seen.before;
+}
+
+function rateOf({ role, applied }: RoleLine, { at }: Pipeline, before: Pipeline | null): number | null {
+  const earlier = before?.roles.find((one) => one.role === role);
+  const seconds = before === null ? 0 : (Date.parse(at) - Date.parse(before.at)) / 1_000;
+  return earlier === undefined || seconds <= 0 ? null : Math.max(0, applied - earlier.applied) / seconds;
+}
+
+function RoleRow({ role: line, perSecond }: { readonly role: RoleLine; readonly perSecond: number | null }) {
+  const { to } = useGame();
+  const { role, waiting, waitingIsExact, oldestSeconds, applied, duplicate, conflict, dead, holds } = line;
+  const late = isLate(line);
+  return (
+    <Table.Tr style={{ fontVariantNumeric: 'tabular-nums' }}>
+      <Table.Th scope="row" fw={400}>
+        {role}
+        <Text size="xs" c="dimmed">
+          {ABOUT[role]}
+        </Text>
+      </Table.Th>
+      <Table.Td ta="right">
+        {waiting === null ? '—' : `${waitingIsExact ? '' : '≈ '}${count(waiting)}`}
+      </Table.Td>
+      <Table.Td ta="right">
+        {oldestSeconds === null ? '—' : span(oldestSeconds)}
+        {late && (
+          <>
+            {' '}
+            <Badge size="xs" variant="light" color="orange">
+              late
+            </Badge>
+          </>
+        )}
+      </Table.Td>
+      <Table.Td ta="right">{count(applied)}</Table.Td>
+      <Table.Td ta="right">{perSecond === null ? '—' : decimal(Math.round(perSecond * 10) / 10)}</Table.Td>
+      <Table.Td ta="right">{count(duplicate)}</Table.Td>
+      <Table.Td ta="right">{count(conflict)}</Table.Td>
+      <Table.Td ta="right">
+        {dead === 0 ? '0' : <GoesTo href={`${to('dead-letters')}?role=${role}`}>{count(dead)}</GoesTo>}
+      </Table.Td>
+      <Table.Td>
+        <Badge
+          variant="light"
+          color={holds ? 'green' : 'red'}
+          leftSection={
+            holds ? <IconCheck size={12} aria-hidden /> : <IconAlertTriangle size={12} aria-hidden />
+          }
+        >
+          {holds ? 'balanced' : 'broken'}
+        </Badge>
+      </Table.Td>
+    </Table.Tr>
+  );
+}
