@@ -4,7 +4,7 @@ import { createDefinitionSource } from '../../pkg/games/definitions/postgres.js'
 import { createReceiptKeys } from '../../pkg/games/receipt-keys/postgres.js';
 import { DEFAULT_GAME_ID } from '../../pkg/games/seed.js';
 import { rebuildTruth, type TruthScope } from '../../pkg/heal/rebuild.js';
-import { countPlayers, playersAfter } from '../../pkg/heal/walks.postgres.js';
+import { countPlayers, playersAfter, refuseUnknown } from '../../pkg/heal/walks.postgres.js';
 import { FairtallyError } from '../../pkg/kernel/errors.js';
 import { masterKeyText } from '../../pkg/runtime/secret-files.js';
 import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
@@ -66,9 +66,10 @@ function scopeOf({ game, player, after, all, check }: RebuildOptions): TruthScop
   };
 }
 
-function rebuildTruthOf(options: RebuildOptions, engines: Engines, line: CommandLine): Promise<number> {
+async function rebuildTruthOf(options: RebuildOptions, engines: Engines, line: CommandLine): Promise<number> {
   const scope = scopeOf(options);
   const { db } = engines;
+  if (scope.gameId !== null) await refuseUnknown(db, scope.gameId, scope.playerId);
   const { clock, random, out } = line;
   return withBoardView(engines, line, (view) => {
     const sealer = createSealer(parseMasterKeys(masterKeyText(line.config(), random)), random);

@@ -1,3 +1,4 @@
+import { FairtallyError } from '../kernel/errors.js';
 import type { Database } from '../postgres/port.js';
 import type { PlayerRef } from '../worker/port.js';
 import type { Walks } from './reconcile.js';
@@ -48,4 +49,25 @@ export async function countPlayers(db: Database, ofGame: string | null): Promise
     [ofGame],
   );
   return row?.count ?? 0;
+}
+
+const KNOWN = `
+  SELECT EXISTS (SELECT FROM games WHERE game_id = $1) AS "isGame",
+         EXISTS (SELECT FROM player_profiles WHERE game_id = $1 AND player_id = $2)
+      OR EXISTS (SELECT FROM player_progress WHERE game_id = $1 AND player_id = $2)
+      OR EXISTS (SELECT FROM board_scores WHERE game_id = $1 AND subject = $2 AND subject <> '')
+      OR EXISTS (SELECT FROM events WHERE game_id = $1 AND player_id = $2) AS "isPlayer"`;
+
+/**
+ * Of what does not exist nothing is wrong: whoever names a game or a player by hand is told of a slip.
+ *
+ * @param playerId null: all of the game
+ * @throws FairtallyError `game_unknown`, `player_unknown`
+ */
+export async function refuseUnknown(db: Database, gameId: string, playerId: string | null): Promise<void> {
+  const [known] = await db.query<{ isGame: boolean; isPlayer: boolean }>(KNOWN, [gameId, playerId ?? '']);
+  if (known?.isGame !== true)
+    throw new FairtallyError('game_unknown', `there is no game "${gameId}": name one with --game`);
+  if (playerId !== null && !known.isPlayer)
+    throw new FairtallyError('player_unknown', `nothing is known of a player "${playerId}" of ${gameId}`);
 }
