@@ -2,6 +2,21 @@ import { databaseWithin } from '../../pkg/admin/game-database.postgres.js';
 import type { GameDatabase } from '../../pkg/admin/port.js';
 import { boardReaderOfGames } from '../../pkg/admin/resources/game-boards.postgres.js';
 import type { ResourceParts } from '../../pkg/admin/resources/routes.js';
+import { REPLAY_KEY_PREFIX } from '../../pkg/ingest/judge-event.js';
+import { createLineJudge } from '../../pkg/ingest/judge-line.js';
+import { forecast } from '../../pkg/replay/forecast.js';
+import {
+  countReplays,
+  insertReplay,
+  listReplays,
+  lockReplays,
+  markCancelled,
+  markStarted,
+  readBytes,
+  readReplay,
+  RECORDINGS_MAX,
+} from '../../pkg/replay/jobs.postgres.js';
+import { readPieces, survey } from '../../pkg/replay/recording.js';
 import type { Bus } from '../../pkg/bus/port.js';
 import { DefinitionError } from '../../pkg/games/definitions/faults.js';
 import { createDefinitionStore } from '../../pkg/games/definitions/postgres.js';
@@ -77,6 +92,23 @@ export function composeResources(
       progress: progressOf,
       drop: dropLetters,
     },
+    replays: {
+      insert: insertReplay,
+      list: listReplays,
+      read: readReplay,
+      bytes: readBytes,
+      count: countReplays,
+      lock: lockReplays,
+      markStarted,
+      markCancelled,
+      lines: readPieces,
+      survey,
+      forecast,
+      judgeOf: createLineJudge,
+      keptMax: RECORDINGS_MAX,
+      keyPrefix: REPLAY_KEY_PREFIX,
+    },
+    random: platform.random,
     databaseWithin,
     bus: busName,
     lag: (role) => bus.lag(role),

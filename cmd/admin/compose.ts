@@ -6,8 +6,7 @@ import { MemoryRateLimiter } from '../../pkg/admission/memory.js';
 import type { RateRule } from '../../pkg/admission/port.js';
 import { RedisRateLimiter } from '../../pkg/admission/redis.js';
 import { createAdminApp } from '../../pkg/admin/api/app.js';
-import { readApiDocument, type ApiDocument } from '../../pkg/admin/api/document.js';
-import type { AdminRoutes } from '../../pkg/admin/api/routes.js';
+import { readApiDocument } from '../../pkg/admin/api/document.js';
 import { dashboard } from '../../pkg/admin/dashboard.js';
 import { createGameDatabase, refuseUnsafeRole } from '../../pkg/admin/game-database.postgres.js';
 import { createAccess } from '../../pkg/admin/sign-in/access.js';
@@ -26,6 +25,7 @@ import type { Platform } from '../platform.js';
 import { adminRoutes, type AdminParts } from './compose-routes.js';
 import { forgetOldSessions } from './forget-sessions.js';
 import { health } from './health.js';
+import { sendReplays } from './send-replays.js';
 
 const API_DOCUMENT = new URL('../../api/admin.yaml', import.meta.url);
 /** Where the build puts it; the sources have none. */
@@ -38,10 +38,9 @@ const ADDRESS_RATE: RateRule = { rate: 100, burst: 400 };
 export async function composeAdmin(platform: Platform, bus: Bus): Promise<{ readonly port: number }> {
   const { config, clock, random, logger, lifecycle } = platform;
   const parts = await openParts(platform, bus);
-  const routes = adminRoutes(parts);
   const app = createAdminApp({
-    document: withRoutes(readApiDocument(readFileSync(API_DOCUMENT, 'utf8')), routes),
-    routes,
+    document: readApiDocument(readFileSync(API_DOCUMENT, 'utf8')),
+    routes: adminRoutes(parts),
     games: parts.games,
     access: createAccess(parts.tokens, (sessionId, gameId) => sessionAccess(parts.apiDb, sessionId, gameId)),
     takeAddressBudget: createAddressBudget(parts.limiter, ADDRESS_RATE, parts.clientAddress),
@@ -54,18 +53,13 @@ export async function composeAdmin(platform: Platform, bus: Bus): Promise<{ read
   });
   const port = await serve(app, platform);
   forgetOldSessions(parts, platform);
+  sendReplays(platform);
   const minutes = keepMinutes({ db: platform.db, clock, log: logger }, lifecycle.stopping);
   lifecycle.onStop('minutes of the pipeline', () => minutes);
   logger.info({ host: config.http.host, port }, 'listening');
   lifecycle.onStop('admin database', () => parts.apiDb.close());
   return { port };
 }
-
-/** While resources are still being written: what the document describes and nothing answers is no place of this service. */
-const withRoutes = (document: ApiDocument, { game, signedIn, anyone }: AdminRoutes): ApiDocument => {
-  const handled = new Set([game, signedIn, anyone].flatMap((part) => Object.keys(part)));
-  return { ...document, operations: document.operations.filter(({ id }) => handled.has(id)) };
-};
 
 async function openParts(platform: Platform, bus: Bus): Promise<AdminParts> {
   const { config, databaseUrl, redis, sealer, clock, random, logger, metrics } = platform;

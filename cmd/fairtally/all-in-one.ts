@@ -60,7 +60,7 @@ export async function startAllInOne(process: Process, options: AllInOneOptions):
   lifecycle.onStop('running file', () => removeRunning(config.storage.dataDir));
 
   options.onStarting?.();
-  const plans = plansOf(process, engines, { port, adminPort }, options.variables ?? {});
+  const plans = plansOf(process, engines, { port, adminPort, url }, options.variables ?? {});
   const supervisor = supervise(plans, { clock, logger, writeLog: options.writeLog });
   lifecycle.onStop('gateway, worker and admin', () => supervisor.stop());
   supervisor.failed.catch((error: unknown) => lifecycle.fail('a part could not be kept running', error));
@@ -111,7 +111,7 @@ async function prepare(process: Process, engines: Engines, isTerminal: boolean):
 function plansOf(
   { config, random }: Process,
   engines: Engines,
-  { port, adminPort }: { readonly port: number; readonly adminPort: number },
+  { port, adminPort, url }: { readonly port: number; readonly adminPort: number; readonly url: string },
   variables: Readonly<Record<string, string>>,
 ): ChildPlan[] {
   const shared = inheritedEnvironment({
@@ -120,6 +120,7 @@ function plansOf(
     DISK_FOLDER: diskFolderOf(config),
     PORT: String(port),
     ADMIN_PORT: String(adminPort),
+    GATEWAY_URL: url,
     ...(engines.redisUrl === null ? {} : { REDIS_URL: engines.redisUrl }),
     MASTER_KEY: masterKeyText(config, random),
     MASTER_KEY_FILE: '',

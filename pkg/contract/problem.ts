@@ -129,6 +129,30 @@ const PROBLEMS = {
   definition_moved: kind(409, 'Somebody has applied a version since', 'Look at it, then plan again.'),
   nothing_selected: bad('Name which letters', 'Ids, or at least one of role, reason, player and time.'),
 
+  recording_too_long: kind(413, 'The recording has too many lines', 'Upload it in parts.'),
+  recordings_full: kind(
+    422,
+    'The game keeps as many recordings as it can',
+    'They go 24 hours after their upload.',
+  ),
+  replay_running: kind(
+    409,
+    'A replay of this game is running',
+    'One runs at a time: wait for its end, or cancel it.',
+  ),
+  replay_not_running: kind(409, 'The replay is not running'),
+  replay_done: kind(409, 'The replay has come to its end'),
+  replay_moved: kind(
+    409,
+    'A part of it was sent moved by another number of days',
+    'Moved otherwise its events would be others: go on with the same number.',
+  ),
+  replay_ids_without_day: kind(
+    409,
+    'It has ids that carry no day',
+    'Moved in time such events would be others each time (ids of UUIDv7 and ULID carry theirs): send it unmoved.',
+  ),
+
   // Idempotency keys
   idempotency_key_reused: kind(409, 'The Idempotency-Key was used for another request'),
   request_in_progress: later(409, 'The first request with this Idempotency-Key is still running'),

@@ -38,7 +38,11 @@ export interface AcceptanceWindow {
 }
 
 /** Keys with scope `replay` reach back to the floor and a day ahead; all others have the game's window. */
-export function acceptanceWindow(game: Game, isReplay: boolean, nowMs: number): AcceptanceWindow {
+export function acceptanceWindow(
+  game: Pick<Game, 'dedupeFloor' | 'acceptancePastMs' | 'acceptanceAheadMs'>,
+  isReplay: boolean,
+  nowMs: number,
+): AcceptanceWindow {
   const usualMs = nowMs - game.acceptancePastMs;
   const earliestMs = isReplay ? -Infinity : usualMs;
   const latestMs = nowMs + (isReplay ? Math.max(DAY_MS, game.acceptanceAheadMs) : game.acceptanceAheadMs);
@@ -175,16 +179,21 @@ function judgeTime(tsMs: number, dedupeDay: string, window: AcceptanceWindow): R
   return null;
 }
 
-function contextOf({ context, window, nowMs }: Admission, tsMs: number): EventContext | null {
+function contextOf({ caller, context, window, nowMs }: Admission, tsMs: number): EventContext | null {
   const isLate = tsMs < nowMs - LATE_AFTER_MS;
   const isFuture = tsMs > nowMs;
-  if (!isLate && !isFuture) return context;
+  const isReplay = tsMs < window.replayBeforeMs || caller.keyId.startsWith(REPLAY_KEY_PREFIX);
+  if (!isLate && !isFuture && !isReplay) return context;
   return {
     ...context,
-    ...(isLate ? { late: true } : { future: true }),
-    ...(tsMs < window.replayBeforeMs ? { replay: true } : {}),
+    ...(isLate ? { late: true } : {}),
+    ...(isFuture ? { future: true } : {}),
+    ...(isReplay ? { replay: true } : {}),
   };
 }
+
+/** What a key sends whose id begins so is a replay, of whatever time its events are. */
+export const REPLAY_KEY_PREFIX = 'replay-';
 
 const NUMBER_WANTED = /\b(?:number|integer)\b/;
 

@@ -70,25 +70,36 @@ function objectOf(text: string): Readonly<Record<string, unknown>> | null {
 }
 
 /** The lines of several NDJSON files as one recording, numbered from 1 through all of them. Empty lines are skipped. */
-export async function* readRecording(
-  files: readonly string[],
+export const readRecording = (files: readonly string[], rebaseDays: number): AsyncGenerator<RecordedLine> =>
+  recorded(linesOfFiles(files), rebaseDays);
+
+/** The lines of a recording that comes in pieces, wherever it was cut; as of one file. */
+export const readPieces = (
+  pieces: AsyncIterable<Buffer> | Iterable<Buffer>,
+  rebaseDays: number,
+): AsyncGenerator<RecordedLine> => recorded(linesOf(pieces), rebaseDays);
+
+async function* recorded(
+  lines: AsyncIterable<Buffer | null>,
   rebaseDays: number,
 ): AsyncGenerator<RecordedLine> {
   let line = 0;
-  for (const file of files) {
-    for await (const bytes of linesOf(file)) {
-      line += 1;
-      const recorded = readLine(bytes, line, rebaseDays);
-      if (recorded !== null) yield recorded;
-    }
+  for await (const bytes of lines) {
+    line += 1;
+    const read = readLine(bytes, line, rebaseDays);
+    if (read !== null) yield read;
   }
+}
+
+async function* linesOfFiles(files: readonly string[]): AsyncGenerator<Buffer | null> {
+  for (const file of files) yield* linesOf(createReadStream(file) as AsyncIterable<Buffer>);
 }
 
 /**
  * The bytes between line feeds, null for a line that is too long. Not node:readline: it also breaks lines at U+2028, which
  * may stand inside a JSON text, and it hides bytes that are not UTF-8.
  */
-async function* linesOf(file: string): AsyncGenerator<Buffer | null> {
+async function* linesOf(pieces: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<Buffer | null> {
   let rest: Buffer[] = [];
   let restBytes = 0;
   const take = (end: Buffer): Buffer | null => {
@@ -98,7 +109,7 @@ async function* linesOf(file: string): AsyncGenerator<Buffer | null> {
     restBytes = 0;
     return whole;
   };
-  for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+  for await (const chunk of pieces) {
     let start = 0;
     for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
       yield take(chunk.subarray(start, end));
@@ -112,6 +123,8 @@ async function* linesOf(file: string): AsyncGenerator<Buffer | null> {
 
 export interface RecordingSummary {
   readonly lines: number;
+  /** Number of the last line that is not empty; 0: there is none. */
+  readonly lastLine: number;
   readonly unreadable: number;
   /** Events that would be other events on another day. */
   readonly idsWithoutDay: number;
@@ -121,15 +134,21 @@ export interface RecordingSummary {
 }
 
 /** One pass over a recording before it is replayed: how much there is, of what, and when. */
-export async function surveyRecording(files: readonly string[]): Promise<RecordingSummary> {
+export const surveyRecording = (files: readonly string[]): Promise<RecordingSummary> =>
+  survey(readRecording(files, 0));
+
+/** As surveyRecording, of lines that were not moved in time. */
+export async function survey(recording: AsyncIterable<RecordedLine>): Promise<RecordingSummary> {
   let lines = 0;
+  let lastLine = 0;
   let unreadable = 0;
   let idsWithoutDay = 0;
   let firstMs: number | null = null;
   let lastMs: number | null = null;
   const byType = new Map<string, number>();
-  for await (const recorded of readRecording(files, 0)) {
+  for await (const recorded of recording) {
     lines += 1;
+    lastLine = recorded.line;
     if (!recorded.ok) {
       unreadable += 1;
       continue;
@@ -140,7 +159,7 @@ export async function surveyRecording(files: readonly string[]): Promise<Recordi
     firstMs = Math.min(firstMs ?? Infinity, recorded.tsMs);
     lastMs = Math.max(lastMs ?? -Infinity, recorded.tsMs);
   }
-  return { lines, unreadable, idsWithoutDay, byType, firstMs, lastMs };
+  return { lines, lastLine, unreadable, idsWithoutDay, byType, firstMs, lastMs };
 }
 
 /** Whole days that bring the end of a recording to the last full day before `nowMs`; 0 when it already ends there or later. */

@@ -86,6 +86,13 @@ export const OPTIONS = {
       'Where people reach the dashboard: decides how its cookies are kept and where OIDC_ISSUER sends them back to; unset: the host that a browser asks.',
     parse: optional(securePlace),
   },
+  gatewayUrl: {
+    env: 'GATEWAY_URL',
+    fallback: '',
+    expected: 'a URL such as http://gateway:8080',
+    sentence: 'Where the admin service reaches a gateway, to send replays; unset: PORT on this machine.',
+    parse: optional(urlOf('http', 'https')),
+  },
   oidcIssuer: {
     env: 'OIDC_ISSUER',
     fallback: '',

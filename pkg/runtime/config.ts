@@ -18,6 +18,8 @@ export interface Config {
   };
   readonly admin: {
     readonly port: number;
+    /** Base URL of a gateway. */
+    readonly gatewayUrl: string;
     /** An origin; null: whatever host a browser asks. */
     readonly origin: string | null;
     /** null: local users alone. */
@@ -227,6 +229,9 @@ function grouped(values: Values): Config {
 function adminSettings({
   adminPort,
   adminUrl,
+  host,
+  port: httpPort,
+  gatewayUrl,
   oidcIssuer,
   oidcAudience,
   oidcClientSecret,
@@ -234,6 +239,7 @@ function adminSettings({
   const isOidc = oidcIssuer !== null && oidcAudience !== null;
   return {
     port: adminPort,
+    gatewayUrl: gatewayUrl ?? `http://${host.includes(':') ? `[${host}]` : host}:${String(httpPort)}`,
     origin: adminUrl === null ? null : new URL(adminUrl).origin,
     oidc: isOidc ? { issuer: oidcIssuer, audience: oidcAudience, clientSecret: oidcClientSecret } : null,
   };

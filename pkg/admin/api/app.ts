@@ -137,8 +137,7 @@ function handlersOf(operation: Operation, readInput: ReadInput, options: AdminAp
     };
     await send(response, await handler(callOf(operation, call, admitted, options)));
   };
-  const body = operation.isUpload ? [] : [readBody(options.clock, operation.bodyBytesMax)];
-  return [guard, ...body, answer];
+  return [guard, readBody(options.clock, operation.bodyBytesMax), answer];
 }
 
 function callOf(

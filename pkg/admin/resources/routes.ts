@@ -8,6 +8,7 @@ import { letterRoutes, type LetterParts } from './letter-routes.js';
 import { pipelineRoutes, type PipelineParts } from './pipeline-routes.js';
 import { playerRoutes, type PlayerParts } from './player-routes.js';
 import { receiptRoutes, type ReceiptParts } from './receipt-routes.js';
+import { replayRoutes, type ReplayParts } from './replay-routes.js';
 
 /** What the resources of a game stand on. */
 export type ResourceParts = BoardParts &
@@ -17,7 +18,8 @@ export type ResourceParts = BoardParts &
   LetterParts &
   PipelineParts &
   PlayerParts &
-  ReceiptParts;
+  ReceiptParts &
+  ReplayParts;
 
 /** Every resource of a game. */
 export const resourceRoutes = (parts: ResourceParts) =>
@@ -31,4 +33,5 @@ export const resourceRoutes = (parts: ResourceParts) =>
     ...pipelineRoutes(parts),
     ...playerRoutes(parts),
     ...receiptRoutes(parts),
+    ...replayRoutes(parts),
   }) satisfies Partial<GameRoutes>;

@@ -178,6 +178,12 @@ async function sealedSecret(sql: Sql, keyId: string): Promise<{ gameId: string; 
   return rows[0];
 }
 
+/** A key's secret, for a process that signs with it itself. @throws FairtallyError `key_unknown`, `secret_unreadable` */
+export async function secretOfKey(sql: Sql, sealer: Sealer, keyId: string): Promise<string> {
+  const { gameId, sealed } = await sealedSecret(sql, keyId);
+  return sealer.open(sealed, placeOf(gameId, keyId)).toString('utf8');
+}
+
 async function insertKey(sql: Sql, sealer: Sealer, key: KeyToInsert): Promise<void> {
   const sealed = sealer.seal(Buffer.from(key.secret, 'utf8'), placeOf(key.gameId, key.keyId));
   const rows = await sql.query<{ game_exists: boolean; inserted: boolean }>(
