@@ -88,6 +88,7 @@ test('the survey tells how much there is, of what, and when', async () => {
   const summary = await surveyRecording([file]);
   expect(summary).toEqual({
     lines: 4,
+    lastLine: 4,
     unreadable: 1,
     idsWithoutDay: 3,
     byType: new Map([
