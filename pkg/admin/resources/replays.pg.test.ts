@@ -206,7 +206,7 @@ describe('a recording', () => {
     await eventually('the replay is done', async () => (await jobAt(jobId)).state === 'done');
     await stop();
     const { accepted, duplicates, line } = await jobAt(jobId);
-    expect([accepted + duplicates, line]).toEqual([600, 600]);
+    expect([Number(accepted) + Number(duplicates), line]).toEqual([600, 600]);
     expect(sent()).toHaveLength(600);
     expect(new Set(sent().map(({ id }) => id)).size).toBe(600);
   });
