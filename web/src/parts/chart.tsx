@@ -10,9 +10,7 @@ import {
   LinearScale,
   LineController,
   LineElement,
-  LogarithmicScale,
   PointElement,
-  ScatterController,
   Tooltip,
   type ChartConfiguration,
 } from 'chart.js';
@@ -27,9 +25,7 @@ ChartJs.register(
   LinearScale,
   LineController,
   LineElement,
-  LogarithmicScale,
   PointElement,
-  ScatterController,
   Tooltip,
 );
 ChartJs.defaults.animation = false;

@@ -8,7 +8,6 @@ import {
   Menu,
   NavLink,
   ScrollArea,
-  Select,
   Text,
   Tooltip,
   useComputedColorScheme,
@@ -16,7 +15,7 @@ import {
 } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconLogout, IconMoon, IconSun, IconUserCircle } from '@tabler/icons-react';
-import { useEffect, type ReactNode } from 'react';
+import { lazy, Suspense, useEffect, type ReactNode } from 'react';
 import { Link, useLocation } from 'wouter';
 import { api, dataOf, OWN_PAGE, session } from '../api/client.ts';
 import { useGame } from './game.ts';
@@ -50,7 +49,7 @@ export function Layout({ children }: { readonly children: ReactNode }) {
             <Text fw={700} visibleFrom="xs">
               Fairtally
             </Text>
-            <GameSelect />
+            <GameName />
           </Group>
           <Group gap="xs" wrap="nowrap">
             <SchemeSwitch />
@@ -98,23 +97,18 @@ function Places() {
   });
 }
 
-function GameSelect() {
+// Most have one game: what chooses among several is not in the first page.
+const GameSelect = lazy(async () => ({ default: (await import('./game-select.tsx')).GameSelect }));
+
+function GameName() {
   const { memberships } = useMe();
   const { gameId } = useGame();
-  const [, navigate] = useLocation();
-  const names = memberships.map((one) => one.gameId);
-  if (names.length < 2) return <Badge variant="light">{gameId}</Badge>;
+  const name = <Badge variant="light">{gameId}</Badge>;
+  if (memberships.length < 2) return name;
   return (
-    <Select
-      aria-label="Game"
-      size="xs"
-      w={150}
-      searchable
-      allowDeselect={false}
-      data={names}
-      value={gameId}
-      onChange={(name) => name !== null && navigate(`/g/${encodeURIComponent(name)}/overview`)}
-    />
+    <Suspense fallback={name}>
+      <GameSelect />
+    </Suspense>
   );
 }
 

@@ -1,8 +1,8 @@
 import { Button } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconDownload } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { api, dataOf } from '../../api/client.ts';
+import { notify } from '../../parts/notify.ts';
 import { useGame } from '../../shell/game.ts';
 import { queryOf, type BoardChoice } from './board-state.ts';
 
@@ -19,8 +19,7 @@ export function ExportButton({ choice }: { readonly choice: BoardChoice }) {
         }),
       ),
     onSuccess: (csv) => save(csv, fileName(gameId, choice)),
-    onError: (error) =>
-      notifications.show({ color: 'red', title: 'No file was made', message: error.message }),
+    onError: (error) => notify({ color: 'red', title: 'No file was made', message: error.message }),
   });
   return (
     <Button

@@ -1,8 +1,8 @@
-import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useLocation } from 'wouter';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import { Decide } from '../../parts/decide.tsx';
+import { notify } from '../../parts/notify.ts';
 import { useGame } from '../../shell/game.ts';
 import type { Proposal } from './edit.tsx';
 
@@ -20,7 +20,7 @@ export function Apply({ proposal, onClose }: { readonly proposal: Proposal; read
         }),
       ),
     onSuccess: async ({ version }) => {
-      notifications.show({ message: `Version ${version} is applied.`, color: 'green' });
+      notify({ message: `Version ${version} is applied.`, color: 'green' });
       await client.invalidateQueries({ queryKey: ['definitions', gameId] });
       onClose();
       navigate(to('definition', String(version)));

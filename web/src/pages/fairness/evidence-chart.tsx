@@ -89,9 +89,9 @@ function configuration(evidence: Evidence, colors: ChartColors): ChartConfigurat
     points.map((point) => ({ x: point.sampleNo, y: pick(point) ?? Number.NaN }));
   const band = bandOf(evidence);
   const line = { type: 'line', pointRadius: 0, pointHoverRadius: 0, tension: 0, borderWidth: 1.5 } as const;
-  const dots = { type: 'scatter', showLine: false } as const;
+  const dots = { type: 'line', showLine: false } as const;
   return {
-    type: 'scatter',
+    type: 'line',
     data: {
       datasets: [
         {

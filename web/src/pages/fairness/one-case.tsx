@@ -152,7 +152,7 @@ function FindingTable({
             <Table.Th>Part</Table.Th>
             <Table.Th ta="right">Value</Table.Th>
             <Table.Th ta="right">z</Table.Th>
-            <Table.Th aria-label="Draw it" />
+            <Table.Th ta="right">Chart</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>

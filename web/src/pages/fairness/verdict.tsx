@@ -1,11 +1,11 @@
 import { Button, Checkbox, Group, Kbd, Paper, Stack, TextInput } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconArrowBackUp, IconCheck, IconHammer } from '@tabler/icons-react';
 import { useEffect, useRef, useState, type SubmitEvent } from 'react';
 import { Trouble } from '../../parts/data-state.tsx';
 import { Decide } from '../../parts/decide.tsx';
 import { decimal } from '../../parts/figures.ts';
 import { useKeys } from '../../parts/use-keys.ts';
+import { notify } from '../../parts/notify.ts';
 import { useDecisions, type Case } from './case-state.ts';
 
 type Choice = 'cheat' | 'clean';
@@ -71,7 +71,7 @@ function Confirm({
       { verdict: choice, hide, reason: reason.trim() },
       {
         onSuccess: () =>
-          notifications.show({
+          notify({
             title: `${one.playerId}: ${choice}`,
             message: hide ? 'Hidden from every board and cycle.' : 'Decided.',
           }),

@@ -1,4 +1,4 @@
-import { SegmentedControl, SimpleGrid } from '@mantine/core';
+import { Box, Button, SimpleGrid } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import type { ChartConfiguration } from 'chart.js';
 import { useCallback, useState } from 'react';
@@ -39,13 +39,21 @@ export function Day() {
     <Panel
       title="The last hours"
       aside={
-        <SegmentedControl
-          aria-label="How far back"
-          size="xs"
-          data={SPANS.map(({ value, label }) => ({ value, label }))}
-          value={hours}
-          onChange={setHours}
-        />
+        <Box role="group" aria-label="How far back">
+          <Button.Group>
+            {SPANS.map(({ value, label }) => (
+              <Button
+                key={value}
+                size="compact-sm"
+                variant={value === hours ? 'light' : 'default'}
+                aria-pressed={value === hours}
+                onClick={() => setHours(value)}
+              >
+                {label}
+              </Button>
+            ))}
+          </Button.Group>
+        </Box>
       }
     >
       <DataState query={series} rows={6}>

@@ -107,7 +107,12 @@ function NextSteps({ steps }: { readonly steps: readonly NextStep[] }) {
                 </Badge>
               </Group>
               <Text size="sm" c="dimmed" component="div">
-                {how} {place !== null && <GoesTo href={to(...place)}>{link}</GoesTo>}
+                {how}{' '}
+                {place !== null && (
+                  <GoesTo href={to(...place)} underline="always">
+                    {link}
+                  </GoesTo>
+                )}
               </Text>
             </List.Item>
           );

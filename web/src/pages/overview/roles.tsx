@@ -24,7 +24,7 @@ export function Roles({ pipeline }: { readonly pipeline: Pipeline }) {
       title="Roles"
       about="Each takes every event it has work for, by itself: delivered = applied + repeats + conflicts + dead."
     >
-      <Table.ScrollContainer minWidth={760}>
+      <Table.ScrollContainer minWidth={760} scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}>
         <Table aria-label="Roles">
           <Table.Thead>
             <Table.Tr>
