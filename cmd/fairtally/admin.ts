@@ -14,8 +14,9 @@ import type { CommandLine } from '../command-line.js';
 import { withDatabase } from '../database.js';
 import type { Process } from '../platform.js';
 
-/** Where a password stands that no person was there to see, below DATA_DIR/secrets. */
-export const PASSWORD_FILE = 'admin.password';
+/** Where a password stands that no person was there to see, below DATA_DIR/secrets; each user has a file of their own. */
+const passwordFile = (user: string): string => `${encodeURIComponent(user)}.password`;
+export const PASSWORD_FILE = passwordFile(FIRST_ADMIN);
 
 type Parts = Pick<Process, 'clock' | 'random'>;
 
@@ -62,8 +63,8 @@ export function describeAdmin(admin: Command, line: CommandLine): void {
             out.line('It is not shown again. Every session of this user has ended.');
           } else {
             const { dataDir } = line.config().storage;
-            replaceSecretFile(dataDir, PASSWORD_FILE, password, line.random);
-            out.line(`The password of ${user} is in ${join(dataDir, 'secrets', PASSWORD_FILE)}.`);
+            replaceSecretFile(dataDir, passwordFile(user), password, line.random);
+            out.line(`The password of ${user} is in ${join(dataDir, 'secrets', passwordFile(user))}.`);
           }
           return 0;
         }),

@@ -110,6 +110,8 @@ export interface DrainDeps {
 }
 
 const LOOK_EVERY_MS = 1_000;
+/** So many looks with the same answer are told again: who waits for somebody else should not forget for whom. */
+const REMIND_AFTER = 30;
 /** Engines that count approximately may say zero too early: only so many looks in a row are believed. */
 const LOOKS = 5;
 
@@ -117,10 +119,10 @@ const LOOKS = 5;
 export async function drainBus(deps: DrainDeps): Promise<number> {
   const { clock, signal, out } = deps;
   let told = '';
-  for (let quiet = 0; ;) {
+  for (let quiet = 0, looks = 0; ; looks += 1) {
     const left = await whatIsLeft(deps);
     quiet = left === '' ? quiet + 1 : 0;
-    if (left !== told && left !== '') out.line(`Waiting: ${left}`);
+    if (left !== '' && (left !== told || looks % REMIND_AFTER === 0)) out.line(`Waiting: ${left}`);
     told = left;
     if (quiet === LOOKS && (await isNoted(deps))) break;
     quiet %= LOOKS;
