@@ -91,7 +91,7 @@ export class Broker {
   private readonly recent = new Map<string, number>();
   private readonly rules: Rules;
   private place = 0;
-  private readonly sleepers = new Set<() => void>();
+  private readonly sleepers = new Map<() => void, RoleName>();
 
   constructor(
     readonly world: World,
@@ -100,15 +100,25 @@ export class Broker {
     this.rules = RULES[kind];
   }
 
-  /** Members with nothing to do sleep until something may have changed for them. */
-  onChange(wake: () => void): void {
-    this.sleepers.add(wake);
+  /** Members with nothing to do sleep until something can be handed to them: a long poll. */
+  onWork(role: RoleName, wake: () => void): void {
+    this.sleepers.set(wake, role);
   }
 
   changed(): void {
-    const sleepers = [...this.sleepers];
-    this.sleepers.clear();
-    for (const wake of sleepers) wake();
+    const busy = new Set(ROLES.filter((role) => this.freeGroups(role).length > 0));
+    for (const [wake, role] of [...this.sleepers]) {
+      if (!busy.has(role)) continue;
+      this.sleepers.delete(wake);
+      wake();
+    }
+  }
+
+  private freeGroups(role: RoleName): Group[] {
+    const { nowMs } = this.world;
+    return [...this.queueOf(role).values()].filter(
+      ({ waiting, holder }) => waiting.length > 0 && (holder === null || holder.untilMs <= nowMs),
+    );
   }
 
   get sendsPerRole(): boolean {
@@ -165,12 +175,9 @@ export class Broker {
   /** Hands out the heads of free groups, in an order of chance. */
   receive(role: RoleName, batchMax: number): Taken[] {
     const { nowMs, chance } = this.world;
-    const free = [...this.queueOf(role).values()].filter(
-      ({ waiting, holder }) => waiting.length > 0 && (holder === null || holder.untilMs <= nowMs),
-    );
     const taken: Taken[] = [];
     let room = batchMax;
-    for (const group of chance.shuffled(free)) {
+    for (const group of chance.shuffled(this.freeGroups(role))) {
       if (room <= 0) break;
       const stored = group.waiting.slice(0, 1 + chance.below(room));
       room -= stored.length;

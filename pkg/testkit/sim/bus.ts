@@ -95,7 +95,7 @@ export function createSimBus({
       }
     };
     const idle = (): Promise<void> =>
-      node.ask<undefined>(`${role} idle`, ({ resolve }) => broker.onChange(() => resolve(undefined)));
+      node.ask<undefined>(`${role} idle`, ({ resolve }) => broker.onWork(role, () => resolve(undefined)));
     const run = async (): Promise<void> => {
       while (!signal.aborted) {
         await work().catch((error: unknown) => {

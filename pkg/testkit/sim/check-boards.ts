@@ -4,7 +4,7 @@ import { keyText } from './store/meaning.js';
 import type { Row } from './store/rows.js';
 import type { System } from './system.js';
 
-const scoreKeyOf = (row: Row): string =>
+export const scoreKeyOf = (row: Row): string =>
   keyText(row['game_id'], row['board'], row['cycle'], row['partition'], row['subject']);
 
 /** I7, I8, I12: every score is what the entered events give, in exactly the cycles of their own time. */
@@ -29,7 +29,7 @@ export function checkScores({ store }: System, ground: Ground): void {
     if (!cycles.has(cycleKeyOf(row))) throw new Violation('I7', 'a score without its cycle');
 }
 
-const cycleKeyOf = (row: Row): string =>
+export const cycleKeyOf = (row: Row): string =>
   keyText(row['game_id'], row['board'], row['cycle'], row['partition']);
 
 /** I7, I15: after a rest every open cycle has a whole view, and it is the truth row for row. */
@@ -79,7 +79,7 @@ export const stateOf = (store: System['store'], score: Row): Row | null =>
     : (store.table('player_state').slots.get(keyText(score['game_id'], score['subject']))?.versions.at(-1)
         ?.row ?? null);
 
-function scoresByCycle(rows: readonly Row[]): Map<string, Row[]> {
+export function scoresByCycle(rows: readonly Row[]): Map<string, Row[]> {
   const byCycle = new Map<string, Row[]>();
   for (const row of rows) {
     const id = cycleKeyOf(row);

@@ -24,8 +24,7 @@ function wreak(system: System): void {
   const { chance } = world;
   const nodes = [...system.gateways, ...system.workers, system.admin];
   if (!system.replayer.isDone) nodes.push(system.replayer.node);
-  if (world.strikes('node.kill'))
-    killSoon(system, chance.is(0.6) ? chance.pick(system.workers) : chance.pick(nodes));
+  if (world.strikes('node.kill')) killSoon(system, victimOf(system, nodes));
   if (world.strikes('node.clock-jump')) chance.pick(nodes).skewMs = chance.between(-90_000, 90_000);
   if (store.isUp && world.strikes('db.restart')) {
     store.crash();
@@ -47,16 +46,30 @@ function wreak(system: System): void {
   if (world.strikes('view.loses-key')) view.loseKey();
 }
 
+/** Workers most of all; a replay, which is short, while there is one. */
+function victimOf({ world: { chance }, workers, replayer }: System, nodes: readonly SimNode[]): SimNode {
+  if (!replayer.isDone && chance.is(0.4)) return replayer.node;
+  return chance.is(0.6) ? chance.pick(workers) : chance.pick(nodes);
+}
+
 /** Where a kill hurts most: between an effect and the knowledge of it. Rare ones stand here more than once. */
 const VIEW_POINTS = ['view begin', 'view complete', 'view marks', 'view apply'];
 const WORKER_POINTS: readonly string[] = [
   ...['db statement', 'db commit', 'db commit', 'db query', 'bus lag'],
-  ...['db rollback', 'db rollback', 'db rollback', 'life lock'],
+  ...['db rollback', 'db rollback', 'db rollback', 'life lock', 'view marks'],
   ...[...VIEW_POINTS, ...VIEW_POINTS.slice(0, 3), ...VIEW_POINTS.slice(1, 3)],
   ...ROLES.flatMap((role) => [`${role} receive`, `${role} ack`, `${role} ack`]),
 ];
 const ADMIN_POINTS: readonly string[] = ['db query', 'db statement', 'db commit', 'view apply'];
-const REPLAY_POINTS: readonly string[] = ['replay read', 'replay submit', 'replay checkpoint'];
+const REPLAY_POINTS: readonly string[] = [
+  ...['replay read', 'replay read', 'replay read', 'replay submit'],
+  ...Array.from({ length: 4 }, () => 'replay checkpoint'),
+];
+/** What a process waits for as it starts. */
+const STARTING_POINTS: readonly string[] = ['life lock', 'life lock', 'view marks'];
+const DIES_AGAIN_RATE = 0.3;
+/** Of the kills at a point so many come while its answer is surely not there yet. */
+const EARLY_RATE = 0.5;
 
 function pointsOf({ gateways, admin, replayer }: System, node: SimNode): readonly string[] {
   if (gateways.includes(node)) return ['bus publish'];
@@ -66,23 +79,30 @@ function pointsOf({ gateways, admin, replayer }: System, node: SimNode): readonl
 
 /** At once, or as soon as the process waits at a point of choice. */
 function killSoon(system: System, node: SimNode): void {
+  const { chance } = system.world;
+  if (chance.is(0.15)) return killOne(system, node);
+  lieInWait(system, node, chance.pick(pointsOf(system, node)));
+}
+
+function lieInWait(system: System, node: SimNode, point: string): void {
   const { world } = system;
-  if (world.chance.is(0.15)) return killOne(system, node);
-  const point = world.chance.pick(pointsOf(system, node));
+  const { chance } = world;
   const strike = (): void => {
-    world.after(world.chance.between(0, 2 * world.swarm.latencyMs), `${node.name} was waited for`, () =>
-      killOne(system, node),
-    );
+    const delayMs = world.swarm.latencyMs * chance.between(0, chance.is(EARLY_RATE) ? 0.3 : 2);
+    world.after(delayMs, `${node.name} was waited for`, () => killOne(system, node));
   };
   node.ambush = { point, strike };
 }
 
+/** Some die again as they start. */
 function killOne(system: System, node: SimNode): void {
-  if (!node.isUp || system.world.isHealed) return;
+  const { world, replayer } = system;
+  const { chance } = world;
+  if (!node.isUp || world.isHealed) return;
   system.kill(node);
-  system.world.after(system.world.chance.between(1, 6_000), `${node.name} is started again`, () =>
-    system.revive(node),
-  );
+  if (chance.is(DIES_AGAIN_RATE))
+    lieInWait(system, node, node === replayer.node ? 'replay read' : chance.pick(STARTING_POINTS));
+  world.after(chance.between(1, 6_000), `${node.name} is started again`, () => system.revive(node));
 }
 
 /** Nothing goes wrong any more, and everything that is down comes up. */

@@ -24,7 +24,7 @@ export async function operate(system: System, node: SimNode, db: Database): Prom
     const filter: LetterFilter = {
       gameId: chance.is(0.8) ? GAMES[0] : GAMES[1],
       ...(chance.is(0.3) ? { role: chance.pick(ROLES) } : {}),
-      ...(chance.is(0.4) ? { reason: chance.pick([WRONG_RULE, 'bad_payload']) } : {}),
+      ...(chance.is(0.7) ? { reason: chance.pick([WRONG_RULE, 'bad_payload']) } : {}),
     };
     if (world.isHealed) return;
     system.adminsAtWork += 1;
@@ -39,7 +39,7 @@ async function decide(node: SimNode, db: Database, filter: LetterFilter): Promis
   const { world, clock, random } = node;
   const { chance, coverage } = world;
   const decision = { actor: 'ada', why: 'as it was agreed' };
-  if (chance.is(0.4)) {
+  if (chance.is(0.3)) {
     const job = { filter, decision, rate: 1_000, stalledMs: STALLED_MS };
     const { sent } = await redriveJob(job, { db, clock });
     return coverage.saw('letter redriven', sent);
@@ -48,7 +48,7 @@ async function decide(node: SimNode, db: Database, filter: LetterFilter): Promis
   const ids = await letterIds(db, { ...filter, state: 'open' }, range);
   if (ids.length === 0) return;
   const id = chance.pick(ids);
-  if (chance.is(0.3)) {
+  if (chance.is(0.2)) {
     const { dropped } = await dropJob({ filter: { ...filter, ids: [id] }, decision }, { db });
     return coverage.saw('letter dropped', dropped);
   }

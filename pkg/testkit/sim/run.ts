@@ -6,6 +6,7 @@ import type { Doubles } from './doubles.js';
 import { GRACE_MS, LAUNCH_ENDS_MS } from './game.js';
 import { Violation } from './ground.js';
 import { heal, startMonkey } from './monkey.js';
+import { healTampered } from './self-healing.js';
 import { swarmOf, type FaultKind, type Swarm } from './swarm.js';
 import { System, VIEW_CHECK_MS } from './system.js';
 import { inboxKey } from './store/worker-statements.js';
@@ -72,6 +73,9 @@ export async function runSeed({
 async function aftermath(system: System): Promise<void> {
   await sendAllAgain(system, () => rest(system));
   await rebuildViews(system, () => rest(system));
+  checkAll(system);
+  await healTampered(system, system.healerOf(system.admin, system.databaseOf(system.admin)));
+  await rest(system);
   checkAll(system);
   await deriveAnew(system);
 }

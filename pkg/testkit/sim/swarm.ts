@@ -87,6 +87,7 @@ const RATES: Readonly<Partial<Record<FaultKind, number>>> = {
   'db.commit-lost-after': 0.06,
   'bus.outage': 0.15,
   'bus.lock-lost': 0.5,
+  'bus.publish-partial': 0.1,
   'view.slow': 0.2,
   'view.away': 0.15,
   'view.forgets-all': 0.15,

@@ -23,6 +23,7 @@ import { History } from './history.js';
 import { SimLog } from './log.js';
 import { SimNode } from './node.js';
 import { operate } from './operator.js';
+import { healWhileItRuns, type ViewHealer } from './self-healing.js';
 import { SimClient, type Send } from './players.js';
 import { Replayer } from './replayer.js';
 import { SimDatabase } from './store/client.js';
@@ -177,6 +178,12 @@ export class System {
     };
     work().catch(this.failed);
     if (world.swarm.hasOperator) operate(this, node, db).catch(this.failed);
+    if (world.swarm.hasView) healWhileItRuns(this, this.healerOf(node, db)).catch(this.failed);
+  }
+
+  /** What compares the views with the truth. */
+  healerOf(node: SimNode, db: Database): ViewHealer {
+    return { node, truth: this.truthOf(db), view: this.viewOf(node, db) };
   }
 
   private startReplay(): void {

@@ -16,10 +16,19 @@ interface ViewKeys {
   rank: Set<string> | null;
   /** The hash; `visible` is the field that tells how many members the sorted set has. */
   rows: { readonly entries: Map<string, ViewEntry>; visible: number } | null;
-  mark: (Mark & { readonly life: number; readonly untilMs: number }) | null;
+  mark: (Mark & { readonly life: number; readonly untilMs: number; readonly begunAtMs: number }) | null;
 }
 
 const BUILD_LEASE_MS = 30_000;
+
+/** No connection, or none any more. */
+export class RedisAway extends Error {
+  override readonly name = 'RedisAway';
+
+  constructor() {
+    super('Redis is away');
+  }
+}
 
 /** One Redis with the scripts of pkg/redis/board-*.lua. It forgets what a test of faults lets it forget. */
 export class ViewServer {
@@ -47,7 +56,7 @@ export class ViewServer {
     this.views.set(boardId(key), {
       rank: null,
       rows: { entries: new Map(), visible: 0 },
-      mark: { epoch, state: 'building', life, untilMs },
+      mark: { epoch, state: 'building', life, untilMs, begunAtMs: this.world.nowMs },
     });
     return true;
   }
@@ -95,8 +104,10 @@ export class ViewServer {
   complete(key: BoardKey, epoch: number, life: number): boolean {
     const standing = this.standing(key, life);
     const view = this.views.get(boardId(key));
-    if (view === undefined || standing?.epoch !== epoch || standing.state !== 'building') return false;
-    view.mark = { epoch, state: 'complete', life, untilMs: Infinity };
+    const mark = view?.mark ?? null;
+    if (view === undefined || mark === null || standing?.epoch !== epoch || standing.state !== 'building')
+      return false;
+    view.mark = { ...mark, state: 'complete', untilMs: Infinity };
     return true;
   }
 
@@ -105,6 +116,26 @@ export class ViewServer {
     const standing = this.standing(key, this.life);
     if (standing?.epoch !== epoch || standing.state !== 'complete') return null;
     return this.views.get(boardId(key))?.rows?.entries ?? null;
+  }
+
+  /** Somebody changes an entry behind everybody's back: it is gone, or of a revision that never was. Answers whose. */
+  tamper(key: BoardKey): string | null {
+    const { chance } = this.world;
+    const view = this.views.get(boardId(key));
+    const rows = view?.rows ?? null;
+    if (view === undefined || rows === null || rows.entries.size === 0) return null;
+    const [subject, entry] = chance.pick([...rows.entries]);
+    if (chance.is(0.5)) rows.entries.set(subject, { ...entry, revision: entry.revision + 7 });
+    else {
+      rows.entries.delete(subject);
+      if (view.rank?.delete(subject) === true) rows.visible -= 1;
+    }
+    return subject;
+  }
+
+  /** When the build of a view began. */
+  begunAtMs(key: BoardKey): number {
+    return this.views.get(boardId(key))?.mark?.begunAtMs ?? Infinity;
   }
 
   /** FLUSHALL, or a restart without a disk. */
@@ -152,7 +183,7 @@ export function createSimView(node: SimNode, server: ViewServer): BoardViewStore
     return node.ask<T>(point, ({ resolve, reject }) => {
       world.after(latencyMs(), `${node.name} ${point}`, () => {
         if (!server.isUp || life !== server.life || world.strikes('view.fails-before'))
-          return reject(new Error('Redis is away'));
+          return reject(new RedisAway());
         const answer = act(life);
         if (world.strikes('view.applies-twice')) {
           world.after(chance.between(0, 500), `${node.name} ${point} again`, () => {

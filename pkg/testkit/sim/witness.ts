@@ -1,4 +1,4 @@
-import { keyOf, stateOf } from './check-boards.js';
+import { cycleKeyOf, keyOf, scoreKeyOf, scoresByCycle, stateOf } from './check-boards.js';
 import { Violation } from './ground.js';
 import { keyText } from './store/meaning.js';
 import type { Row } from './store/rows.js';
@@ -8,6 +8,8 @@ import type { System } from './system.js';
 export class Witness {
   private readonly receipts = new Map<string, unknown>();
   private readonly finals = new Map<string, unknown>();
+  /** By score: when it was first seen. */
+  private readonly seenAtMs = new Map<string, number>();
 
   constructor(private readonly system: System) {}
 
@@ -37,14 +39,26 @@ export class Witness {
       if (size > bucketsMax) throw new Violation('I13', `${String(size)} buckets of limits are held`);
   }
 
-  /** I7: a view that readers may use shows nothing that the truth did not say: behind it perhaps, never above. */
+  /**
+   * I7: a view that readers may use shows nothing that the truth did not say: behind it perhaps, never above. What was
+   * there before its build began it shows.
+   */
   private lookAtViews(): void {
-    const { store, view } = this.system;
+    const { store, view, world } = this.system;
     const scores = store.table('board_scores').slots;
+    const rows = scoresByCycle(store.committed('board_scores'));
     for (const cycle of store.committed('board_cycles')) {
       const key = keyOf(cycle);
       const entries = view.whole(key, cycle['epoch'] as number);
       if (entries === null) continue;
+      for (const row of rows.get(cycleKeyOf(cycle)) ?? []) {
+        const seenAtMs = this.seenAtMs.get(scoreKeyOf(row)) ?? world.nowMs;
+        if (seenAtMs < view.begunAtMs(key) && !entries.has(row['subject'] as string))
+          throw new Violation(
+            'I7',
+            `a whole view lacks what was there before it was built: ${scoreKeyOf(row)}`,
+          );
+      }
       for (const [subject, entry] of entries) {
         const id = keyText(key.gameId, key.board, key.cycle, key.partition, subject);
         const row = scores.get(id)?.versions.at(-1)?.row;
@@ -57,6 +71,10 @@ export class Witness {
         if (entry.place.score !== row['score'] || entry.place.reachedAtMs !== row['reached_at'])
           throw new Violation('I7', `the view shows another score under one revision: ${id}`);
       }
+    }
+    for (const row of [...rows.values()].flat()) {
+      const id = scoreKeyOf(row);
+      if (!this.seenAtMs.has(id)) this.seenAtMs.set(id, world.nowMs);
     }
   }
 }

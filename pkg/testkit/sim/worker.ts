@@ -8,6 +8,7 @@ import { leaderboardRole } from '../../leaderboard/role.js';
 import { runSnapshots, type SnapshotOptions } from '../../leaderboard/snapshots.js';
 import { postgresSnapshots } from '../../leaderboard/snapshots.postgres.js';
 import type { BoardView } from '../../leaderboard/view.js';
+import type { Clock } from '../../kernel/clock.js';
 import type { Database } from '../../postgres/port.js';
 import { createProgressionRole } from '../../progression/role.js';
 import { createCrashGuard, type CrashGuard } from '../../worker/crash-guard/guard.js';
@@ -30,6 +31,10 @@ import { withWrongRule } from './wrong-rule.js';
 const RESUBMISSIONS_IDLE_MS = 6_000;
 /** Longer than any transaction of a simulated archive, as the quarter of an hour is in production. */
 export const RECONCILE_AGE_MS = 60_000;
+/** Longer than any run: the whole archive of a world is looked at, and not the days before it. */
+const RECONCILE_WINDOW_MS = 2 * 3_600_000;
+/** How much longer loops sleep that only look whether there is something to do, once nothing goes wrong any more. */
+const RESTING = 3;
 
 interface Parts {
   readonly system: System;
@@ -39,6 +44,8 @@ interface Parts {
   readonly view: BoardView;
   readonly deadLetters: DeadLetters;
   readonly handlers: Readonly<Record<RoleName, BatchHandler>>;
+  /** Processes of the simulation are killed, never asked to stop; every loop listens all the same. */
+  readonly never: AbortSignal;
 }
 
 /** A worker process with every role, wired as cmd/worker wires it. */
@@ -53,7 +60,10 @@ export async function composeWorker(system: System, node: SimNode): Promise<void
   const view = system.viewOf(node, db);
   const guard = world.swarm.hasGuard ? await guardOf(system, node, db) : null;
   const handlers = handlersOf(system, node, db, view, guard);
-  const parts: Parts = { system, node, db, bus, view, deadLetters, handlers };
+  // One of each life: a signal keeps whoever listened to it, and with it the world.
+  const never = new AbortController().signal;
+  setMaxListeners(0, never);
+  const parts: Parts = { system, node, db, bus, view, deadLetters, handlers, never };
   for (const role of ROLES) {
     bus.subscribe(role, handlers[role]).catch(system.failed);
     openResubmissions(parts, role);
@@ -96,11 +106,13 @@ function handlersOf(
   };
 }
 
-/** Processes of the simulation are killed, never asked to stop; every loop of every one of them listens all the same. */
-const never = new AbortController().signal;
-setMaxListeners(0, never);
+/** In a healed world little happens, and it is the steps that cost. */
+const restingClock = ({ clock, world }: SimNode): Clock => ({
+  ...clock,
+  sleep: (ms, signal) => clock.sleep(world.isHealed ? ms * RESTING : ms, signal),
+});
 
-function openResubmissions({ system, node, db, deadLetters, handlers }: Parts, role: RoleName): void {
+function openResubmissions({ system, node, db, deadLetters, handlers, never }: Parts, role: RoleName): void {
   const { log, doubles, world } = system;
   const { clock, random } = node;
   const policy = {
@@ -112,18 +124,19 @@ function openResubmissions({ system, node, db, deadLetters, handlers }: Parts, r
     logger: log,
   };
   const options: ConsumeOptions = {
-    ...{ db, role, handler: handlers[role], deadLetters, clock, logger: log, metrics: quietMetrics },
+    ...{ db, role, handler: handlers[role], deadLetters, clock: restingClock(node) },
+    ...{ logger: log, metrics: quietMetrics },
     deliver: (batch, by, sink, signal) => deliver(batch, by, { ...policy, deadLetters: sink, signal }),
     idleMs: RESUBMISSIONS_IDLE_MS * world.swarm.pace,
   };
   consumeResubmissions(doubles.consume?.(options) ?? options, never).catch(system.failed);
 }
 
-function openReconciler({ system, node, db, bus }: Parts, role: RoleName): void {
+function openReconciler({ system, node, db, bus, never }: Parts, role: RoleName): void {
   const { log, doubles, world } = system;
   if (!world.swarm.hasReconciler || role === 'archive') return;
   const options: ReconcilerOptions = {
-    ...{ db, role, clock: node.clock, logger: log, ageMs: RECONCILE_AGE_MS },
+    ...{ db, role, clock: node.clock, logger: log, ageMs: RECONCILE_AGE_MS, windowMs: RECONCILE_WINDOW_MS },
     waitingSince: async () => {
       const { waiting, oldestPublishedAtMs } = await bus.lag(role);
       return waiting === 0 ? null : (oldestPublishedAtMs ?? 0);
@@ -132,11 +145,11 @@ function openReconciler({ system, node, db, bus }: Parts, role: RoleName): void 
   runReconciler(doubles.reconciler?.(options) ?? options, never).catch(system.failed);
 }
 
-function openMaintenance({ system, node, db, bus, view }: Parts): void {
+function openMaintenance({ system, node, db, bus, view, never }: Parts): void {
   view.run(never).catch(system.failed);
   const closing: SnapshotOptions = {
     ...{ store: postgresSnapshots(db), definitions: definitionsOf(node), roles: ROLES },
-    ...{ clock: node.clock, log: system.log, lag: (role) => bus.lag(role) },
+    ...{ clock: restingClock(node), log: system.log, lag: (role) => bus.lag(role) },
   };
   runSnapshots(system.doubles.snapshots?.(closing) ?? closing, never).catch(system.failed);
 }

@@ -151,7 +151,8 @@ export const boardMutants: readonly Mutant[] = [
   { name: 'the view is rebuilt by RENAME', focus: ['view.slow', 'view.forgets-all'], doubles: view(Renames) },
   {
     name: 'a view is complete before it is built',
-    focus: ['view.slow', 'view.forgets-all', 'node.kill'],
+    focus: ['view.slow', 'view.forgets-all'],
+    needs: ({ hasView }) => hasView,
     doubles: view(CompleteAtOnce),
   },
   {
