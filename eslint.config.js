@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 import { walls } from './scripts/eslint-walls.mjs';
 
 const TESTS = ['**/*.test.ts', 'pkg/testkit/**', 'pkg/*/contract.ts', 'pkg/*/fixtures.ts'];
-const TOOLS = ['scripts/**', 'bench/**', 'sample_events/**'];
+const TOOLS = ['scripts/**', 'bench/**', 'sample_events/**', 'web/e2e/**'];
 
 const environmentIsConfigs = {
   object: 'process',

@@ -1,6 +1,12 @@
 const shared = {
   testEnvironment: 'node',
-  roots: ['<rootDir>/pkg', '<rootDir>/cmd', '<rootDir>/sample_events'],
+  roots: [
+    '<rootDir>/pkg',
+    '<rootDir>/cmd',
+    '<rootDir>/sample_events',
+    '<rootDir>/web/src',
+    '<rootDir>/web/e2e',
+  ],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [
