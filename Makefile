@@ -1,7 +1,7 @@
 # Fairtally. `make run` starts everything; `make help` tells the rest. Works with GNU make 3.81 and newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run install build unit test sim mutants test-kafka seasons check types lint format openapi generated circular bench chaos fuzz clean
+.PHONY: help run install build unit test sim mutants test-kafka seasons check types lint format openapi generated circular bench chaos fuzz screenshots clean
 
 SOURCES := $(shell find api cmd pkg sample_events bench web -path web/node_modules -prune -o -type f -print 2>/dev/null | grep -v -e ' ' -e 'replay-checkpoint')
 INSTALLED := node_modules/.package-lock.json
@@ -75,6 +75,9 @@ chaos: $(BUILT) ## Load and SIGKILLs on real processes, then what was lost (SECO
 
 fuzz: $(BUILT) ## Mutated requests against the listener (COUNT=200000, SEED=N)
 	@node dist/pkg/testkit/fuzz/main.js $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(VISIT),--visit $(VISIT))
+
+screenshots: $(BUILT) ## Pictures of every page of the dashboard in docs/screenshots/ (needs Chromium; minutes)
+	@npx tsx web/e2e/screenshots.ts
 
 clean: ## Remove what was built; data/ and node_modules/ stay
 	rm -rf dist coverage

@@ -74,6 +74,12 @@ export async function settled(page: Page): Promise<void> {
   await eventually('everything on the page is loaded', async () => (await loading.count()) === 0);
 }
 
+/** The colours that the viewer's system asks for; waits until the page has them. */
+export async function wearScheme(page: Page, colorScheme: 'light' | 'dark'): Promise<void> {
+  await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+  await page.locator(`html[data-mantine-color-scheme="${colorScheme}"]`).waitFor();
+}
+
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 interface Finding {

@@ -3,13 +3,14 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import type { SignedClient } from '../../pkg/client/signed-client.js';
 import { eventually } from '../../pkg/testkit/eventually.js';
-import { launch, settled, violations, watchedPage, type Watched } from './browser.js';
+import { launch, settled, violations, watchedPage, wearScheme, type Watched } from './browser.js';
 import { startInstallation, type Installation } from './installation.js';
 
 /** Names that other places would run, follow, turn around or break a line by. */
 const HOSTILE = ['<img src=x onerror=alert(1)>', '=HYPERLINK("http://x","y")', '\u202egnp.exe', 'two\nlines'];
 const LEADER = 'leader';
 const WAIT_MS = 60_000;
+const FIT_MS = 5_000;
 
 let installation: Installation;
 let browser: Browser;
@@ -32,6 +33,9 @@ async function signIn(on: Page, password: string): Promise<void> {
   await on.getByLabel('Password', { exact: true }).fill(password);
   await on.getByRole('button', { name: 'Sign in' }).click();
 }
+
+/** What went wrong since the last look. Recordings are not served by every version of the admin API: their page says so itself. */
+const faults = (): string[] => watched.faults.splice(0).filter((fault) => !/404.*\/replays\)$/.test(fault));
 
 /** By the menu, as a person goes: the page is not loaded anew. */
 async function goTo(place: string): Promise<void> {
@@ -79,27 +83,29 @@ test('every page opens without an error or a report of its policy, and axe finds
   const found: string[] = [];
   for (const place of places) {
     await goTo(place);
-    expect([place, watched.faults.splice(0)]).toEqual([place, []]);
-    await page.emulateMedia({ colorScheme: 'light' });
+    expect([place, faults()]).toEqual([place, []]);
+    await wearScheme(page, 'light');
     found.push(...(await violations(page)).map((one) => `${place}, light: ${one}`));
-    await page.emulateMedia({ colorScheme: 'dark' });
+    await wearScheme(page, 'dark');
     // The same elements in other colours.
     found.push(...(await violations(page, ['color-contrast'])).map((one) => `${place}, dark: ${one}`));
-    await page.emulateMedia({ colorScheme: 'light' });
+    await wearScheme(page, 'light');
   }
   expect(found).toEqual([]);
 }, 300_000);
 
 test('every page fits a telephone of 375 px', async () => {
   const tooWide: string[] = [];
+  const beyond = () =>
+    page.evaluate<number>('document.documentElement.scrollWidth - document.documentElement.clientWidth');
   const places = await page.getByRole('navigation', { name: 'Pages' }).getByRole('link').allInnerTexts();
   for (const place of places) {
     await goTo(place);
     await page.setViewportSize({ width: 375, height: 800 });
-    const beyond = await page.evaluate<number>(
-      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+    // Pictures and tables take their new size a moment after the window has it.
+    await eventually('it fits', async () => (await beyond()) <= 0, FIT_MS).catch(async () =>
+      tooWide.push(`${place}: ${String(await beyond())} px`),
     );
-    if (beyond > 0) tooWide.push(`${place}: ${String(beyond)} px`);
     await page.setViewportSize({ width: 1440, height: 900 });
   }
   expect(tooWide).toEqual([]);
@@ -127,7 +133,7 @@ test('row 71: names of players stay plain text on a board, in the debugger, and 
     await row.waitFor({ timeout: WAIT_MS });
     expect(await row.getByRole('link').textContent()).toBe(name);
   }
-  expect(watched.faults.splice(0)).toEqual([]);
+  expect(faults()).toEqual([]);
 }, 300_000);
 
 test('a posted event moves the board that is open, without a reload', async () => {
@@ -141,7 +147,7 @@ test('a posted event moves the board that is open, without a reload', async () =
     async () => (await first.getAttribute('data-subject')) === 'newcomer',
   );
   expect(await page.evaluate('window.isStillHere')).toBe(true);
-  expect(watched.faults.splice(0)).toEqual([]);
+  expect(faults()).toEqual([]);
 }, 180_000);
 
 test('a key is made, signs, and is refused once it is revoked', async () => {
@@ -159,7 +165,7 @@ test('a key is made, signs, and is refused once it is revoked', async () => {
   await page.getByRole('button', { name: 'Revoke at once' }).click();
   await page.getByRole('row').filter({ hasText: 'browser-made' }).getByText('revoked').waitFor();
   await eventually('the key is refused', async () => (await gain(client, 'by-key', 1)).status === 401);
-  expect(watched.faults.splice(0)).toEqual([]);
+  expect(faults()).toEqual([]);
 }, 180_000);
 
 test('an edited definition is planned, applied, and its new board is there', async () => {
@@ -176,7 +182,7 @@ test('an edited definition is planned, applied, and its new board is there', asy
   await page.waitForURL(/\/definition\/2/);
   await page.getByRole('tab', { name: 'Compare' }).click();
   await page.getByText(/added, 0 removed/).waitFor();
-  expect(watched.faults.splice(0)).toEqual([]);
+  expect(faults()).toEqual([]);
 }, 180_000);
 
 const NEW_BOARD = `  xp-by-test:

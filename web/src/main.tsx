@@ -14,6 +14,8 @@ import { refuseMarkup } from './shell/trusted-types.ts';
 refuseMarkup(window as Parameters<typeof refuseMarkup>[0]);
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? '';
+// What locks the page behind a dialog makes a style element of its own, and looks for its nonce here.
+Object.assign(window, { __webpack_nonce__: nonce });
 const MAX_RETRIES = 2;
 
 const queries = new QueryClient({
