@@ -1,4 +1,9 @@
-import { createTheme, type MantineColorsTuple } from '@mantine/core';
+import {
+  createTheme,
+  defaultVariantColorsResolver,
+  type MantineColorsTuple,
+  type VariantColorsResolver,
+} from '@mantine/core';
 
 /** From the mark: scales in balance on a deep green. The seventh is the mark's own. */
 const tally: MantineColorsTuple = [
@@ -18,11 +23,27 @@ const tally: MantineColorsTuple = [
 const sans = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
 const mono = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace';
 
+/** The library judges a ground by its shade in light colours; ours is another one in the dark, and its red is too bright for white. */
+const readable: VariantColorsResolver = (asked) => {
+  const look = defaultVariantColorsResolver(asked);
+  if (asked.variant !== 'filled') return look;
+  const color = asked.color ?? asked.theme.primaryColor;
+  if (color === asked.theme.primaryColor) return { ...look, color: 'var(--mantine-primary-color-contrast)' };
+  if (color !== 'red') return look;
+  return {
+    ...look,
+    background: 'var(--mantine-color-red-9)',
+    hover: 'var(--mantine-color-red-8)',
+    color: 'var(--mantine-color-white)',
+  };
+};
+
 export const theme = createTheme({
   colors: { tally },
   primaryColor: 'tally',
   primaryShade: { light: 6, dark: 4 },
   autoContrast: true,
+  variantColorResolver: readable,
   defaultRadius: 'md',
   fontFamily: sans,
   fontFamilyMonospace: mono,
