@@ -99,7 +99,9 @@ function Moved({ places, isNew }: Movement) {
     );
   if (places === 0) return null;
   const [Icon, color, word] =
-    places > 0 ? ([IconArrowUp, 'green', 'up'] as const) : ([IconArrowDown, 'red', 'down'] as const);
+    places > 0
+      ? ([IconArrowUp, 'var(--mantine-color-green-light-color)', 'up'] as const)
+      : ([IconArrowDown, 'var(--mantine-color-red-light-color)', 'down'] as const);
   return (
     <Text span size="xs" c={color} fw={600} style={{ whiteSpace: 'nowrap' }}>
       <Icon size={12} aria-hidden />

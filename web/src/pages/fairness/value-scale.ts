@@ -13,6 +13,8 @@ export interface ValueScale {
 const ROUND = [1, 2, 5] as const;
 const MAX_EXPONENT = 15;
 const MANY = 8;
+/** Words that stand nearer than this part of the axis run into each other. */
+const CROWDED = 16;
 
 /**
  * The axis of a series. After `log` a value v stands at sign(v) × ln(1 + |v| × unit); the unit is read off the samples, which come both
@@ -32,10 +34,18 @@ export function scaleOf(
       .map(judgedAt)
       .filter((judged) => judged >= min && judged <= max);
     const decades = within.filter((judged) => isPowerOfTen(valueAt(judged)));
-    return within.length > MANY && decades.length > 1 ? decades : within;
+    const chosen = within.length > MANY && decades.length > 1 ? decades : within;
+    return apart(chosen, (max - min) / CROWDED);
   };
   return { valueAt, ticks };
 }
+
+/** Those that are at least so far from the one kept before. */
+const apart = (places: readonly number[], distance: number): readonly number[] =>
+  places.reduce<number[]>(
+    (kept, place) => (place - (kept.at(-1) ?? -Infinity) < distance ? kept : [...kept, place]),
+    [],
+  );
 
 /** What went through exp and back ends in 9s: ten digits are enough for a picture. */
 const tidy = (value: number): number => Number(value.toPrecision(10));

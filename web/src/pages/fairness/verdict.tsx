@@ -64,7 +64,7 @@ function Confirm({
   const [reason, setReason] = useState(() => reasonFor(choice, one));
   const [hide, setHide] = useState(choice === 'cheat');
   const confirm = useRef<HTMLButtonElement>(null);
-  useEffect(() => confirm.current?.focus({ preventScroll: true }), []);
+  useEffect(() => confirm.current?.focus(), []);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     judge.mutate(
