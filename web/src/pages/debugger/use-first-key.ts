@@ -10,6 +10,6 @@ export function useFirstKey(isNeeded: boolean): string | undefined {
     queryFn: () => dataOf(api.GET('/admin/v1/games/{gameId}/keys', { params: { path: { gameId } } })),
     enabled: isNeeded && may('admin'),
   });
-  const used = keys.data?.items.filter(({ lastUsedAt }) => lastUsedAt !== null) ?? [];
-  return used.toSorted((a, b) => (b.lastUsedAt ?? '').localeCompare(a.lastUsedAt ?? ''))[0]?.keyId;
+  return keys.data?.items.toSorted((a, b) => (b.lastUsedAt ?? '').localeCompare(a.lastUsedAt ?? ''))[0]
+    ?.keyId;
 }
