@@ -26,7 +26,9 @@ export function EventTable({ events }: { readonly events: readonly RecentEvent[]
         <Table.Thead>
           <Table.Tr>
             {COLUMNS.map((head) => (
-              <Table.Th key={head}>{head}</Table.Th>
+              <Table.Th key={head} miw={130}>
+                {head}
+              </Table.Th>
             ))}
             <Table.Th aria-label="More of it" />
           </Table.Tr>
