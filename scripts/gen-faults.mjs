@@ -18,7 +18,7 @@ const PLACE = /%(?:\.\d+)?[sdifjopc#$]|\$[a-zA-Z_]\w*/g;
 const readable = (title) => title.replace(PLACE, '…').replaceAll('|', '\\|');
 
 const isTest = (name) => name.endsWith('.test.ts') || name === 'contract.ts';
-const files = ['cmd', 'pkg', 'sample_events'].flatMap((folder) =>
+const files = ['cmd', 'pkg', 'sample_events', 'web/e2e'].flatMap((folder) =>
   readdirSync(folder, { recursive: true })
     .filter((name) => isTest(name.split('/').pop()))
     .map((name) => join(folder, name)),

@@ -1,12 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import express, { type Express } from 'express';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { constants, gzipSync } from 'node:zlib';
+import type { Express } from 'express';
 import type { Random } from '../kernel/random.js';
 
 /** Stands in the built page wherever the nonce of an answer goes (web/vite.config.ts). */
 const NONCE = /__CSP_NONCE__/g;
 const NONCE_BYTES = 16;
-const YEAR_MS = 365 * 24 * 3_600_000;
+const FOR_GOOD = 'public, max-age=31536000, immutable';
 
 /**
  * What the page may do (Content Security Policy Level 3): scripts, pictures and data of its own origin, and the style elements that
@@ -27,6 +28,23 @@ const policyOf = (nonce: string): string =>
     'trusted-types default',
   ].join('; ');
 
+interface Asset {
+  readonly plain: Buffer;
+  /** null where it would be no smaller. */
+  readonly gzip: Buffer | null;
+}
+
+/** A build is some files of some hundred kilobytes: they are read and compressed once. */
+function readAssets(folder: string): ReadonlyMap<string, Asset> {
+  return new Map(
+    readdirSync(folder).map((name) => {
+      const plain = readFileSync(join(folder, name));
+      const gzip = gzipSync(plain, { level: constants.Z_BEST_COMPRESSION });
+      return [name, { plain, gzip: gzip.length < plain.length ? gzip : null }];
+    }),
+  );
+}
+
 /**
  * The dashboard: files whose names change with what is in them, and one page for all of its places. Where it was not built there is
  * none.
@@ -38,11 +56,20 @@ export const dashboard =
   (app: Express): void => {
     if (!existsSync(join(folder, 'index.html'))) return;
     const page = readFileSync(join(folder, 'index.html'), 'utf8');
-    const files = { index: false, redirect: false } as const;
-    app.use(
-      '/assets',
-      express.static(join(folder, 'assets'), { ...files, immutable: true, maxAge: YEAR_MS }),
-    );
+    const assets = readAssets(join(folder, 'assets'));
+    app.get('/assets/:name', (request, response, next) => {
+      const asset = assets.get(request.params.name);
+      if (asset === undefined) return next();
+      const isGzip = asset.gzip !== null && request.acceptsEncodings('gzip') === 'gzip';
+      response
+        .set({
+          'Cache-Control': FOR_GOOD,
+          Vary: 'Accept-Encoding',
+          ...(isGzip ? { 'Content-Encoding': 'gzip' } : {}),
+        })
+        .type(extname(request.params.name))
+        .send(isGzip ? asset.gzip : asset.plain);
+    });
     app.get('/icon.svg', (_request, response) => response.sendFile('icon.svg', { root: folder }));
     app.get(/^\/(?!admin\/v1(?:\/|$)|assets\/).*$/, (_request, response) => {
       const nonce = random.bytes(NONCE_BYTES).toString('base64');
