@@ -14,6 +14,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type SubmitEvent } from 'react';
 import { Link } from 'wouter';
 import { api, dataOf, OWN_PAGE, session } from '../../api/client.ts';
+import { Heads } from '../../parts/heads.tsx';
 import { DataState, Trouble } from '../../parts/data-state.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Page } from '../../parts/page.tsx';
@@ -127,9 +128,7 @@ function SessionsCard() {
               <Table aria-label="Sessions" verticalSpacing="sm">
                 <Table.Thead>
                   <Table.Tr>
-                    {['Browser', 'Address', 'Since', 'Last used'].map((head) => (
-                      <Table.Th key={head}>{head}</Table.Th>
-                    ))}
+                    <Heads names={['Browser', 'Address', 'Since', 'Last used']} />
                     <Table.Th aria-label="What can be done" />
                   </Table.Tr>
                 </Table.Thead>

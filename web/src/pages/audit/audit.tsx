@@ -5,6 +5,7 @@ import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, dataOf } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
+import { Heads } from '../../parts/heads.tsx';
 import { DataState, Trouble } from '../../parts/data-state.tsx';
 import { count } from '../../parts/figures.ts';
 import { Moment } from '../../parts/moment.tsx';
@@ -59,9 +60,7 @@ export function Audit() {
             <Table verticalSpacing="sm" aria-label="Audit log">
               <Table.Thead>
                 <Table.Tr>
-                  {['#', 'When', 'Who', 'What', 'To', 'Why and how'].map((head) => (
-                    <Table.Th key={head}>{head}</Table.Th>
-                  ))}
+                  <Heads names={['#', 'When', 'Who', 'What', 'To', 'Why and how']} />
                 </Table.Tr>
               </Table.Thead>
               <Table.Tbody>

@@ -3,6 +3,7 @@ import { useDebouncedCallback } from '@mantine/hooks';
 import { useState } from 'react';
 import { api, dataOf } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
+import { Heads } from '../../parts/heads.tsx';
 import { DataState } from '../../parts/data-state.tsx';
 import { GoesTo } from '../../parts/goes-to.tsx';
 import { Moment } from '../../parts/moment.tsx';
@@ -133,9 +134,7 @@ function Letters({ items }: { readonly items: readonly Item[] }) {
       <Table verticalSpacing="sm" aria-label="Dead letters">
         <Table.Thead>
           <Table.Tr>
-            {['Letter', 'State', 'Role', 'Reason', 'Event', 'Player', 'Tries', 'Last seen'].map((head) => (
-              <Table.Th key={head}>{head}</Table.Th>
-            ))}
+            <Heads names={['Letter', 'State', 'Role', 'Reason', 'Event', 'Player', 'Tries', 'Last seen']} />
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>

@@ -2,6 +2,7 @@ import { Badge, Table, UnstyledButton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { api, dataOf } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
+import { Heads } from '../../parts/heads.tsx';
 import { DataState } from '../../parts/data-state.tsx';
 import { count } from '../../parts/figures.ts';
 import { Panel } from '../../parts/panel.tsx';
@@ -37,9 +38,7 @@ export function Tally({ onPick }: { readonly onPick: (picked: Omit<TallyItem, 'l
             <Table aria-label="Letters by role and reason">
               <Table.Thead>
                 <Table.Tr>
-                  {['Role', 'Reason', ...STATES].map((head) => (
-                    <Table.Th key={head}>{head}</Table.Th>
-                  ))}
+                  <Heads names={['Role', 'Reason', ...STATES]} />
                 </Table.Tr>
               </Table.Thead>
               <Table.Tbody>

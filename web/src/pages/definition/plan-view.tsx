@@ -1,6 +1,7 @@
 import { Alert, Badge, Code, List, Stack, Table, Text } from '@mantine/core';
 import { IconAlertTriangle, IconCheck } from '@tabler/icons-react';
 import type { Schema } from '../../api/schema.ts';
+import { Heads } from '../../parts/heads.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { DiffView } from './diff-view.tsx';
 
@@ -63,9 +64,7 @@ function Faults({ faults }: { readonly faults: Plan['faults'] }) {
       <Table aria-label="What is wrong in the text">
         <Table.Thead>
           <Table.Tr>
-            {['Line', 'Where', 'What'].map((head) => (
-              <Table.Th key={head}>{head}</Table.Th>
-            ))}
+            <Heads names={['Line', 'Where', 'What']} />
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>

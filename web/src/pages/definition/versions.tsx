@@ -1,5 +1,6 @@
 import { Badge, Button, Code, Table } from '@mantine/core';
 import type { Schema } from '../../api/schema.ts';
+import { Heads } from '../../parts/heads.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Name } from '../../parts/player-name.tsx';
 
@@ -27,9 +28,7 @@ export function Versions({
       <Table aria-label="Versions" verticalSpacing="xs" stickyHeader>
         <Table.Thead>
           <Table.Tr>
-            {['Version', 'State', 'Holds from', 'Applied', 'By', 'SHA-256'].map((head) => (
-              <Table.Th key={head}>{head}</Table.Th>
-            ))}
+            <Heads names={['Version', 'State', 'Holds from', 'Applied', 'By', 'SHA-256']} />
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>

@@ -3,6 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
+import { Heads } from '../../parts/heads.tsx';
 import { DataState } from '../../parts/data-state.tsx';
 import { Decide } from '../../parts/decide.tsx';
 import { Moment } from '../../parts/moment.tsx';
@@ -71,9 +72,7 @@ export function Keys() {
             <Table verticalSpacing="sm" aria-label="Signing keys">
               <Table.Thead>
                 <Table.Tr>
-                  {['Key', 'State', 'May', 'Signs for', 'Last used', 'Valid until'].map((head) => (
-                    <Table.Th key={head}>{head}</Table.Th>
-                  ))}
+                  <Heads names={['Key', 'State', 'May', 'Signs for', 'Last used', 'Valid until']} />
                   <Table.Th aria-label="What can be done" />
                 </Table.Tr>
               </Table.Thead>

@@ -1,6 +1,7 @@
 import { Table } from '@mantine/core';
 import { api, dataOf } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
+import { Heads } from '../../parts/heads.tsx';
 import { DataState } from '../../parts/data-state.tsx';
 import { count } from '../../parts/figures.ts';
 import { GoesTo } from '../../parts/goes-to.tsx';
@@ -33,9 +34,7 @@ export function RevokedReceipts() {
             <Table verticalSpacing="sm" aria-label="Revoked receipts">
               <Table.Thead>
                 <Table.Tr>
-                  {['Receipt', 'Player', 'Reward', 'Revoked', 'By', 'Why'].map((head) => (
-                    <Table.Th key={head}>{head}</Table.Th>
-                  ))}
+                  <Heads names={['Receipt', 'Player', 'Reward', 'Revoked', 'By', 'Why']} />
                 </Table.Tr>
               </Table.Thead>
               <Table.Tbody>

@@ -3,6 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState, type SubmitEvent } from 'react';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
+import { Heads } from '../../parts/heads.tsx';
 import { DataState, Trouble } from '../../parts/data-state.tsx';
 import { Decide } from '../../parts/decide.tsx';
 import { Moment } from '../../parts/moment.tsx';
@@ -63,9 +64,7 @@ export function Users() {
             <Table verticalSpacing="sm" aria-label="Users">
               <Table.Thead>
                 <Table.Tr>
-                  {['Name', 'Signs in with', 'Role', 'Since', 'Last signed in'].map((head) => (
-                    <Table.Th key={head}>{head}</Table.Th>
-                  ))}
+                  <Heads names={['Name', 'Signs in with', 'Role', 'Since', 'Last signed in']} />
                   <Table.Th aria-label="What can be done" />
                 </Table.Tr>
               </Table.Thead>
