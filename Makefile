@@ -66,6 +66,7 @@ generated: $(INSTALLED)
 
 circular: $(INSTALLED)
 	npx madge --circular --no-spinner pkg cmd
+	npx madge --circular --no-spinner --extensions ts,tsx web/src
 
 bench: $(BUILT) ## Measure against limits taken in the same run (minutes)
 	npm run --silent bench

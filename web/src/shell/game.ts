@@ -1,5 +1,5 @@
 import { useParams } from 'wouter';
-import { mayAct, type GameRole } from './places.ts';
+import { mayAct, type GameRole } from './roles.ts';
 import { useMe } from './session.ts';
 
 /** The game of the page, what the viewer may do in it, and links to its other places. */

@@ -4,7 +4,12 @@ import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import { Decide } from '../../parts/decide.tsx';
 import { notify } from '../../parts/notify.ts';
 import { useGame } from '../../shell/game.ts';
-import type { Proposal } from './edit.tsx';
+
+export interface Proposal {
+  readonly source: string;
+  readonly expectedVersion: number;
+  readonly effectiveFrom?: string;
+}
 
 /** Makes a planned text the next version. */
 export function Apply({ proposal, onClose }: { readonly proposal: Proposal; readonly onClose: () => void }) {

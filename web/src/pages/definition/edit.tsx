@@ -5,7 +5,7 @@ import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import { DataState, Trouble } from '../../parts/data-state.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { useGame } from '../../shell/game.ts';
-import { Apply } from './apply.tsx';
+import { Apply, type Proposal } from './apply.tsx';
 import { PlanView } from './plan-view.tsx';
 import { useSource } from './use-source.ts';
 
@@ -106,12 +106,6 @@ function Draft({
       </Stack>
     </Panel>
   );
-}
-
-export interface Proposal {
-  readonly source: string;
-  readonly expectedVersion: number;
-  readonly effectiveFrom?: string;
 }
 
 const proposalOf = (source: string, start: string, expectedVersion: number): Proposal => ({

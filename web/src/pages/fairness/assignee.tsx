@@ -2,7 +2,7 @@ import { Button, Group, Select, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { api, dataOf } from '../../api/client.ts';
 import { useGame } from '../../shell/game.ts';
-import { mayAct } from '../../shell/places.ts';
+import { mayAct } from '../../shell/roles.ts';
 import { useMe } from '../../shell/session.ts';
 import { useDecisions, type Case } from './case-state.ts';
 

@@ -12,7 +12,7 @@ import { Page } from '../../parts/page.tsx';
 import { Reveal } from '../../parts/reveal.tsx';
 import { usePages } from '../../parts/use-pages.ts';
 import { useGame } from '../../shell/game.ts';
-import { GAME_ROLES, type GameRole } from '../../shell/places.ts';
+import { GAME_ROLES, type GameRole } from '../../shell/roles.ts';
 import { useMe } from '../../shell/session.ts';
 
 type Member = Schema<'Member'>;
