@@ -54,7 +54,8 @@ export function redisBoardView(redis: Redis, log: Logger): BoardViewStore {
   ) => {
     const args: (string | number)[] = [
       options.epoch,
-      options.isBuilder ? BUILD_LEASE_MS : 0,
+      options.build ?? '',
+      BUILD_LEASE_MS,
       options.expireAtMs ?? 0,
     ];
     for (const row of rows) {
@@ -66,7 +67,10 @@ export function redisBoardView(redis: Redis, log: Logger): BoardViewStore {
 
   return {
     isAway: () => redis.status !== 'ready',
-    begin: async (key, epoch) => (await begin(key, [epoch, BUILD_LEASE_MS])) === 1,
+    async begin(key, epoch) {
+      const build = await begin(key, [epoch, BUILD_LEASE_MS]);
+      return typeof build === 'string' ? build : null;
+    },
     async apply(key, order, rows, options) {
       const calls: Promise<number>[] = [];
       for (let at = 0; at === 0 || at < rows.length; at += CHUNK_ROWS) {
@@ -75,7 +79,8 @@ export function redisBoardView(redis: Redis, log: Logger): BoardViewStore {
       const results = await Promise.all(calls);
       return results.includes(ABSENT) ? 'absent' : results.includes(NEWER) ? 'newer' : 'applied';
     },
-    complete: async (key, epoch, expireAtMs) => (await complete(key, [epoch, expireAtMs ?? 0])) === 1,
+    complete: async (key, epoch, build, expireAtMs) =>
+      (await complete(key, [epoch, build, expireAtMs ?? 0])) === 1,
     marks: (keys) => Promise.all(keys.map(async (key) => markOf(await mark(key, [])))),
     async read(key, board, epoch, question) {
       if (redis.status !== 'ready') return 'away';

@@ -69,8 +69,8 @@ export interface Mark {
 
 export interface ApplyOptions {
   readonly epoch: number;
-  /** Whether the caller builds the view, which keeps its mark alive. */
-  readonly isBuilder: boolean;
+  /** The build that the caller makes, as `begin` named it: it keeps the mark alive. null: the caller makes none. */
+  readonly build: string | null;
   /** UTC ms at which the cycle is forgotten; null: never. */
   readonly expireAtMs: number | null;
 }
@@ -78,17 +78,23 @@ export interface ApplyOptions {
 /** The store of views. Every call but `isAway` rejects when it cannot be reached; the effect is then unknown. */
 export interface BoardViewStore extends BoardViewReader {
   isAway(): boolean;
-  /** Empties the view and marks it as being built; false when a build has this epoch or a later one. */
-  begin(key: BoardKey, epoch: number): Promise<boolean>;
-  /** Sets rows where their revision is newer. `absent`: no view of this epoch stands; `newer`: one of a later epoch does. */
+  /**
+   * Empties the view, marks it as being built and names the build; null when a build has this epoch or a later one. The name is the
+   * store's: the same call executed twice begins two builds, and whoever did not get the answer has none.
+   */
+  begin(key: BoardKey, epoch: number): Promise<string | null>;
+  /**
+   * Sets rows where their revision is newer. `absent`: no view of this epoch stands, or not the caller's build; `newer`: one of a
+   * later epoch does.
+   */
   apply(
     key: BoardKey,
     order: Board['order'],
     rows: readonly ViewRow[],
     options: ApplyOptions,
   ): Promise<'applied' | 'absent' | 'newer'>;
-  /** Marks the build as whole; false when its mark does not stand any more. */
-  complete(key: BoardKey, epoch: number, expireAtMs: number | null): Promise<boolean>;
+  /** Marks the build as whole; false when it does not stand any more. */
+  complete(key: BoardKey, epoch: number, build: string, expireAtMs: number | null): Promise<boolean>;
   marks(keys: readonly BoardKey[]): Promise<readonly (Mark | null)[]>;
   read(
     key: BoardKey,

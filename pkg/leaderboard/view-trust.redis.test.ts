@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import type { GameDefinition } from '../games/port.js';
 import { createRedisClient, redisReady } from '../redis/client.js';
@@ -145,6 +145,40 @@ test.each(['', ':rows', ':mark'])(
     ]);
   },
 );
+
+describe('a build', () => {
+  const row = (subject: string) => ({ subject, score: 5, reachedAtMs: NOON_MS, revision: 1, hidden: false });
+  const ofBuild = (build: string | null) => ({ epoch: 4, build, expireAtMs: null });
+  const begin = async (): Promise<string> => (await store.begin(key, 4)) ?? '';
+
+  test.each(['', ':rows', ':mark'])(
+    'that is begun again under its own epoch, when a key ("%s") was lost, is not ended by whoever began it first',
+    async (end) => {
+      const first = await begin();
+      expect(await store.apply(key, 'desc', [row('a')], ofBuild(first))).toBe('applied');
+      await redis.del(`${rankOf(key)}${end}`);
+      // The network repeats the command: the answer reaches nobody.
+      const repeated = await begin();
+      expect(repeated).not.toBe(first);
+      expect(await store.apply(key, 'desc', [row('b')], ofBuild(first))).toBe('absent');
+      expect(await store.complete(key, 4, first, null)).toBe(false);
+      expect(await store.read(key, board, 4, ALL)).toBeNull();
+      expect(await store.apply(key, 'desc', [row('c')], ofBuild(null))).toBe('applied');
+      expect(await store.complete(key, 4, repeated, null)).toBe(true);
+      expect(scores(await store.read(key, board, 4, ALL))).toEqual([['c', 5]]);
+    },
+  );
+
+  test('row 76: of a process that does not name its builds yet is whole to others, and is not ended by them', async () => {
+    const named = await begin();
+    await redis.hdel(`${rankOf(key)}:rows`, '\0build');
+    expect(await store.apply(key, 'desc', [row('a')], ofBuild(null))).toBe('applied');
+    expect(await store.complete(key, 4, named, null)).toBe(false);
+    const mark = (await redis.get(`${rankOf(key)}:mark`)) ?? '';
+    await redis.set(`${rankOf(key)}:mark`, mark.replace('building', 'complete'));
+    expect(scores(await store.read(key, board, 4, ALL))).toEqual([['a', 5]]);
+  });
+});
 
 test('a board whose players are all hidden is empty, not absent', async () => {
   await apply(event('1', 'a', 5));

@@ -119,10 +119,10 @@ describe('the script', () => {
     revision,
     hidden,
   });
-  const options = { epoch: 4, isBuilder: false, expireAtMs: null };
+  const options = { epoch: 4, build: null, expireAtMs: null };
   const build = async (): Promise<void> => {
-    await store.begin(key, 4);
-    await store.complete(key, 4, null);
+    const name = await store.begin(key, 4);
+    await store.complete(key, 4, name ?? '', null);
   };
   const read = async (): Promise<unknown> => scores(await store.read(key, board, 4, ALL));
 
@@ -160,11 +160,11 @@ describe('the script', () => {
   });
 
   test('of two builds the later epoch wins, and the earlier cannot complete', async () => {
-    expect(await store.begin(key, 4)).toBe(true);
-    expect(await store.begin(key, 6)).toBe(true);
-    expect(await store.begin(key, 4)).toBe(false);
-    expect(await store.complete(key, 4, null)).toBe(false);
-    expect(await store.complete(key, 6, null)).toBe(true);
+    const first = (await store.begin(key, 4)) ?? '';
+    const second = (await store.begin(key, 6)) ?? '';
+    expect(await store.begin(key, 4)).toBeNull();
+    expect(await store.complete(key, 4, first, null)).toBe(false);
+    expect(await store.complete(key, 6, second, null)).toBe(true);
     expect(await store.read(key, board, 4, ALL)).toBeNull();
   });
 

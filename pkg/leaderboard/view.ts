@@ -144,7 +144,7 @@ export class BoardView {
         const board = boardOf(cycle);
         if (board === null) return;
         try {
-          const options = { epoch: cycle.epoch, isBuilder: false, expireAtMs: this.#expireAtMs(cycle) };
+          const options = { epoch: cycle.epoch, build: null, expireAtMs: this.#expireAtMs(cycle) };
           // `newer`: a build that began after these rows were read reads them itself.
           const result = await store.apply(cycle.key, board.order, cycleRows, options);
           if (result === 'absent') this.#request({ cycle, board });
@@ -213,8 +213,9 @@ export class BoardView {
     const { key } = cycle;
     try {
       const epoch = await truth.raiseForBuild(key, cycle.epoch);
-      if (epoch === null || !(await store.begin(key, epoch))) return 'busy';
-      const options = { epoch, isBuilder: true, expireAtMs: this.#expireAtMs(cycle) };
+      const build = epoch === null ? null : await store.begin(key, epoch);
+      if (epoch === null || build === null) return 'busy';
+      const options = { epoch, build, expireAtMs: this.#expireAtMs(cycle) };
       let after = '';
       for (;;) {
         const rows = await truth.page(key, ranksPlayers(board), after, BUILD_PAGE_ROWS);
@@ -223,7 +224,7 @@ export class BoardView {
         if ((await store.apply(key, board.order, rows, options)) !== 'applied') return 'busy';
         after = last.subject;
       }
-      return (await store.complete(key, epoch, options.expireAtMs)) ? 'built' : 'busy';
+      return (await store.complete(key, epoch, build, options.expireAtMs)) ? 'built' : 'busy';
     } catch (error) {
       log.warn({ err: error, ...key }, 'the view of a board could not be built');
       await truth.voidCycles([key]).catch((cause: unknown) => {

@@ -14,8 +14,8 @@ export interface ViewEntry {
 interface ViewKeys {
   /** The sorted set. */
   rank: Set<string> | null;
-  /** The hash; `visible` is the field that tells how many members the sorted set has. */
-  rows: { readonly entries: Map<string, ViewEntry>; visible: number } | null;
+  /** The hash; `visible` is the field that tells how many members the sorted set has, `build` the one that names the build. */
+  rows: { readonly entries: Map<string, ViewEntry>; visible: number; readonly build: string } | null;
   mark: (Mark & { readonly life: number; readonly untilMs: number; readonly begunAtMs: number }) | null;
 }
 
@@ -37,6 +37,7 @@ export class ViewServer {
   life = 1;
   private views = new Map<string, ViewKeys>();
   private saved = new Map<string, ViewKeys>();
+  private builds = 0;
 
   constructor(private readonly world: World) {}
 
@@ -49,22 +50,30 @@ export class ViewServer {
     return view.rows !== null && view.rows.visible === (view.rank?.size ?? 0) ? mark : null;
   }
 
-  begin(key: BoardKey, epoch: number, life: number): boolean {
+  /** The name of the build; null when another has this epoch or a later one. */
+  begin(key: BoardKey, epoch: number, life: number): string | null {
     const standing = this.standing(key, life);
-    if (standing !== null && standing.epoch >= epoch) return false;
+    if (standing !== null && standing.epoch >= epoch) return null;
+    this.builds += 1;
+    const build = String(this.builds);
     const untilMs = this.world.nowMs + BUILD_LEASE_MS;
     this.views.set(boardId(key), {
       rank: null,
-      rows: { entries: new Map(), visible: 0 },
+      rows: { entries: new Map(), visible: 0, build },
       mark: { epoch, state: 'building', life, untilMs, begunAtMs: this.world.nowMs },
     });
-    return true;
+    return build;
+  }
+
+  /** `isOfBuild()` of board.lua. */
+  protected isOfBuild(key: BoardKey, build: string): boolean {
+    return this.views.get(boardId(key))?.rows?.build === build;
   }
 
   apply(
     key: BoardKey,
     rows: readonly ViewRow[],
-    { epoch, isBuilder }: ApplyOptions,
+    { epoch, build }: ApplyOptions,
     life: number,
   ): 'applied' | 'absent' | 'newer' {
     const standing = this.standing(key, life);
@@ -72,6 +81,7 @@ export class ViewServer {
     if (standing === null || view === undefined || view.rows === null || standing.epoch < epoch)
       return 'absent';
     if (standing.epoch > epoch) return 'newer';
+    if (build !== null && !this.isOfBuild(key, build)) return 'absent';
     const { entries } = view.rows;
     view.rank ??= new Set();
     for (const row of rows) {
@@ -82,7 +92,7 @@ export class ViewServer {
       else view.rank.add(row.subject);
     }
     view.rows.visible = view.rank.size;
-    if (standing.state === 'building' && isBuilder && view.mark !== null)
+    if (standing.state === 'building' && build !== null && view.mark !== null)
       view.mark = { ...view.mark, untilMs: this.world.nowMs + BUILD_LEASE_MS };
     return 'applied';
   }
@@ -101,12 +111,13 @@ export class ViewServer {
     return this.views.get(boardId(key))?.mark?.life ?? null;
   }
 
-  complete(key: BoardKey, epoch: number, life: number): boolean {
+  complete(key: BoardKey, epoch: number, build: string, life: number): boolean {
     const standing = this.standing(key, life);
     const view = this.views.get(boardId(key));
     const mark = view?.mark ?? null;
     if (view === undefined || mark === null || standing?.epoch !== epoch || standing.state !== 'building')
       return false;
+    if (!this.isOfBuild(key, build)) return false;
     view.mark = { ...mark, state: 'complete', untilMs: Infinity };
     return true;
   }
@@ -166,7 +177,7 @@ export class ViewServer {
 
 const copyOf = ({ rank, rows, mark }: ViewKeys): ViewKeys => ({
   rank: rank === null ? null : new Set(rank),
-  rows: rows === null ? null : { entries: new Map(rows.entries), visible: rows.visible },
+  rows: rows === null ? null : { ...rows, entries: new Map(rows.entries) },
   mark,
 });
 
@@ -201,7 +212,8 @@ export function createSimView(node: SimNode, server: ViewServer): BoardViewStore
     begin: (key, epoch) => call('view begin', (life) => server.begin(key, epoch, life)),
     apply: (key, _order: Board['order'], rows, options) =>
       call('view apply', (life) => server.apply(key, rows, options, life)),
-    complete: (key, epoch) => call('view complete', (life) => server.complete(key, epoch, life)),
+    complete: (key, epoch, build) =>
+      call('view complete', (life) => server.complete(key, epoch, build, life)),
     marks: (keys) => call('view marks', (life) => keys.map((key) => server.standing(key, life))),
     read: () => Promise.reject(new Error('readers of the simulation look at the server itself')),
   };

@@ -27,8 +27,8 @@ class Increments extends ViewServer {
     const summed = rows.map((row) => {
       const id = `${boardId(key)} ${row.subject}`;
       const before = this.added.get(id) ?? 0;
-      const delta = options.isBuilder ? row.score : row.score - Math.floor(row.score / 2);
-      this.added.set(id, options.isBuilder ? row.score : before + delta);
+      const delta = options.build !== null ? row.score : row.score - Math.floor(row.score / 2);
+      this.added.set(id, options.build !== null ? row.score : before + delta);
       return { ...row, score: this.added.get(id) ?? 0 };
     });
     return super.apply(key, summed, options, life);
@@ -53,10 +53,10 @@ class NoTombstones extends ViewServer {
 class Renames extends ViewServer {
   private readonly aside = new Map<string, { epoch: number; rows: Map<string, ViewRow> }>();
 
-  override begin(key: BoardKey, epoch: number, life: number): boolean {
-    if ((this.standing(key, life)?.epoch ?? -1) >= epoch) return false;
+  override begin(key: BoardKey, epoch: number, life: number): string | null {
+    if ((this.standing(key, life)?.epoch ?? -1) >= epoch) return null;
     this.aside.set(boardId(key), { epoch, rows: new Map() });
-    return true;
+    return 'aside';
   }
 
   override apply(
@@ -65,30 +65,39 @@ class Renames extends ViewServer {
     options: ApplyOptions,
     life: number,
   ): 'applied' | 'absent' | 'newer' {
-    if (!options.isBuilder) return super.apply(key, rows, options, life);
+    if (options.build === null) return super.apply(key, rows, options, life);
     const aside = this.aside.get(boardId(key));
     if (aside?.epoch !== options.epoch) return 'absent';
     for (const row of rows) aside.rows.set(row.subject, row);
     return 'applied';
   }
 
-  override complete(key: BoardKey, epoch: number, life: number): boolean {
+  override complete(key: BoardKey, epoch: number, _build: string, life: number): boolean {
     const aside = this.aside.get(boardId(key));
     if (aside?.epoch !== epoch) return false;
     this.aside.delete(boardId(key));
-    super.begin(key, epoch, life);
-    super.apply(key, [...aside.rows.values()], { epoch, isBuilder: true, expireAtMs: null }, life);
-    return super.complete(key, epoch, life);
+    const build = super.begin(key, epoch, life);
+    if (build === null) return false;
+    super.apply(key, [...aside.rows.values()], { epoch, build, expireAtMs: null }, life);
+    return super.complete(key, epoch, build, life);
   }
 }
 
 /** Readers may use a view that is still being built. */
 class CompleteAtOnce extends ViewServer {
-  override begin(key: BoardKey, epoch: number, life: number): boolean {
-    return super.begin(key, epoch, life) && super.complete(key, epoch, life);
+  override begin(key: BoardKey, epoch: number, life: number): string | null {
+    const build = super.begin(key, epoch, life);
+    return build !== null && super.complete(key, epoch, build, life) ? build : null;
   }
 
   override complete(): boolean {
+    return true;
+  }
+}
+
+/** Whoever knows the epoch ends the build, begun again or not. */
+class AnyBuild extends ViewServer {
+  protected override isOfBuild(): boolean {
     return true;
   }
 }
@@ -154,6 +163,12 @@ export const boardMutants: readonly Mutant[] = [
     focus: ['view.slow', 'view.forgets-all'],
     needs: ({ hasView }) => hasView,
     doubles: view(CompleteAtOnce),
+  },
+  {
+    name: 'a build that was begun again is ended by the first',
+    focus: ['view.applies-twice', 'view.loses-key'],
+    needs: ({ hasView }) => hasView,
+    doubles: view(AnyBuild),
   },
   {
     name: 'a view that came back with old rows is believed',
