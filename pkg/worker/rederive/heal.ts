@@ -1,6 +1,7 @@
 import type { PlayerRef, Rederivation } from '../port.js';
 import type { Healed, Recounted, RederiveDeps, Rederiver } from './port.js';
-import { readOutstanding, rederivePlayer } from './rederive.js';
+import { followRole, readOutstanding, type Followed } from './outstanding.js';
+import { rederivePlayer } from './rederive.js';
 
 export const rederiverOf = <State>(rederivation: Rederivation<State>, deps: RederiveDeps): Rederiver => ({
   role: rederivation.role,
@@ -14,6 +15,8 @@ export interface HealParts extends RederiveDeps {
 
 const SNAPSHOT = { isolation: 'repeatable read', readOnly: true } as const;
 const MOVING_MAX = 2;
+/** An inbox that was not followed for long is followed in parts, so that a look stays short. */
+const FOLLOW_BUDGET_MS = 2_000;
 /** What a look asks for is one snapshot's work. */
 export const LOOK_PLAYERS_MAX = 200;
 
@@ -32,25 +35,32 @@ export async function healPlayers(
   isDryRun = false,
 ): Promise<readonly Healed[]> {
   const healed: Healed[] = [];
+  if (players.length === 0) return healed;
   for (const rederiver of parts.rederivers) {
+    const followed = await followRole(parts, rederiver.role, FOLLOW_BUDGET_MS);
     for (let at = 0; at < players.length; at += LOOK_PLAYERS_MAX) {
       const some = players.slice(at, at + LOOK_PLAYERS_MAX);
       const found = await parts.db.transaction(
         (sql) => parts.recount(sql, rederiver.role, gameId, some),
         SNAPSHOT,
       );
-      healed.push(...(await healFound(gameId, found, rederiver, parts, isDryRun)));
+      healed.push(...(await healFound(gameId, found, { rederiver, followed, isDryRun }, parts)));
     }
   }
   return healed;
 }
 
+interface Look {
+  readonly rederiver: Rederiver;
+  readonly followed: Followed;
+  readonly isDryRun: boolean;
+}
+
 async function healFound(
   gameId: string,
   found: ReadonlyMap<string, Recounted>,
-  rederiver: Rederiver,
+  { rederiver, followed, isDryRun }: Look,
   parts: HealParts,
-  isDryRun: boolean,
 ): Promise<readonly Healed[]> {
   const { role } = rederiver;
   const healed: Healed[] = [];
@@ -60,7 +70,7 @@ async function healFound(
     else if (kept.length > 0) healed.push({ gameId, playerId, role, verdict: { kind: 'exact', kept } });
   }
   if (suspects.length === 0) return healed;
-  const outstanding = await readOutstanding(parts, role, gameId);
+  const outstanding = await readOutstanding(parts, role, gameId, followed);
   let moving = 0;
   for (const player of suspects) {
     // Each that is waited for in vain kept its rows locked: an archive that is far behind must not slow the roles down too.

@@ -64,8 +64,8 @@ export interface Stranger {
 export interface Outstanding {
   readonly role: RoleName;
   readonly gameId: string;
-  /** By the database's clock, UTC ms. */
-  readonly asOfMs: number;
+  /** What was not seen then was settled after this, by the database's clock, UTC ms. */
+  readonly unseenSinceMs: number;
   readonly strangers: readonly Stranger[];
 }
 

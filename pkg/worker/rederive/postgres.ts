@@ -30,7 +30,8 @@ export const settledOf = (
   limit: number,
 ): Promise<SettledRow[]> => sql.query<SettledRow>(SETTLED, [role, gameId, playerId, limit]);
 
-const NOT_ARCHIVED = (row: string, contentHash: string): string => `
+/** Whether the archive lacks a content. `row` has dedupe_day and identity. */
+export const NOT_ARCHIVED = (row: string, contentHash: string): string => `
   NOT EXISTS (SELECT FROM inbox a
                WHERE a.role = 'archive' AND a.dedupe_day = ${row}.dedupe_day AND a.identity = ${row}.identity
                  AND a.content_hash = ${contentHash} AND a.definition_version > 0)`;
@@ -39,10 +40,10 @@ const STRANGERS = `
   SELECT i.dedupe_day AS "dedupeDay", i.identity, encode(i.content_hash, 'hex') AS "contentHash", i.lane
     FROM inbox i
    WHERE i.role = $1 AND i.game_id = $2 AND i.lane = ANY($3::smallint[]) AND i.definition_version > 0
-     AND i.settled_at >= to_timestamp($4::float8 / 1000) AND ${NOT_ARCHIVED('i', 'i.content_hash')}
+     AND i.settled_at > to_timestamp($4::float8 / 1000) AND ${NOT_ARCHIVED('i', 'i.content_hash')}
    LIMIT $5`;
 
-/** @param sinceMs reads only what was settled since, UTC ms; 0 reads the role's whole inbox */
+/** @param sinceMs what was settled after this, UTC ms: as much of the inbox is read */
 export const strangersOf = (
   sql: Sql,
   role: RoleName,

@@ -1,36 +1,20 @@
 import type { Clock } from '../../kernel/clock.js';
 import { PoisonError } from '../../kernel/errors.js';
-import { LANE_COUNT, laneOf } from '../../kernel/lanes.js';
-import type { RoleName } from '../../kernel/roles.js';
+import { laneOf } from '../../kernel/lanes.js';
 import type { Database, Sql } from '../../postgres/port.js';
 import { retryTransient } from '../inbox/postgres.js';
 import type { PlayerRef, Rederivation, RoleEvent } from '../port.js';
 import { admittedEventOf } from '../reconcile/archived-event.js';
-import { databaseNow } from '../reconcile/postgres.js';
+import { STRANGERS_MAX } from './outstanding.js';
 import type { Outstanding, Recounted, RederiveDeps, Verdict } from './port.js';
 import { holdArchive, settledOf, stillStrange, strangersOf, type SettledRow } from './postgres.js';
 
 /** A player with more events is left to people: they would be locked for too long. */
 const PLAYER_EVENTS_MAX = 200_000;
-const STRANGERS_MAX = 10_000;
-/** A transaction of a role has long been ended by the server when it is this old: its statements are a few, of 30 s each. */
-const TRANSACTION_MAX_MS = 10 * 60_000;
 /** How long the rows stay locked for the archive to store what it is behind with. */
 const ARCHIVE_WAIT_MS = 1_500;
 const ARCHIVE_LOOK_MS = 50;
 const ATTEMPTS_MAX = 3;
-
-/** Reads the role's whole inbox of a game: once for many players, not for each. null when the archive is too far behind. */
-export async function readOutstanding(
-  { db }: Pick<RederiveDeps, 'db'>,
-  role: RoleName,
-  gameId: string,
-): Promise<Outstanding | null> {
-  const asOfMs = await databaseNow(db);
-  const lanes = Array.from({ length: LANE_COUNT }, (_, lane) => lane);
-  const strangers = await strangersOf(db, role, gameId, lanes, 0, STRANGERS_MAX);
-  return strangers.length === STRANGERS_MAX ? null : { role, gameId, asOfMs, strangers };
-}
 
 /**
  * Makes the effects of one role on one player again from the archive joined with the role's inbox, where they are wrong.
@@ -175,11 +159,11 @@ function unfitness(rows: readonly SettledRow[]): string | null {
 async function awaitArchive(
   sql: Sql,
   player: PlayerRef,
-  { role, gameId, asOfMs, strangers }: Outstanding,
+  { role, gameId, unseenSinceMs, strangers }: Outstanding,
   clock: Clock,
 ): Promise<Verdict | null> {
   const lane = laneOf(player.gameId, player.playerId);
-  const lately = await strangersOf(sql, role, gameId, [lane], asOfMs - TRANSACTION_MAX_MS, STRANGERS_MAX);
+  const lately = await strangersOf(sql, role, gameId, [lane], unseenSinceMs, STRANGERS_MAX);
   if (lately.length === STRANGERS_MAX) return { kind: 'moving' };
   const possible = [...strangers.filter((one) => one.lane === lane), ...lately];
   const giveUpAtMs = clock.monotonicMs() + ARCHIVE_WAIT_MS;
