@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { Bench, Part } from './bench.js';
+import { admin } from './admin.js';
 import { buses } from './buses.js';
 import type { Figure } from './figure.js';
 import { ingest } from './ingest.js';
@@ -12,9 +13,9 @@ import { stack } from './stack.js';
 
 /**
  * `npm run bench`: every figure beside a limit measured in the same run (docs/benchmarks.md). From the root of the project,
- * after `npm run build`. Options: `--only ingest,roles,buses,stack,overload`, `--profile DIR`, `--write` (into docs/benchmarks.md).
+ * after `npm run build`. Options: `--only ingest,roles,buses,stack,overload,admin`, `--profile DIR`, `--write` (into docs/benchmarks.md).
  */
-const PARTS: Readonly<Record<string, Part>> = { ingest, roles, buses, stack, overload };
+const PARTS: Readonly<Record<string, Part>> = { ingest, roles, buses, stack, overload, admin };
 const RESULTS = 'bench/results/latest.json';
 
 const { values } = parseArgs({
