@@ -16,7 +16,7 @@ import { ok } from '../pkg/kernel/outcome.js';
 import { systemRandom as random } from '../pkg/kernel/random.js';
 import { ROLES } from '../pkg/kernel/roles.js';
 import { createMetrics } from '../pkg/runtime/metrics.js';
-import { quietLogger as logger } from '../pkg/testkit/quiet.js';
+import { quietLogger as logger, quietRefusals } from '../pkg/testkit/quiet.js';
 import { serveQuestions } from './children.js';
 import { BENCH_KEY } from './key.js';
 
@@ -85,6 +85,7 @@ async function ingestListener(): Promise<RequestListener> {
     addressLimiter: limiter,
     limiter,
     loadGate: { overload: null, publishWaitMs: () => 0 },
+    refusals: quietRefusals,
     idempotency: new MemoryIdempotencyStore({ clock, random }),
     clock,
     random,

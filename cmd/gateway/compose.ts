@@ -11,6 +11,7 @@ import { listen } from '../listen.js';
 import { openKeyRing, refreshInBackground, type Platform } from '../platform.js';
 import { composeReads } from './compose-reads.js';
 import { composeLoad } from './compose-load.js';
+import { composeRefusals } from './compose-refusals.js';
 import { createDrain } from './drain.js';
 
 export interface Gateway {
@@ -32,6 +33,7 @@ export async function composeGateway(platform: Platform, bus: Bus): Promise<Gate
     definitions,
     bus: load.bus,
     loadGate: load.gate,
+    refusals: composeRefusals(platform),
     addressLimiter: localLimiter,
     limiter: shared === null ? localLimiter : new RedisRateLimiter({ ...shared, whileAway: 'limit locally' }),
     idempotency:

@@ -20,20 +20,23 @@ import type { IngestMetrics } from './ingest-metrics.js';
 import { acceptanceWindow, type Admission } from './judge-event.js';
 import { REQUEST_WORK, sizeRefusal } from './limits.js';
 import { once } from './once.js';
-import { parseRequest, type Posted, type Route } from './parse-request.js';
+import { parseRequest, type Parsed, type Posted, type Route } from './parse-request.js';
 import type { IngestDeps } from './port.js';
 import { Publisher, type EventResult } from './publish.js';
 import type { Received } from './receive.js';
+import type { RefusalTeller } from './tell-refusals.js';
 
 /** The second half of the way in: from verified bytes to events on the bus, and an answer. */
 export class Accepter {
   readonly #deps: IngestDeps;
   readonly #metrics: IngestMetrics;
+  readonly #teller: RefusalTeller;
   readonly #publisher: Publisher;
 
-  constructor(deps: IngestDeps, metrics: IngestMetrics) {
+  constructor(deps: IngestDeps, metrics: IngestMetrics, teller: RefusalTeller) {
     this.#deps = deps;
     this.#metrics = metrics;
+    this.#teller = teller;
     this.#publisher = new Publisher(deps);
   }
 
@@ -53,7 +56,7 @@ export class Accepter {
     if (!('caller' in admission)) return admission;
     const work = async (): Promise<Answer> => {
       const results = await this.#publisher.publish(parsed.items, admission, posted.messageTraceparent);
-      return this.#answer(results, admission, posted.requestId, paid.headers);
+      return this.#answer(results, parsed, admission, posted.requestId, paid.headers);
     };
     const key = headers.idempotencyKey;
     return key === null ? work() : once(this.#deps.idempotency, key, received, parsed, work);
@@ -89,6 +92,7 @@ export class Accepter {
   /** A batch is answered 202 whatever became of its events; a single event that was rejected is a problem of its own. */
   #answer(
     results: readonly EventResult[],
+    parsed: Parsed,
     admission: Admission,
     requestId: string,
     headers: Headers,
@@ -100,6 +104,7 @@ export class Accepter {
       if (result.status === 'rejected') {
         counts.rejected += 1;
         this.#metrics.rejected(gameId, build, result.code);
+        this.#teller.event(admission, parsed, result);
       } else if (result.status === 'duplicate') counts.duplicates += 1;
       else counts.accepted += 1;
     }

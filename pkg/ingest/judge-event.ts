@@ -106,9 +106,9 @@ function judgeFields(sent: Readonly<Record<string, JsonValue>>, admission: Admis
   if (id === undefined && admission.isBatch) return reject('id_required', '/id');
   if (id !== undefined && (typeof id !== 'string' || !isEventId(id))) return reject('invalid_id', '/id');
   if (type === undefined) return reject('missing_field', '/type');
-  if (typeof type !== 'string' || !EVENT_TYPE.test(type)) return reject('invalid_type', '/type');
+  if (!isEventType(type)) return reject('invalid_type', '/type');
   if (playerId === undefined) return reject('missing_field', '/playerId');
-  if (typeof playerId !== 'string' || !isPlayerId(playerId)) return reject('invalid_player_id', '/playerId');
+  if (!isPlayerId(playerId)) return reject('invalid_player_id', '/playerId');
   if (ts === undefined) return reject('missing_field', '/ts');
   const tsMs = parseTimestamp(ts);
   if (tsMs === null) return reject('invalid_ts', '/ts');
@@ -213,11 +213,15 @@ function valueAt(value: unknown, pointer: string): unknown {
   return at;
 }
 
-const isObject = (value: JsonValue): value is JsonObject =>
+export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+export const isEventType = (value: JsonValue | undefined): value is string =>
+  typeof value === 'string' && EVENT_TYPE.test(value);
+
 /** No UTF-16 unit takes more than three bytes, so most ids need not be measured. */
-const isPlayerId = (text: string): boolean =>
+export const isPlayerId = (text: JsonValue | undefined): text is string =>
+  typeof text === 'string' &&
   text.length > 0 &&
   (text.length * 3 <= PLAYER_ID_MAX_BYTES || Buffer.byteLength(text) <= PLAYER_ID_MAX_BYTES);
 

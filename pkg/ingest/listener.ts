@@ -12,6 +12,7 @@ import type { Posted, Route } from './parse-request.js';
 import { declaredLength, Hold, InFlight } from './read-body.js';
 import { Receiver } from './receive.js';
 import { endRequestSpan, startRequestSpan } from './request-span.js';
+import { RefusalTeller } from './tell-refusals.js';
 
 export type IngestListener = (request: IncomingMessage, response: ServerResponse) => boolean;
 
@@ -35,24 +36,10 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
   const inFlight = new InFlight(deps.clock);
   const metrics = new IngestMetrics(deps.metrics);
   const doorkeeper = new Doorkeeper(deps, inFlight);
-  const receiver = new Receiver(deps);
-  const accepter = new Accepter(deps, metrics);
+  const answerTo = createAnswer(deps, metrics);
   const requestIdOf = requestIds(deps);
   const reply = createReply(deps, metrics);
   const endOfTurn = createEndOfTurn();
-
-  const answerTo = async (request: IncomingMessage, posted: Posted): Promise<Answer> => {
-    try {
-      const received = await receiver.receive(request, posted.hold);
-      const result = received.ok ? await accepter.accept(received, posted) : received;
-      return 'ok' in result ? problemAnswer(result, posted.requestId) : result;
-    } catch (error) {
-      const failure = failureOf(error, deps.random);
-      const { requestId } = posted;
-      deps.logger.error({ err: error, requestId, code: failure.code }, 'events could not be taken');
-      return problemAnswer(failure, requestId);
-    }
-  };
 
   const serve = async (request: IncomingMessage, response: ServerResponse, route: Route): Promise<void> => {
     const startedMs = deps.clock.monotonicMs();
@@ -99,6 +86,31 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
       response.destroy();
     });
     return true;
+  };
+}
+
+/** Never rejects: what fails has an answer too. */
+function createAnswer(
+  deps: IngestDeps,
+  metrics: IngestMetrics,
+): (request: IncomingMessage, posted: Posted) => Promise<Answer> {
+  const receiver = new Receiver(deps);
+  const teller = new RefusalTeller(deps);
+  const accepter = new Accepter(deps, metrics, teller);
+  return async (request, posted) => {
+    try {
+      const received = await receiver.receive(request, posted.hold);
+      const result = received.ok ? await accepter.accept(received, posted) : received;
+      if (!('ok' in result)) return result;
+      if (received.ok) teller.request(received, result);
+      else teller.turnedAway(request, received);
+      return problemAnswer(result, posted.requestId);
+    } catch (error) {
+      const failure = failureOf(error, deps.random);
+      const { requestId } = posted;
+      deps.logger.error({ err: error, requestId, code: failure.code }, 'events could not be taken');
+      return problemAnswer(failure, requestId);
+    }
   };
 }
 

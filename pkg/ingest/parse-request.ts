@@ -6,7 +6,7 @@ import { sizeRefusal } from './limits.js';
 import type { Hold } from './read-body.js';
 import { readEnvelope, traceContext } from './read-envelope.js';
 import type { Received } from './receive.js';
-import { splitBatch } from './split-batch.js';
+import { splitBatch, NO_FAULT, type SplitBatch } from './split-batch.js';
 import { parseStrictJson, type JsonRead } from './strict-json.js';
 
 export type Route = 'single' | 'batch';
@@ -26,6 +26,8 @@ export interface Posted {
 export interface Parsed {
   readonly ok: true;
   readonly items: readonly JsonRead[];
+  /** Where in `decoded` those of them stand that are no sound JSON. */
+  readonly faulty: SplitBatch['faulty'];
   readonly context: EventContext | null;
   /** The body without its content coding. */
   readonly decoded: Buffer;
@@ -56,12 +58,13 @@ function parseBody(
   if (route === 'single') {
     const read = parseStrictJson(decoded, limits.json);
     if (!read.ok) return sizeRefusal(read.code, limits, read.pointer);
-    return { ok: true, items: [read], context: traceContext(traceparent), decoded };
+    return { ok: true, items: [read], faulty: NO_FAULT, context: traceContext(traceparent), decoded };
   }
   const split = splitBatch(decoded, received.media, { ...limits.json, maxItems: limits.maxEvents });
   if (!split.ok) return sizeRefusal(split.code, limits, split.pointer);
   if (split.items.length === 0) return refuse('empty_batch');
   const envelope = readEnvelope(split.envelope, traceparent);
   if (!envelope.ok) return refuse(envelope.code, { pointer: envelope.pointer });
-  return { ok: true, items: split.items, context: envelope.context, decoded };
+  const { items, faulty } = split;
+  return { ok: true, items, faulty, context: envelope.context, decoded };
 }

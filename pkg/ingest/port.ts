@@ -3,6 +3,7 @@ import type { Bus } from '../bus/port.js';
 import type { DefinitionSource, KeyRing } from '../games/port.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Random } from '../kernel/random.js';
+import type { RefusalSink } from '../refusals/port.js';
 import type { Logger, Metrics, Tracer } from '../runtime/port.js';
 import type { ClientAddress } from './client-address.js';
 import type { IngestLimits } from './limits.js';
@@ -18,6 +19,8 @@ export interface IngestDeps {
   readonly limiter: RateLimiter;
   readonly idempotency: IdempotencyStore;
   readonly loadGate: LoadGate;
+  /** Told of what is refused, for the event debugger. */
+  readonly refusals: RefusalSink;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;

@@ -12,15 +12,17 @@ import type { JsonRead } from './strict-json.js';
 /** What became of one event; `index` is its place in the request. */
 export type EventResult =
   | { readonly index: number; readonly status: 'accepted' | 'duplicate'; readonly eventId: string }
-  | {
-      readonly index: number;
-      readonly status: 'rejected';
-      readonly eventId?: string;
-      readonly code: ProblemCode;
-      readonly pointer?: string;
-      readonly detail?: string;
-      readonly retryable: boolean;
-    };
+  | RejectedEvent;
+
+export interface RejectedEvent {
+  readonly index: number;
+  readonly status: 'rejected';
+  readonly eventId?: string;
+  readonly code: ProblemCode;
+  readonly pointer?: string;
+  readonly detail?: string;
+  readonly retryable: boolean;
+}
 
 /** Judges the events of a request and publishes the new ones, all at once. */
 export class Publisher {

@@ -31,6 +31,12 @@ export interface Received {
   readonly nowMs: number;
 }
 
+/** A request that is turned away before it is taken apart. */
+export interface TurnedAway extends Refusal {
+  /** Who signed it, where the signature itself was right. */
+  readonly signer?: Caller;
+}
+
 /** The first half of the way in: from an open request to a verified one. Knows nothing of events. */
 export class Receiver {
   readonly #deps: IngestDeps;
@@ -42,7 +48,7 @@ export class Receiver {
   }
 
   /** The order is the law of docs/signing.md: what costs least and needs no secret comes first. */
-  async receive(request: IncomingMessage, hold: Hold): Promise<Received | Refusal> {
+  async receive(request: IncomingMessage, hold: Hold): Promise<Received | TurnedAway> {
     const nowMs = this.#deps.clock.now();
     const paying = this.#payAddress(request);
     const unpaid = paying instanceof Promise ? await paying : paying;
@@ -73,7 +79,7 @@ export class Receiver {
     return this.#verify({ line, headers, body, caller, media, nowMs });
   }
 
-  #verify(signed: Signed): Received | Refusal {
+  #verify(signed: Signed): Received | TurnedAway {
     const { line, headers, body, caller, media, nowMs } = signed;
     const secret = caller?.secret ?? DUMMY_SECRET;
     const isRight =
@@ -87,13 +93,14 @@ export class Receiver {
       this.#credentials.isUsable(caller, nowMs);
     if (!isAllowed) {
       const isShown = caller?.debug === true && headers.scheme === 'v1';
-      return refuse(
+      const refusal = refuse(
         'invalid_signature',
         isShown ? { canonical: canonicalOf(line, headers, body.sha256Hex) } : {},
       );
+      return isRight && caller !== null ? { ...refusal, signer: caller } : refusal;
     }
     this.#credentials.remember(caller);
-    if (!caller.scopes.has('ingest')) return refuse('scope_missing');
+    if (!caller.scopes.has('ingest')) return { ...refuse('scope_missing'), signer: caller };
     return { ok: true, caller, headers, target: line.target, media, body, nowMs };
   }
 

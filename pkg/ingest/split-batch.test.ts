@@ -119,8 +119,8 @@ describe('splitting a batch', () => {
       expect(split(text)).toEqual({ ok: false, code: 'empty_body' });
       expect(split(text, 'ndjson')).toEqual({ ok: false, code: 'empty_body' });
     }
-    expect(split(' [ ] ')).toEqual({ ok: true, items: [], envelope: null });
-    expect(split('{"events":[]}')).toEqual({ ok: true, items: [], envelope: {} });
+    expect(split(' [ ] ')).toEqual({ ok: true, items: [], faulty: new Map(), envelope: null });
+    expect(split('{"events":[]}')).toEqual({ ok: true, items: [], faulty: new Map(), envelope: {} });
   });
 
   test('a line of NDJSON that is not JSON refuses itself; when no line is JSON the body is refused', () => {

@@ -32,6 +32,8 @@ export interface SplitBatch {
   readonly ok: true;
   /** Each event judged on its own, in the order sent; pointers begin at the event. */
   readonly items: readonly JsonRead[];
+  /** Where in the body those events stand that are no sound JSON, by index. */
+  readonly faulty: ReadonlyMap<number, Slice>;
   /** Members beside `events` when the batch came in an envelope, else null. Their shape is not judged here. */
   readonly envelope: Readonly<Record<string, unknown>> | null;
 }
@@ -63,18 +65,21 @@ function splitLines(bytes: Buffer, first: number, limits: BatchLimits): SplitBat
   if (bytes[first] === OPEN_ARRAY) return { ok: false, code: 'malformed_json' }; // a JSON array under the wrong type
   if (startsWithMark(bytes)) return { ok: false, code: 'invalid_utf8' };
   const items: JsonRead[] = [];
+  const faulty = new Map<number, Slice>();
   for (let start = 0; start < bytes.length;) {
     const lf = bytes.indexOf(LF, start);
     const end = lf === -1 ? bytes.length : lf;
     if (!isBlank(bytes, start, end)) {
       if (items.length === limits.maxItems) return { ok: false, code: 'too_many_events' };
-      items.push(parseStrictSlice(bytes, start, end, limits));
+      const item = parseStrictSlice(bytes, start, end, limits);
+      if (!item.ok) faulty.set(items.length, { start, end });
+      items.push(item);
     }
     start = end + 1;
   }
   return items.every(isNotJson)
     ? { ok: false, code: notJsonCode(items) }
-    : { ok: true, items, envelope: null };
+    : { ok: true, items, faulty, envelope: null };
 }
 
 const startsWithMark = (bytes: Buffer): boolean =>
@@ -85,6 +90,8 @@ const isNotJson = (item: JsonRead): item is JsonFault =>
 
 const notJsonCode = (items: readonly JsonRead[]): JsonFaultCode =>
   items.some((item) => !item.ok && item.code === 'invalid_utf8') ? 'invalid_utf8' : 'malformed_json';
+
+export const NO_FAULT: ReadonlyMap<number, Slice> = new Map();
 
 /** How much deeper the events of an envelope stand than an event by itself. */
 const ENVELOPE_DEPTH = 2;
@@ -123,6 +130,7 @@ function splitWhole(bytes: Buffer, limits: BatchLimits): SplitBatch | BatchFault
   return {
     ok: true,
     items: parts.events.map((event) => ({ ok: true, value: event })),
+    faulty: NO_FAULT,
     envelope: parts.envelope,
   };
 }
@@ -176,10 +184,12 @@ function readSlices(
   );
   if (broken) return { ok: false, code: 'malformed_json' };
   if (items.length > 0 && items.every(isNotJson)) return { ok: false, code: notJsonCode(items) };
-  return { ok: true, items, envelope };
+  const faulty = new Map([...slices.entries()].filter(([index]) => items[index]?.ok === false));
+  return { ok: true, items, faulty, envelope };
 }
 
-interface Slice {
+/** `[start, end)` of a body. */
+export interface Slice {
   readonly start: number;
   readonly end: number;
 }

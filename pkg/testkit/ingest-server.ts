@@ -21,7 +21,7 @@ import { systemClock } from '../kernel/clock.js';
 import { systemRandom } from '../kernel/random.js';
 import { mintSessionKeyId, sessionSecret, type SessionScope } from '../signing/session.js';
 import { sign } from '../signing/sign.js';
-import { quietLogger, quietMetrics } from './quiet.js';
+import { quietLogger, quietMetrics, quietRefusals } from './quiet.js';
 
 /** 2026-11-20T12:00:00Z: when it is now in these tests. */
 export const INGEST_NOW_MS = Date.UTC(2026, 10, 20, 12);
@@ -224,6 +224,7 @@ function standardDeps(
     idempotency: new MemoryIdempotencyStore({ clock, random: systemRandom }),
     clock,
     random: systemRandom,
+    refusals: quietRefusals,
     metrics: quietMetrics,
     logger: quietLogger,
     tracer: null,

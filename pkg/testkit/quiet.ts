@@ -1,3 +1,4 @@
+import type { RefusalSink } from '../refusals/port.js';
 import type { Logger, Metrics } from '../runtime/port.js';
 
 const nothing = (): void => undefined;
@@ -9,3 +10,6 @@ export const quietMetrics: Metrics = {
   gauge: () => ({ set: nothing }),
   histogram: () => ({ observe: nothing }),
 };
+
+/** For tests that do not look at what is told of refusals. */
+export const quietRefusals: RefusalSink = { tell: nothing };

@@ -12,7 +12,7 @@ import { isTransient } from '../../postgres/database.js';
 import type { Database } from '../../postgres/port.js';
 import { createDeadLetters } from '../../worker/dead-letters/postgres.js';
 import type { DeadLetters } from '../../worker/port.js';
-import { quietMetrics } from '../quiet.js';
+import { quietMetrics, quietRefusals } from '../quiet.js';
 import { Broker } from './broker.js';
 import { createSimBus } from './bus.js';
 import { knock, type SimAnswer, type SimRequest } from './door.js';
@@ -122,7 +122,7 @@ export class System {
       loadGate: { overload: null, publishWaitMs: () => 0 },
       ...{ idempotency: this.idempotency, clock: node.clock, random: node.random },
       ...{ metrics: quietMetrics, logger: this.log, clientAddress: () => '10.0.0.1' },
-      ...{ tracer: null, signedPathPrefix: '', corsOrigins: [] },
+      ...{ refusals: quietRefusals, tracer: null, signedPathPrefix: '', corsOrigins: [] },
       limits: { ...DEFAULT_INGEST_LIMITS, recentEvents: world.swarm.recentEvents },
     });
     this.listeners.set(node, listener);
