@@ -1,9 +1,8 @@
 import { DEFAULT_BACKOFF, DEFAULT_MAX_ATTEMPTS, deliver } from '../../pkg/bus/deliver.js';
-import type { BatchHandler, Bus, Lag } from '../../pkg/bus/port.js';
+import type { BatchHandler, Bus } from '../../pkg/bus/port.js';
 import type { RoleName } from '../../pkg/kernel/roles.js';
 import { runReconciler } from '../../pkg/worker/reconcile/reconcile.js';
 import { consumeResubmissions } from '../../pkg/worker/resubmissions/consume.js';
-import { oldestAside } from '../../pkg/worker/resubmissions/postgres.js';
 import type { Platform } from '../platform.js';
 
 /** Feeds a role with what is sent to it beside the bus, through the very handler that the bus feeds. */
@@ -43,15 +42,4 @@ export function openReconciler(platform: Platform, bus: Bus, role: RoleName): vo
   };
   const loop = runReconciler({ db, role, waitingSince, clock, logger }, lifecycle.stopping);
   lifecycle.onStop(`reconciler of ${role}`, () => loop);
-}
-
-/** The lag of a role with what was set aside. The bus is asked first: what it gives up meanwhile is found aside. */
-export async function unappliedOf({ db }: Platform, bus: Bus, role: RoleName): Promise<Lag> {
-  const lag = await bus.lag(role);
-  const asideMs = await oldestAside(db, role);
-  if (asideMs === null || (lag.waiting > 0 && lag.oldestPublishedAtMs === null)) return lag;
-  return {
-    waiting: lag.waiting + 1,
-    oldestPublishedAtMs: Math.min(asideMs, lag.oldestPublishedAtMs ?? Infinity),
-  };
 }

@@ -14,11 +14,12 @@ import type { Metrics } from '../../pkg/runtime/port.js';
 import { createDispatch } from '../../pkg/worker/dispatch.js';
 import type { Role } from '../../pkg/worker/port.js';
 import { settingAside } from '../../pkg/worker/resubmissions/set-aside.js';
+import { unappliedOf } from '../../pkg/worker/resubmissions/unapplied.js';
 import type { Watchdog } from '../../pkg/worker/watchdog.js';
 import { openHealing } from '../heal.js';
 import { RECEIPT_ISSUER, type Platform } from '../platform.js';
 import { openGuards } from './compose-guards.js';
-import { openReconciler, openResubmissions, unappliedOf } from './compose-resubmissions.js';
+import { openReconciler, openResubmissions } from './compose-resubmissions.js';
 
 const LAG_EVERY_MS = 1_000;
 
@@ -59,7 +60,7 @@ export async function composeWorker(platform: Platform, bus: Bus): Promise<void>
           store: postgresSnapshots(db),
           definitions,
           roles: ROLES,
-          lag: (role) => unappliedOf(platform, bus, role),
+          lag: (role) => unappliedOf(db, bus, role),
           clock,
           log: logger,
         },

@@ -54,23 +54,38 @@ export interface RoleCopy {
 
 /** @returns how many went on their way; the others were on it already */
 export async function submitCopies(sql: Sql, copies: readonly RoleCopy[], actionId: number): Promise<number> {
-  const rows = await sql.query(SUBMIT, [
-    copies.map(({ role }) => role),
-    copies.map(({ event }) => event.gameId),
-    copies.map(({ event }) => event.playerId),
-    copies.map(({ event }) => event.dedupeDay),
-    copies.map(({ event }) => event.identity),
-    copies.map(({ event }) => event.contentHash),
-    copies.map(({ event }) => `resubmission/${event.identity}`),
-    copies.map(({ body }) => body),
-    actionId,
-  ]);
+  const rows = await sql.query(SUBMIT, copyColumns(copies, actionId));
   return rows.length;
 }
 
-const ASIDE = `
-  FROM resubmissions r JOIN operator_actions a ON a.id = r.action_id AND a.action = 'set_aside'
- WHERE r.role = $1 AND r.state = 'pending'`;
+const SET_ASIDE = `
+  INSERT INTO resubmissions (role, game_id, player_id, dedupe_day, identity, content_hash, position, body, headers, action_id, is_aside)
+  SELECT role, game_id, player_id, dedupe_day, identity, decode(content_hash, 'hex'), position, body, '{}', $9, true
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::uuid[], $6::text[], $7::text[], $8::text[])
+      WITH ORDINALITY AS g (role, game_id, player_id, dedupe_day, identity, content_hash, position, body, n)
+   ORDER BY n
+  ON CONFLICT (role, dedupe_day, identity, content_hash) WHERE state = 'pending' AND identity IS NOT NULL
+  DO UPDATE SET is_aside = true`;
+
+/** Takes events off a bus: each is on its way to its role afterwards, and known to have been set aside, whoever sent it. */
+export async function setAsideCopies(sql: Sql, copies: readonly RoleCopy[], actionId: number): Promise<void> {
+  const once = new Map(copies.map((copy) => [`${copy.event.identity} ${copy.event.contentHash}`, copy]));
+  await sql.query(SET_ASIDE, copyColumns([...once.values()], actionId));
+}
+
+const copyColumns = (copies: readonly RoleCopy[], actionId: number): unknown[] => [
+  copies.map(({ role }) => role),
+  copies.map(({ event }) => event.gameId),
+  copies.map(({ event }) => event.playerId),
+  copies.map(({ event }) => event.dedupeDay),
+  copies.map(({ event }) => event.identity),
+  copies.map(({ event }) => event.contentHash),
+  copies.map(({ event }) => `resubmission/${event.identity}`),
+  copies.map(({ body }) => body),
+  actionId,
+];
+
+const ASIDE = `FROM resubmissions r WHERE r.role = $1 AND r.state = 'pending' AND r.is_aside`;
 
 /** A player of a game. */
 export interface PlayerOfGame {

@@ -1,10 +1,14 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type { BatchHandler, Delivery } from '../../bus/port.js';
+import type { BatchHandler, Delivery, Lag } from '../../bus/port.js';
 import type { AdmittedEvent } from '../../contract/event.js';
 import { OutageError } from '../../kernel/errors.js';
 import { ok, retry } from '../../kernel/outcome.js';
+import { closeCycles } from '../../leaderboard/snapshots.js';
+import { postgresSnapshots } from '../../leaderboard/snapshots.postgres.js';
 import { createDatabase } from '../../postgres/database.js';
 import type { Database } from '../../postgres/port.js';
+import { systemClock } from '../../kernel/clock.js';
+import { testDefinition } from '../../testkit/definition.js';
 import {
   batchOf,
   countersOf,
@@ -25,6 +29,7 @@ import { consumeBatch } from './consume.js';
 import { consumer, dieAll, idsOf, redriveAll, WHY } from './fixtures.js';
 import { oldestAside, progressOf } from './postgres.js';
 import { settingAside } from './set-aside.js';
+import { unappliedOf } from './unapplied.js';
 
 const signal = new AbortController().signal;
 
@@ -176,4 +181,41 @@ test('beside the bus a slow player of whom more wait than a batch holds stops no
   expect(await consumeBatch(options, signal, slow)).toMatchObject({ done: 0 });
   expect(await consumeBatch(options, signal, slow)).toMatchObject({ done: 1 });
   expect(await readSums(db)).toBe('p-1=5/1');
+});
+
+test('a season waits for what was set aside, also where a redrive carries it: it never closes before the event counts', async () => {
+  const event = xp('s-1', 'slow', 1);
+  await db.query(
+    `INSERT INTO board_cycles (game_id, board, cycle, partition, closes_at, definition_version)
+     VALUES ('demo', 'xp', 'daily:2026-11-20', '', to_timestamp($1::float8 / 1000), 1)`,
+    [event.receivedAtMs + 1],
+  );
+  const onTheBus = [1];
+  const lag = async (): Promise<Lag> =>
+    onTheBus.length === 0
+      ? { waiting: 0, oldestPublishedAtMs: null }
+      : { waiting: onTheBus.length, oldestPublishedAtMs: event.receivedAtMs };
+  const definition = { ...testDefinition(), graceMs: 0, boards: new Map() };
+  const close = (): Promise<number> =>
+    closeCycles({
+      store: postgresSnapshots(db),
+      definitions: { inForce: async () => definition, version: async () => definition },
+      roles: ['progression'],
+      lag: (role) => unappliedOf(db, { lag }, role),
+      clock: systemClock,
+      log: quietLogger,
+    });
+  await slowDown(['slow']);
+  await dieAll(db, [event]);
+  await redriveAll(db); // on its way beside the bus, and the bus brings it once more
+  expect(await close()).toBe(0);
+  expect(said(await onBus()(batchOf([event, event])))).toEqual(['ok', 'ok']);
+  onTheBus.pop(); // acknowledged
+  expect(await pending()).toEqual(['s-1']);
+  expect(await close()).toBe(0);
+
+  await slowDown([]);
+  expect(await consumeBatch(consumer(db, worker(db)), signal)).toMatchObject({ done: 1, failed: 0 });
+  expect(await close()).toBe(1);
+  expect(await readSums(db)).toBe('slow=1/1');
 });

@@ -7,7 +7,7 @@ import type { Database } from '../../postgres/port.js';
 import type { Logger, Metrics } from '../../runtime/port.js';
 import { recordAction } from '../dead-letters/queries.postgres.js';
 import { readEvent } from '../read-event.js';
-import { backlogOf, playersAside, submitCopies, type PlayerOfGame } from './postgres.js';
+import { backlogOf, playersAside, setAsideCopies, type PlayerOfGame } from './postgres.js';
 
 export interface SetAsideOptions {
   readonly db: Database;
@@ -64,7 +64,7 @@ async function setAside({ db, role }: SetAsideOptions, deliveries: readonly Deli
   await db.transaction(async (sql) => {
     if ((await backlogOf(sql, role, BACKLOG_MAX)) >= BACKLOG_MAX)
       throw new OutageError('PostgreSQL', new Error('too many events are set aside'));
-    await submitCopies(
+    await setAsideCopies(
       sql,
       copies,
       await recordAction(sql, 'set_aside', BY_ITSELF, { events: copies.length }),

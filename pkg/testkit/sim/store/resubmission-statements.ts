@@ -105,10 +105,8 @@ function* pendingOf(session: Session, values: readonly unknown[]): Running<objec
 }
 
 function* playersAside(session: Session, [role]: readonly unknown[]): Running<object[]> {
-  const isAside = (row: Row): boolean =>
-    session.get('operator_actions', String(row['action_id']))?.['action'] === 'set_aside';
   const players = session
-    .rows('resubmissions', (row) => row['role'] === role && isPending(row) && isAside(row))
+    .rows('resubmissions', (row) => row['role'] === role && isPending(row) && row['is_aside'] === true)
     .map(({ row }) => keyText(row['game_id'], row['player_id']));
   return [...new Set(players)].map((player) => {
     const [gameId, playerId] = player.split('\u0000');
@@ -206,7 +204,7 @@ export const resubmissionStatements: readonly Taught[] = [
   { name: `${FILE} SUBMIT`, fingerprint: '558ddafe9d01', meaning: submit },
   { name: `${FILE} isAnythingToDo`, fingerprint: 'c0f1c860a959', meaning: isAnythingToDo },
   { name: `${FILE} holdRole`, fingerprint: 'c9924b6d8ca0', meaning: holdRole },
-  { name: `${FILE} playersAside`, fingerprint: '8d45f28061f4', meaning: playersAside },
+  { name: `${FILE} playersAside`, fingerprint: '75584e878293', meaning: playersAside },
   { name: `${FILE} PENDING`, fingerprint: 'a56abf04f9cb', meaning: pendingOf },
   { name: `${FILE} CLOSE_LETTERS`, fingerprint: 'fa01724b695a', meaning: closeLetters },
   {
