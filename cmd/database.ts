@@ -1,4 +1,6 @@
+import { refuseUnsafeRole } from '../pkg/postgres/acting-role.js';
 import { createDatabase } from '../pkg/postgres/database.js';
+import type { DatabaseRole } from '../pkg/postgres/database-roles.js';
 import { startEmbeddedPostgres } from '../pkg/postgres/embedded.js';
 import { migrate, pendingMigrations } from '../pkg/postgres/migrate.js';
 import type { Database } from '../pkg/postgres/port.js';
@@ -31,40 +33,57 @@ const CONNECTIONS = 4;
  * Lends a command the database: the one of DATABASE_URL, else the embedded one, through the process that runs it or, when
  * none does, started for the time of the command. Its schema is current, or the command is refused.
  *
- * @throws FairtallyError `migrations_pending`, `not_yet_running`, and what the embedded server and its lock throw
+ * @param role what the command acts as
+ * @throws FairtallyError `migrations_pending`, `not_yet_running`, `unsafe_database_role`, and what the embedded server and its lock throw
  */
 export function withDatabase(
   line: CommandLine,
   work: (opened: OpenDatabase) => Promise<number>,
+  role: DatabaseRole = 'fairtally_worker',
 ): Promise<number> {
-  return withAnyDatabase(line, async (opened) => {
-    const pending = await pendingMigrations(opened.db);
-    if (pending.length === 0) return work(opened);
-    const message = `the database lacks ${pending.join(', ')}: run \`fairtally migrate\` first`;
-    throw new FairtallyError('migrations_pending', message);
+  return lend(line, role, async (reached) => {
+    if (reached.isEmbedded) await migrated(reached);
+    return async (opened) => {
+      await refuseUnsafeRole(opened.db, role);
+      const pending = await pendingMigrations(opened.db);
+      if (pending.length === 0) return work(opened);
+      const message = `the database lacks ${pending.join(', ')}: run \`fairtally migrate\` first`;
+      throw new FairtallyError('migrations_pending', message);
+    };
   });
 }
 
-/** As `withDatabase`, whatever its schema; an embedded one is brought up to date as it always is. */
-export async function withAnyDatabase(
+/** Brings the database up to date, as the user of its URL; what is then done with it is done as the worker. */
+export function withMigratedDatabase(
   line: CommandLine,
-  work: (opened: OpenDatabase) => Promise<number>,
+  work: (opened: OpenDatabase, applied: readonly string[]) => Promise<number>,
+): Promise<number> {
+  return lend(line, 'fairtally_worker', async (reached) => {
+    const applied = await migrated(reached);
+    return async (opened) => {
+      await refuseUnsafeRole(opened.db, 'fairtally_worker');
+      return work(opened, applied);
+    };
+  });
+}
+
+/** @param prepare what comes before anything acts as the role; answers what comes then */
+async function lend(
+  line: CommandLine,
+  role: DatabaseRole,
+  prepare: (reached: Reached) => Promise<(opened: OpenDatabase) => Promise<number>>,
 ): Promise<number> {
   const stop = interruption();
   const interrupted = new Promise<number>((resolve) => {
     stop.addEventListener('abort', () => resolve(EXIT_INTERRUPTED), { once: true });
   });
   const reached = await reach(line);
+  const { databaseUrl, redisUrl } = reached;
   try {
-    const db = createDatabase({
-      url: reached.databaseUrl,
-      poolSize: CONNECTIONS,
-      applicationName: 'fairtally command',
-      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-    });
+    const work = await prepare(reached);
+    const db = openAs(role, databaseUrl);
     try {
-      if (reached.isEmbedded) await migrate(db);
-      const done = work({ db, databaseUrl: reached.databaseUrl, redisUrl: reached.redisUrl });
+      const done = work({ db, databaseUrl, redisUrl });
       done.catch(() => undefined); // when interrupted, what then becomes of the work is of no interest
       return await Promise.race([done, interrupted]);
     } finally {
@@ -74,6 +93,25 @@ export async function withAnyDatabase(
     await reached.release();
   }
 }
+
+async function migrated({ databaseUrl }: Reached): Promise<string[]> {
+  const db = openAs(null, databaseUrl);
+  try {
+    return await migrate(db);
+  } finally {
+    await db.close();
+  }
+}
+
+/** null: the user of the URL, for migrations alone. */
+const openAs = (role: DatabaseRole | null, url: string): Database =>
+  createDatabase({
+    url,
+    poolSize: CONNECTIONS,
+    applicationName: 'fairtally command',
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    ...(role === null ? {} : { role }),
+  });
 
 async function reach(line: CommandLine): Promise<Reached> {
   const { dataDir, databaseUrl, redisUrl } = line.config().storage;

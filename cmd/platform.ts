@@ -6,6 +6,7 @@ import { keepFresh } from '../pkg/games/refresh-loop.js';
 import { systemClock, type Clock } from '../pkg/kernel/clock.js';
 import { FairtallyError } from '../pkg/kernel/errors.js';
 import { systemRandom, type Random } from '../pkg/kernel/random.js';
+import { refuseUnsafeRole } from '../pkg/postgres/acting-role.js';
 import { createDatabase } from '../pkg/postgres/database.js';
 import { pendingMigrations } from '../pkg/postgres/migrate.js';
 import type { Database } from '../pkg/postgres/port.js';
@@ -100,7 +101,7 @@ export function tellReady({ health, logger, name }: Process): void {
   process.send?.('ready');
 }
 
-/** Opens the shared parts. Everything opened registers its own release. @throws FairtallyError `no_database`, `migrations_pending` */
+/** Opens the shared parts. Everything opened registers its own release. @throws FairtallyError `no_database`, `migrations_pending`, `unsafe_database_role` */
 export async function openPlatform(process: Process): Promise<Platform> {
   const { config, clock, random, logger, lifecycle, health, name } = process;
   const { databaseUrl, redisUrl } = config.storage;
@@ -116,13 +117,14 @@ export async function openPlatform(process: Process): Promise<Platform> {
     applicationName: `fairtally ${name}`,
     ...(name === 'gateway' || name === 'admin' ? GATEWAY_TIMEOUTS : WORKER_TIMEOUTS),
     // What a request of the admin API asks goes another way (cmd/admin/compose.ts); this is for what knows all games.
-    ...(name === 'admin' ? { role: 'fairtally_worker' } : {}),
+    role: 'fairtally_worker',
     onIdleError: (error) => logger.warn({ err: error }, 'an idle database connection broke'),
   });
   lifecycle.onStop('database', () => db.close());
   health.addCheck('postgres', async () => {
     await db.query('SELECT 1');
   });
+  await refuseUnsafeRole(db, 'fairtally_worker');
   await refusePending(db);
 
   const redis =

@@ -8,20 +8,21 @@ import { RedisRateLimiter } from '../../pkg/admission/redis.js';
 import { createAdminApp } from '../../pkg/admin/api/app.js';
 import { readApiDocument } from '../../pkg/admin/api/document.js';
 import { dashboard } from '../../pkg/admin/dashboard.js';
-import { createGameDatabase, refuseUnsafeRole } from '../../pkg/admin/game-database.postgres.js';
+import { createGameDatabase } from '../../pkg/admin/game-database.postgres.js';
 import { createAccess } from '../../pkg/admin/sign-in/access.js';
 import { createAccessTokens } from '../../pkg/admin/sign-in/access-tokens.js';
-import { openTokenKeys } from '../../pkg/admin/sign-in/token-keys.postgres.js';
+import { KEYS_EVERY_MS, openTokenKeys } from '../../pkg/admin/sign-in/token-keys.postgres.js';
 import { sessionAccess } from '../../pkg/admin/sign-in/users.postgres.js';
 import { createAddressBudget } from '../../pkg/ingest/address-budget.js';
 import { budgetKey, createClientAddress } from '../../pkg/ingest/client-address.js';
 import { createServerOptions, limitConnections } from '../../pkg/ingest/server-options.js';
 import type { Bus } from '../../pkg/bus/port.js';
 import { keepMinutes } from '../../pkg/admin/resources/pipeline-minutes.postgres.js';
+import { refuseUnsafeRole } from '../../pkg/postgres/acting-role.js';
 import { createDatabase } from '../../pkg/postgres/database.js';
 import { createDrain } from '../gateway/drain.js';
 import { listen } from '../listen.js';
-import type { Platform } from '../platform.js';
+import { refreshInBackground, type Platform } from '../platform.js';
 import { adminRoutes, type AdminParts } from './compose-routes.js';
 import { forgetOldSessions } from './forget-sessions.js';
 import { health } from './health.js';
@@ -71,14 +72,16 @@ async function openParts(platform: Platform, bus: Bus): Promise<AdminParts> {
     statementTimeoutMs: 8_000,
     onIdleError: (error) => logger.warn({ err: error }, 'an idle database connection broke'),
   });
-  await refuseUnsafeRole(apiDb);
+  await refuseUnsafeRole(apiDb, 'fairtally_api');
   const localLimiter = new MemoryRateLimiter({ clock });
-  const tokenKeys = await openTokenKeys({ db: apiDb, sealer, random, clock });
+  const games = createGameDatabase(apiDb, clock);
+  const tokenKeys = await openTokenKeys({ games, sealer, random, clock });
+  refreshInBackground('keys of access tokens', tokenKeys.refresh, KEYS_EVERY_MS, platform);
   return {
     platform,
     bus,
     apiDb,
-    games: createGameDatabase(apiDb, clock),
+    games,
     tokenKeys,
     tokens: createAccessTokens(tokenKeys, clock),
     limiter:

@@ -7,9 +7,12 @@ import {
   resetAdmin,
   type FirstAdminDeps,
 } from '../../pkg/admin/sign-in/first-admin.postgres.js';
+import { rotateTokenKeys } from '../../pkg/admin/sign-in/token-keys.postgres.js';
+import { createGameDatabase } from '../../pkg/admin/game-database.postgres.js';
 import { createPasswords } from '../../pkg/admin/sign-in/passwords.js';
 import type { Database } from '../../pkg/postgres/port.js';
-import { replaceSecretFile } from '../../pkg/runtime/secret-files.js';
+import { masterKeyText, replaceSecretFile } from '../../pkg/runtime/secret-files.js';
+import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
 import type { CommandLine } from '../command-line.js';
 import { withDatabase } from '../database.js';
 import type { Process } from '../platform.js';
@@ -42,32 +45,72 @@ export async function makeFirstAdmin(
   return password;
 }
 
-/** `fairtally admin`: what can be done about users without signing in. */
+/** `fairtally admin`: what can be done about users and their tokens without signing in. */
 export function describeAdmin(admin: Command, line: CommandLine): void {
-  admin
-    .command('reset')
+  describeReset(admin.command('reset'), line);
+  describeRotateKeys(admin.command('rotate-keys'), line);
+}
+
+function describeRotateKeys(command: Command, line: CommandLine): void {
+  const { program, out, clock, random } = line;
+  command
+    .description('make the next key of access tokens, as happens by itself every 30 days')
+    .option('--at-once', 'tokens of the old keys end now, for when somebody else may have them')
+    .action(
+      program.action(({ atOnce }: { atOnce?: true }) =>
+        withDatabase(
+          line,
+          async ({ db }) => {
+            const sealer = createSealer(parseMasterKeys(masterKeyText(line.config(), random)), random);
+            const actor = { userId: null, name: userInfo().username, requestId: '' };
+            const deps = { games: createGameDatabase(db, clock), sealer, random, clock };
+            const rotation = { actor, onlyWhenOld: false, atOnce: atOnce === true };
+            const made = await rotateTokenKeys(rotation, deps);
+            if (made === null) return 1;
+            out.line(
+              `Key ${made.kid} signs access tokens from ${new Date(made.signsFromMs).toISOString()} on.`,
+            );
+            out.line(
+              atOnce === true
+                ? 'The old keys have ended; processes know it within ten seconds, and pages sign on by themselves.'
+                : 'The old keys hold until the last token of theirs has ended.',
+            );
+            return 0;
+          },
+          'fairtally_api',
+        ),
+      ),
+    );
+}
+
+function describeReset(command: Command, line: CommandLine): void {
+  command
     .description('give an admin of every game a new password; makes the user where there is none')
     .option('--user <name>', 'whose', FIRST_ADMIN)
     .action(
       line.program.action(({ user }: { user: string }) =>
-        withDatabase(line, async ({ db }) => {
-          const { out } = line;
-          const password = await resetAdmin(user, depsOf(db, line));
-          if (password === null) {
-            out.line(`${user} signs in at the OpenID Connect issuer and has no password here.`);
-            return 1;
-          }
-          if (out.isTerminal) {
-            out.line(`user      ${user}`);
-            out.line(`password  ${password}`);
-            out.line('It is not shown again. Every session of this user has ended.');
-          } else {
-            const { dataDir } = line.config().storage;
-            replaceSecretFile(dataDir, passwordFile(user), password, line.random);
-            out.line(`The password of ${user} is in ${join(dataDir, 'secrets', passwordFile(user))}.`);
-          }
-          return 0;
-        }),
+        withDatabase(
+          line,
+          async ({ db }) => {
+            const { out } = line;
+            const password = await resetAdmin(user, depsOf(db, line));
+            if (password === null) {
+              out.line(`${user} signs in at the OpenID Connect issuer and has no password here.`);
+              return 1;
+            }
+            if (out.isTerminal) {
+              out.line(`user      ${user}`);
+              out.line(`password  ${password}`);
+              out.line('It is not shown again. Every session of this user has ended.');
+            } else {
+              const { dataDir } = line.config().storage;
+              replaceSecretFile(dataDir, passwordFile(user), password, line.random);
+              out.line(`The password of ${user} is in ${join(dataDir, 'secrets', passwordFile(user))}.`);
+            }
+            return 0;
+          },
+          'fairtally_api',
+        ),
       ),
     );
 }

@@ -4,8 +4,11 @@ import { createDefinitionStore } from '../../pkg/games/definitions/postgres.js';
 import { createKeyStore } from '../../pkg/games/keys/postgres.js';
 import { describeSeed, ensureGame } from '../../pkg/games/seed.js';
 import { createGameStore } from '../../pkg/games/tenants/postgres.js';
+import { refuseUnsafeRole } from '../../pkg/postgres/acting-role.js';
 import { createDatabase } from '../../pkg/postgres/database.js';
+import type { DatabaseRole } from '../../pkg/postgres/database-roles.js';
 import { migrate } from '../../pkg/postgres/migrate.js';
+import type { Database } from '../../pkg/postgres/port.js';
 import { inheritedEnvironment } from '../../pkg/runtime/config.js';
 import { removeRunning, writeRunning } from '../../pkg/runtime/running-file.js';
 import { demoSecret, masterKeyText } from '../../pkg/runtime/secret-files.js';
@@ -83,15 +86,21 @@ interface Prepared {
 /** Schema, the game, its definition, its first key and the first user. Answers the secrets. */
 async function prepare(process: Process, engines: Engines, isTerminal: boolean): Promise<Prepared> {
   const { config, clock, random, logger } = process;
-  const db = createDatabase({ url: engines.databaseUrl, poolSize: 2, applicationName: 'fairtally start' });
-  try {
-    const isEmbedded = config.storage.databaseUrl === null;
-    const applied = isEmbedded ? await migrate(db) : [];
-    if (applied.length > 0) logger.info({ migrations: applied }, 'the database is prepared');
+  const isEmbedded = config.storage.databaseUrl === null;
+  // Migrations alone are the work of the URL's own user.
+  const applied = isEmbedded ? await withStarter(engines, null, migrate) : [];
+  if (applied.length > 0) logger.info({ migrations: applied }, 'the database is prepared');
+  const adminPassword = isEmbedded
+    ? await withStarter(engines, 'fairtally_api', (db) =>
+        makeFirstAdmin(db, { config, clock, random, isTerminal }),
+      )
+    : null;
+  const secret = await withStarter(engines, 'fairtally_worker', async (db) => {
+    await refuseUnsafeRole(db, 'fairtally_worker');
     const sealer = createSealer(parseMasterKeys(masterKeyText(config, random)), random);
     const secret = demoSecret(config, random);
     // Somebody else's database gets the demo game only when it is asked for by its secret.
-    if (!isEmbedded && config.secrets.hmacSecret === null) return { secret, adminPassword: null };
+    if (!isEmbedded && config.secrets.hmacSecret === null) return secret;
     const seeded = await ensureGame({
       games: createGameStore(db, sealer, random),
       definitions: createDefinitionStore(db),
@@ -101,8 +110,21 @@ async function prepare(process: Process, engines: Engines, isTerminal: boolean):
       mayReplaceSecret: config.secrets.hmacSecret !== null && config.environment !== 'production',
     });
     for (const line of describeSeed(seeded)) logger.info({}, line);
-    const adminPassword = isEmbedded ? await makeFirstAdmin(db, { config, clock, random, isTerminal }) : null;
-    return { secret, adminPassword };
+    return secret;
+  });
+  return { secret, adminPassword };
+}
+
+/** A pool for the time of some work, of the URL's own user or as a role. */
+async function withStarter<T>(
+  { databaseUrl }: Engines,
+  role: DatabaseRole | null,
+  work: (db: Database) => Promise<T>,
+): Promise<T> {
+  const named = { url: databaseUrl, poolSize: 2, applicationName: 'fairtally start' };
+  const db = createDatabase(role === null ? named : { ...named, role });
+  try {
+    return await work(db);
   } finally {
     await db.close();
   }

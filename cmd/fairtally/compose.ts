@@ -23,7 +23,7 @@ import type { Scheme, Scope } from '../../pkg/games/port.js';
 import { DEFAULT_GAME_ID, describeSeed, ensureGame } from '../../pkg/games/seed.js';
 import { createGameStore } from '../../pkg/games/tenants/postgres.js';
 import { uuid7 } from '../../pkg/kernel/uuid7.js';
-import { migrate } from '../../pkg/postgres/migrate.js';
+import { commandsOfAdministrator } from '../../pkg/postgres/database-roles.js';
 import type { Database } from '../../pkg/postgres/port.js';
 import { masterKeyText } from '../../pkg/runtime/secret-files.js';
 import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
@@ -37,7 +37,7 @@ import {
   type CommandLine,
   type GatewayOptions,
 } from '../command-line.js';
-import { withAnyDatabase, withDatabase } from '../database.js';
+import { withDatabase, withMigratedDatabase } from '../database.js';
 import { describeReplay } from '../replay/compose.js';
 import { describeAdmin } from './admin.js';
 import { describeBus } from './bus.js';
@@ -301,7 +301,14 @@ function describeMaintenance(root: Command, line: CommandLine): void {
   root
     .command('migrate')
     .description('bring the database to the schema of this version')
-    .action(program.action(() => withAnyDatabase(line, ({ db }) => migrateAndSeed(db, line))));
+    .option('--roles', 'print what an administrator runs first on a managed server, and do nothing')
+    .action(
+      program.action(({ roles }: { roles?: true }) =>
+        roles === true
+          ? printRoles(line)
+          : withMigratedDatabase(line, ({ db }, applied) => seed(db, applied, line)),
+      ),
+    );
   root
     .command('audit')
     .description('compare every effect with the events it came from; 1 when anything differs')
@@ -329,11 +336,15 @@ function describeMaintenance(root: Command, line: CommandLine): void {
   describeRebuild(root.command('rebuild'), line);
 }
 
-/** The schema, and the first game where the environment describes it. */
-async function migrateAndSeed(db: Database, line: CommandLine): Promise<number> {
+async function printRoles({ out }: CommandLine): Promise<number> {
+  for (const text of commandsOfAdministrator()) out.line(text);
+  return 0;
+}
+
+/** What was applied, and the first game where the environment describes it. */
+async function seed(db: Database, applied: readonly string[], line: CommandLine): Promise<number> {
   const { out, clock, random } = line;
   const config = line.config();
-  const applied = await migrate(db);
   out.line(applied.length === 0 ? 'The schema is current.' : `Applied ${applied.join(', ')}.`);
   const { hmacSecret } = config.secrets;
   const definitionFile = config.game.definitionFile ?? (hmacSecret === null ? null : SAMPLE_DEFINITION);

@@ -89,6 +89,7 @@ async function underFire(
   const client = createSignedClient({ url, keyId: DEFAULT_KEY_ID, secret, clock });
   const db = createDatabase({
     url: engines.databaseUrl,
+    role: 'fairtally_worker',
     poolSize: 2,
     applicationName: 'fairtally demo',
     onIdleError: () => undefined, // it is killed on purpose

@@ -84,7 +84,12 @@ async function waitForRoles(
   { databaseUrl }: Engines,
   out: Output,
 ): Promise<void> {
-  const db = createDatabase({ url: databaseUrl, poolSize: 1, applicationName: 'fairtally start' });
+  const db = createDatabase({
+    url: databaseUrl,
+    role: 'fairtally_worker',
+    poolSize: 1,
+    applicationName: 'fairtally start',
+  });
   const deadline = clock.monotonicMs() + SETTLED_TIMEOUT_MS;
   try {
     while (!lifecycle.stopping.aborted && clock.monotonicMs() < deadline) {

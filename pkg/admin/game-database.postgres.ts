@@ -1,5 +1,4 @@
 import type { Clock } from '../kernel/clock.js';
-import { FairtallyError } from '../kernel/errors.js';
 import type { Database, Sql } from '../postgres/port.js';
 import { appendAudit } from './audit-log.postgres.js';
 import type { Actor, AuditEntry, Change, GameDatabase } from './port.js';
@@ -48,37 +47,3 @@ export const databaseWithin = (sql: Sql): Database => ({
   transaction: (work) => work(sql),
   close: async () => undefined,
 });
-
-interface RoleRow {
-  readonly name: string;
-  readonly isSuperuser: boolean;
-  readonly bypasses: boolean;
-  readonly owns: boolean;
-}
-
-/**
- * Row-level security does not bind everybody: refuses to go on as a role that it would not bind.
- *
- * @throws FairtallyError `unsafe_database_role`
- */
-export async function refuseUnsafeRole(sql: Sql): Promise<void> {
-  const [role] = await sql.query<RoleRow>(
-    `SELECT r.rolname AS name, r.rolsuper AS "isSuperuser", r.rolbypassrls AS bypasses,
-            EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace
-                       AND pg_has_role(current_user, c.relowner, 'MEMBER')) AS owns
-       FROM pg_roles r WHERE r.rolname = current_user`,
-  );
-  if (role === undefined) throw new Error('the current role is unknown');
-  const fault = role.isSuperuser
-    ? 'is a superuser'
-    : role.bypasses
-      ? 'has BYPASSRLS'
-      : role.owns
-        ? 'owns tables'
-        : null;
-  if (fault === null) return;
-  throw new FairtallyError(
-    'unsafe_database_role',
-    `the admin service acts as the database role ${role.name}, which ${fault}: games would not be kept apart`,
-  );
-}

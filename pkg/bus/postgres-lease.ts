@@ -3,7 +3,7 @@ import type { Clock } from '../kernel/clock.js';
 import { LANE_COUNT, laneOf } from '../kernel/lanes.js';
 import type { Random } from '../kernel/random.js';
 import type { RoleName } from '../kernel/roles.js';
-import { SERVER_KEEPS_ALIVE } from '../postgres/database.js';
+import { withSession } from '../postgres/database.js';
 import type { Sql } from '../postgres/port.js';
 
 /**
@@ -61,12 +61,12 @@ export async function openLease(options: LeaseOptions): Promise<LaneLease> {
   const { url, role, clock, random, heartbeat = HEARTBEAT } = options;
   const lost = new AbortController();
   const client = new pg.Client({
-    connectionString: url,
+    // As the URL's user itself: a role may neither see nor end the sessions of that user, which are those of the members.
+    connectionString: withSession(url),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: heartbeat.timeoutMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
-    options: SERVER_KEEPS_ALIVE,
     application_name: `fairtally lease ${role}`,
   });
   const lose = (): void => lost.abort();

@@ -45,6 +45,22 @@ export async function ensureDatabaseRoles(sql: Sql): Promise<void> {
   }
 }
 
+/**
+ * What an administrator of a managed server runs before anything else: one login that migrates, and one that the processes
+ * have, which may do nothing but act as the two roles that own nothing.
+ */
+export const commandsOfAdministrator = (): readonly string[] => [
+  '-- As an administrator of the server, once; choose the passwords. `fairtally migrate` then has a DATABASE_URL with',
+  '-- fairtally_migrate, every other command and process one with fairtally_app.',
+  ...DATABASE_ROLES.map((role) => `CREATE ROLE ${role} NOLOGIN;`),
+  "CREATE ROLE fairtally_migrate LOGIN PASSWORD '...';",
+  "CREATE ROLE fairtally_app LOGIN NOINHERIT PASSWORD '...';",
+  `GRANT ${DATABASE_ROLES.join(', ')} TO fairtally_migrate;`,
+  'GRANT fairtally_worker, fairtally_api TO fairtally_app;',
+  'GRANT fairtally_migrate TO CURRENT_USER; -- so that the next line may name it',
+  'CREATE DATABASE fairtally OWNER fairtally_migrate TEMPLATE template0;',
+];
+
 /** What an administrator runs where the user of the database may not. */
 export const commandsFor = (user: string): readonly string[] => [
   ...DATABASE_ROLES.map((role) => `CREATE ROLE ${role} NOLOGIN;`),

@@ -34,6 +34,20 @@ const KEEP_ALIVE_AFTER_MS = 10_000;
 export const SERVER_KEEPS_ALIVE =
   '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30000';
 
+/**
+ * The URL of sessions that act as a role and let go of a silent host. It stands in the URL because `pg` takes what is there
+ * before all else: settings of the URL's own stay, and come first, so that none of them undoes ours. Given at the start of a
+ * session the role costs no statement, and RESET ROLE comes back to it.
+ */
+export function withSession(url: string, role?: DatabaseRole): string {
+  const [place = '', query = ''] = url.split(/\?(.*)/s);
+  const parameters = new URLSearchParams(query);
+  const own = parameters.get('options');
+  const settings = [own, SERVER_KEEPS_ALIVE, role === undefined ? null : `-c role=${role}`];
+  parameters.set('options', settings.filter((one) => one !== null).join(' '));
+  return `${place}?${parameters.toString()}`;
+}
+
 /** The client heard nothing in time (the message is that of `pg`): the connection is not usable, whatever became of the query. */
 const isReadTimeout = (error: unknown): boolean =>
   error instanceof OutageError
@@ -133,7 +147,7 @@ const BEGIN: Record<string, string> = {
 function openPool(options: DatabaseOptions): pg.Pool {
   const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
   const pool = new pg.Pool({
-    connectionString: options.url,
+    connectionString: withSession(options.url, options.role),
     max: options.poolSize ?? 10,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
@@ -143,9 +157,6 @@ function openPool(options: DatabaseOptions): pg.Pool {
     application_name: options.applicationName ?? 'fairtally',
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
-    // Given at the start of a session, RESET ROLE comes back to it.
-    options:
-      options.role === undefined ? SERVER_KEEPS_ALIVE : `${SERVER_KEEPS_ALIVE} -c role=${options.role}`,
   });
   // Without this listener an idle connection that breaks would end the process.
   pool.on('error', (error) => options.onIdleError?.(error));

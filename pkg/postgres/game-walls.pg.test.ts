@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createGameDatabase, refuseUnsafeRole } from '../admin/game-database.postgres.js';
+import { createGameDatabase } from '../admin/game-database.postgres.js';
 import { systemClock } from '../kernel/clock.js';
 import { emptyDatabase, testDatabase, type TestDatabase } from '../testkit/postgres.js';
+import { refuseUnsafeRole } from './acting-role.js';
 import { createDatabase } from './database.js';
+import type { DatabaseRole } from './database-roles.js';
 import { migrate } from './migrate.js';
 import type { Database } from './port.js';
 
@@ -113,33 +115,66 @@ describe('the wall between games', () => {
   });
 });
 
-describe('the role that the admin service acts as', () => {
+describe('the role that a process acts as', () => {
   const named = `t_${randomBytes(6).toString('hex')}`;
-  const roles = [`${named}_bypass`, `${named}_owner`];
+  const logins = ['bypass', 'owner', 'stranger', 'defaults'].map((kind) => `${named}_${kind}`);
   beforeAll(async () => {
-    await database.db.query(`CREATE ROLE ${named}_bypass LOGIN BYPASSRLS`);
-    await database.db.query(`CREATE ROLE ${named}_owner LOGIN IN ROLE fairtally_owner`);
+    const { query } = database.db;
+    await query(`CREATE ROLE ${named}_bypass LOGIN BYPASSRLS`);
+    await query(`CREATE ROLE ${named}_owner LOGIN IN ROLE fairtally_owner`);
+    await query(`CREATE ROLE ${named}_stranger LOGIN`);
+    await query(`CREATE ROLE ${named}_defaults LOGIN NOINHERIT IN ROLE fairtally_worker`);
+    await query(`ALTER ROLE ${named}_defaults SET role = 'fairtally_worker'`);
   });
   afterAll(async () => {
-    for (const role of roles) await database.db.query(`DROP ROLE ${role}`);
+    for (const login of logins) await database.db.query(`DROP ROLE ${login}`);
   });
-  const as = async (user: string): Promise<void> => {
+  /** As the login alone, as when a pooler drops what a session asks for, or as the role that it asks for. */
+  const start = async (login: string, role?: DatabaseRole): Promise<void> => {
     const url = new URL(database.url);
-    url.username = user;
-    const db = createDatabase({ url: url.toString(), poolSize: 1 });
+    url.username = `${named}_${login}`;
+    const asked = role === undefined ? {} : { role };
+    const db = createDatabase({ url: url.toString(), poolSize: 1, ...asked });
     try {
-      await refuseUnsafeRole(db);
+      await refuseUnsafeRole(db, role ?? 'fairtally_worker');
     } finally {
       await db.close();
     }
   };
 
   test('row 69: is refused when row-level security does not bind it: a superuser, an owner, BYPASSRLS', async () => {
-    await expect(refuseUnsafeRole(database.db)).rejects.toMatchObject({ code: 'unsafe_database_role' });
-    await expect(as(`${named}_bypass`)).rejects.toThrow('has BYPASSRLS');
-    await expect(as(`${named}_owner`)).rejects.toThrow('owns tables');
-    await refuseUnsafeRole(api);
-    await refuseUnsafeRole(worker);
+    const asSuperuser = refuseUnsafeRole(database.db, 'fairtally_worker');
+    await expect(asSuperuser).rejects.toMatchObject({ code: 'unsafe_database_role' });
+    await expect(start('bypass')).rejects.toThrow('has BYPASSRLS');
+    await expect(start('owner')).rejects.toThrow('owns tables');
+    await refuseUnsafeRole(api, 'fairtally_api');
+    await refuseUnsafeRole(worker, 'fairtally_worker');
+  });
+
+  test('row 69: is the one that was asked for, also where a pooler drops what a session asks for', async () => {
+    await expect(start('stranger')).rejects.toThrow(
+      `ALTER ROLE ${named}_stranger SET role = 'fairtally_worker'`,
+    );
+    await expect(refuseUnsafeRole(worker, 'fairtally_api')).rejects.toThrow('is not fairtally_api');
+    await start('defaults');
+  });
+
+  test('is told when the user of the database may not have it, or when there is none yet', async () => {
+    await expect(start('stranger', 'fairtally_worker')).rejects.toMatchObject({
+      code: 'database_role_refused',
+      message: expect.stringContaining('GRANT fairtally_worker TO that user'),
+    });
+    await expect(start('defaults', 'nobody' as DatabaseRole)).rejects.toMatchObject({
+      code: 'database_roles_missing',
+    });
+  });
+
+  test('stands beside settings of the URL, which neither undo it nor are undone', async () => {
+    const url = `${database.url}?options=-c%20role=none%20-c%20work_mem=7MB`;
+    const db = createDatabase({ url, role: 'fairtally_worker', poolSize: 1 });
+    const seen = await db.query(`SELECT current_user AS "user", current_setting('work_mem') AS "workMem"`);
+    expect(seen).toEqual([{ user: 'fairtally_worker', workMem: '7MB' }]);
+    await db.close();
   });
 });
 

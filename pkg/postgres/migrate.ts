@@ -66,13 +66,14 @@ export async function migrate(db: Database): Promise<string[]> {
   });
 }
 
-/** Names of shipped migrations that a database lacks; all of them when it has never been migrated. */
+/** Names of shipped migrations that a database lacks; all of them when it has never been migrated, or says nothing of it. */
 export async function pendingMigrations(db: Database): Promise<string[]> {
   const shipped = shippedMigrations();
-  const [row] = await db.query<{ exists: boolean }>(
-    "SELECT to_regclass('schema_migrations') IS NOT NULL AS exists",
+  // Before migration 0003 the role that asks may not read the list.
+  const [row] = await db.query<{ canRead: boolean | null }>(
+    `SELECT has_table_privilege(to_regclass('schema_migrations'), 'SELECT') AS "canRead"`,
   );
-  if (row?.exists !== true) return shipped.map((migration) => migration.name);
+  if (row?.canRead !== true) return shipped.map((migration) => migration.name);
   const applied = await appliedMigrations(db);
   refuseDifferences(shipped, applied);
   const done = new Set(applied.map((entry) => entry.name));

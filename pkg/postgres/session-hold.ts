@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../runtime/port.js';
-import { SERVER_KEEPS_ALIVE } from './database.js';
+import { withSession } from './database.js';
 
 /** What a process holds in a session of its own, such as an advisory lock: however the process ends, the server lets go of it. */
 export interface SessionHold {
@@ -74,11 +74,10 @@ interface Session {
 
 async function openSession({ url, name, take }: SessionHoldOptions, isFirst: boolean): Promise<Session> {
   const client = new pg.Client({
-    connectionString: url,
+    connectionString: withSession(url, 'fairtally_worker'),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
-    options: SERVER_KEEPS_ALIVE,
     application_name: `fairtally ${name}`,
   });
   const session = { client, lost: new AbortController() };

@@ -9,8 +9,7 @@ const pair = generateKeyPairSync('ed25519');
 const stranger = generateKeyPairSync('ed25519');
 const asked: string[] = [];
 const keys: TokenKeys = {
-  kid: 'k1',
-  privateKey: pair.privateKey,
+  current: () => ({ kid: 'k1', privateKey: pair.privateKey }),
   publicKey: async (kid) => {
     asked.push(kid);
     return kid === 'k1' ? pair.publicKey : null;

@@ -4,8 +4,7 @@ import type { Clock } from '../../kernel/clock.js';
 
 /** The key that signs now, and every key whose tokens may still live. */
 export interface TokenKeys {
-  readonly kid: string;
-  readonly privateKey: KeyObject;
+  current(): { readonly kid: string; readonly privateKey: KeyObject };
   publicKey(kid: string): Promise<KeyObject | null>;
 }
 
@@ -33,14 +32,15 @@ export function createAccessTokens(keys: TokenKeys, clock: Pick<Clock, 'now'>): 
     async sign({ userId, sessionId }) {
       const issuedAt = Math.floor(clock.now() / 1000);
       const expiresAt = issuedAt + ACCESS_TOKEN_SECONDS;
+      const { kid, privateKey } = keys.current();
       const token = await new SignJWT({ sid: sessionId })
-        .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid: keys.kid })
+        .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid })
         .setIssuer(ISSUER)
         .setAudience(ISSUER)
         .setSubject(userId)
         .setIssuedAt(issuedAt)
         .setExpirationTime(expiresAt)
-        .sign(keys.privateKey);
+        .sign(privateKey);
       return { token, expiresAtMs: expiresAt * 1000 };
     },
     async verify(token) {

@@ -8,7 +8,7 @@ import { endSessions } from './sessions.postgres.js';
 import { insertUser, randomId, setPassword, userByName } from './users.postgres.js';
 
 export interface FirstAdminDeps {
-  /** As a user who owns the tables: this is not the API. */
+  /** Acts as fairtally_api. */
   readonly db: Database;
   readonly passwords: Passwords;
   readonly clock: Pick<Clock, 'now'>;
