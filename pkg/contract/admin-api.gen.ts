@@ -1308,7 +1308,8 @@ export interface paths {
         };
         /**
          * The last 100 events of a player or of a key, refused ones and why included
-         * @description One of `playerId` and `keyId`. Refusals are kept for 14 days, as far as they could be told (best effort).
+         * @description One of `playerId` and `keyId`; the latest received first. Refusals are kept for 14 days, as far as they could be told (best
+         *     effort); without a right signature 20 at most are among them.
          */
         get: operations["listRecentEvents"];
         put?: never;
@@ -2348,6 +2349,10 @@ export interface components {
             payload: {
                 [key: string]: unknown;
             } | null;
+            /** @description Its signature was right, by a key in its time. Otherwise only the key that it named is known */
+            verified: boolean;
+            /** @description Of what was refused: the beginning of what was sent, without what looks like a secret */
+            snippet: string | null;
             late: boolean;
             /** @description The definition knows its type */
             mapped: boolean;
@@ -2376,6 +2381,7 @@ export interface components {
         };
         RefusalCount: {
             code: string;
+            /** @description `other`: of many builds, or of one without a name */
             build: string | null;
             events: number;
         };
@@ -2397,10 +2403,10 @@ export interface components {
                 /** Format: date-time */
                 lastEventAt: string | null;
             };
+            /** @description Of the last hour, a second late. A request that was refused as a whole counts as one */
             refusals: {
                 lastHour: number;
-                /** @description Whether refusals are told to this installation */
-                isKnown: boolean;
+                /** @description The most frequent first */
                 byReason: components["schemas"]["RefusalCount"][];
             };
             roles: components["schemas"]["RoleLine"][];
@@ -2416,11 +2422,12 @@ export interface components {
                 open: number;
                 redriven: number;
             };
-            /** @description What the roles lack of the archive, by the reconciler */
+            /** @description What the roles lack of the archive, by the reconciler, which compares every role with it */
             drift: {
                 isKnown: boolean;
                 /** Format: date-time */
                 comparedThrough: string | null;
+                /** @description Events of the game that a role lacks and that are on their way to it beside the bus; null: not compared yet */
                 missing: number | null;
             };
             view: {

@@ -69,6 +69,8 @@ const eventOf = ({ context, ...row }: EventRow): Schemas['RecentEvent'] => ({
   mapped: context?.['mapped'] !== false,
   replay: context?.['replay'] === true,
   definitionVersion: row.definitionVersion,
+  verified: true,
+  snippet: null,
   roles: ROLES.map((role) => ({ role, state: stateOf(role, row) })),
 });
 

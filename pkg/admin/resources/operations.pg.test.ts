@@ -254,6 +254,51 @@ describe('the pipeline', () => {
     expect(Date.now() - Date.parse(key.lastUsedAt)).toBeGreaterThan(19 * 60_000);
   });
 
+  test('tells what was refused, by reason and build in the last hour, and by its day', async () => {
+    await server.db.query(
+      `INSERT INTO refusal_minutes
+       SELECT game, date_trunc('minute', now() - ago::interval), code, build, events
+         FROM (VALUES ($1, '1 minute', 'invalid_ts', '1.4', 3), ($1, '30 minutes', 'invalid_ts', '1.4', 4),
+                      ($1, '1 minute', 'invalid_ts', 'other', 1), ($1, '1 minute', 'invalid_signature', '', 20),
+                      ($1, '3 hours', 'too_deep', '', 5), ($1, '25 hours', 'too_deep', '', 5),
+                      ($1 || '-b', '1 minute', 'too_deep', '', 9)) AS v (game, ago, code, build, events)`,
+      [gameId],
+    );
+    expect((await get('/pipeline')).body.refusals).toEqual({
+      lastHour: 28,
+      byReason: [
+        { code: 'invalid_signature', build: null, events: 20 },
+        { code: 'invalid_ts', build: '1.4', events: 7 },
+        { code: 'invalid_ts', build: 'other', events: 1 },
+      ],
+    });
+    const { points } = (await get('/pipeline/series')).body as { points: { refused: number }[] };
+    expect(points.reduce((sum, { refused }) => sum + refused, 0)).toBe(33);
+  });
+
+  test('tells what roles lack of the archive, once they were compared with it', async () => {
+    const driftOf = async (): Promise<unknown> => (await get('/pipeline')).body.drift;
+    expect(await driftOf()).toEqual({ isKnown: false, comparedThrough: null, missing: null });
+    await server.db.query(
+      `INSERT INTO reconciled SELECT role, '2026-11-20T12:00:00Z' FROM unnest(ARRAY['progression', 'leaderboard', 'fairness']) AS role`,
+    );
+    const known = { isKnown: true, comparedThrough: '2026-11-20T12:00:00.000Z' };
+    const mine = gameId;
+    await server.addGame((gameId = `${mine}-b`));
+    expect(await driftOf()).toEqual({ ...known, missing: 0 });
+    await server.db.query(
+      `WITH action AS (
+         INSERT INTO operator_actions (action, actor, why, scope) VALUES ('reconcile', 'worker', 'it lacks', '{}') RETURNING id)
+       INSERT INTO resubmissions (role, game_id, player_id, position, body, headers, letter_id, action_id, state)
+       SELECT 'fairness', $1, 'p', 'x', '', '{}', letter, action.id, state
+         FROM action, (VALUES (null, 'pending'), (null, 'pending'), (7, 'pending'), (null, 'done')) AS v (letter, state)`,
+      [`${mine}-c`],
+    );
+    await server.addGame((gameId = `${mine}-c`));
+    expect(await driftOf()).toEqual({ ...known, missing: 2 });
+    await server.db.query('DELETE FROM reconciled');
+  });
+
   test('is degraded while a letter is open', async () => {
     await server.db.query(
       `INSERT INTO dead_letters (role, game_id, transport_position, reason, detail, attempts, body, headers, code_version)
@@ -263,42 +308,4 @@ describe('the pipeline', () => {
     const { body } = await get('/pipeline');
     expect([body.status, body.deadLetters.open, body.definitionVersion]).toEqual(['degraded', 1, null]);
   });
-});
-
-test('the event debugger shows what became of the last events of a player or of a key, role by role', async () => {
-  await server.db.query("SELECT ensure_month('2026-11-20')");
-  const [event] = await server.db.query<{ identity: string }>(
-    `INSERT INTO events (dedupe_day, identity, game_id, player_id, event_id, type, ts_ms, received_at_ms, src, key_id,
-                         definition_version, content_hash, payload, context)
-     VALUES ('2026-11-20', gen_random_uuid(), $1, 'p-1', 'e-1', 'progression', 5, 6, 'client', 'key-1', 1, '\\x01',
-             '{"deltaXp": 5}', '{"build": "1.2", "late": true}') RETURNING identity`,
-    [gameId],
-  );
-  for (const [role, version] of [
-    ['archive', 1],
-    ['fairness', 0],
-  ] as const)
-    await server.db.query(`INSERT INTO inbox VALUES ($1, '2026-11-20', $2, $3, 1, '\\x01', $4)`, [
-      role,
-      event?.identity,
-      gameId,
-      version,
-    ]);
-  const seen = {
-    outcome: 'accepted',
-    eventId: 'e-1',
-    payload: { deltaXp: 5 },
-    build: '1.2',
-    late: true,
-    roles: [
-      { role: 'archive', state: 'applied' },
-      { role: 'progression', state: 'waiting' },
-      { role: 'leaderboard', state: 'waiting' },
-      { role: 'fairness', state: 'barred' },
-    ],
-  };
-  expect(rowsOf(await get('/events?playerId=p-1'))).toMatchObject([seen]);
-  expect(rowsOf(await get('/events?keyId=key-1'))).toMatchObject([seen]);
-  expect(rowsOf(await get('/events?playerId=p-2'))).toEqual([]);
-  expect((await get('/events')).status).toBe(400);
 });

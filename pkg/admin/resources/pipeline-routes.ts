@@ -15,6 +15,7 @@ import {
   type OpenThings,
   type RoleCounts,
 } from './pipeline.postgres.js';
+import { readRefusals, refusedSteps } from './refusal-minutes.postgres.js';
 
 export interface PipelineParts {
   /** Its name in the configuration. */
@@ -78,6 +79,7 @@ export async function readPipeline(
     read(async (sql) => ({
       rate: await readRate(sql, gameId),
       counts: await readRoleCounts(sql),
+      refusals: await readRefusals(sql, gameId),
       open: await readOpenThings(sql, gameId),
       acknowledged: parts.bus === 'postgres' ? await countLogged(sql) : null,
     })),
@@ -93,7 +95,7 @@ export async function readPipeline(
     definitionVersion: definition?.version ?? null,
     bus: parts.bus,
     rate: rateOf(seen.rate),
-    refusals: { lastHour: 0, isKnown: false, byReason: [] },
+    refusals: seen.refusals,
     roles,
     conservation: {
       holds,
@@ -102,11 +104,7 @@ export async function readPipeline(
       openLetters: seen.open.openLetters,
     },
     deadLetters: { open: seen.open.openLetters, redriven: seen.open.redrivenLetters },
-    drift: {
-      isKnown: seen.open.comparedThrough !== null,
-      comparedThrough: instantOrNull(seen.open.comparedThrough?.getTime() ?? null),
-      missing: null,
-    },
+    drift: driftOf(seen.open),
     view,
     openCases: seen.open.openCases,
     findings24h: seen.open.findings24h,
@@ -149,6 +147,13 @@ function viewOf(
   return { state, openCycles, staleCycles: state === 'none' ? 0 : openCycles };
 }
 
+/** What was never compared is not known to lack nothing. */
+const driftOf = ({ comparedThrough, lacking }: OpenThings): Schemas['Pipeline']['drift'] => ({
+  isKnown: comparedThrough !== null,
+  comparedThrough: instantOrNull(comparedThrough?.getTime() ?? null),
+  missing: comparedThrough === null && lacking === 0 ? null : lacking,
+});
+
 const rateOf = ({ lastMinute, lastHour, lastEventAt }: Rate): Schemas['Pipeline']['rate'] => ({
   perSecond: Math.round((lastMinute / 60) * 100) / 100,
   lastMinute,
@@ -186,6 +191,7 @@ async function readSeries(
   const lastMs = nowMs - (nowMs % stepMs);
   const sinceMs = lastMs - (steps - 1) * stepMs;
   const accepted = byStep(await acceptedSteps(sql, gameId, sinceMs, stepSeconds));
+  const refused = byStep(await refusedSteps(sql, gameId, sinceMs, stepSeconds));
   const findings = byStep(await findingSteps(sql, gameId, sinceMs, stepSeconds));
   const letters = byStep(await letterSteps(sql, gameId, sinceMs, stepSeconds));
   return Array.from({ length: steps }, (_, index) => {
@@ -194,7 +200,7 @@ async function readSeries(
     return {
       at: instantOf(atMs),
       accepted: took?.accepted ?? 0,
-      refused: 0,
+      refused: refused.get(atMs)?.count ?? 0,
       findings: findings.get(atMs)?.count ?? 0,
       dead: letters.get(atMs)?.count ?? 0,
       maxDelaySeconds: took === undefined ? null : took.maxDelayMs / 1000,

@@ -29,6 +29,8 @@ export interface OpenThings {
   readonly findings24h: number;
   readonly openCycles: number;
   readonly voidCycles: number;
+  /** Events that the archive has and a role lacks, on their way to it beside the bus. */
+  readonly lacking: number;
   /** How far every role was compared with the archive; null: not yet. */
   readonly comparedThrough: Date | null;
 }
@@ -45,6 +47,7 @@ const OPEN = `
          ${counted("dead_letters WHERE game_id = $1 AND state = 'redriven'", LETTERS_COUNTED)} AS "redrivenLetters",
          ${counted("cases WHERE game_id = $1 AND state = 'open'", COUNT_MAX)} AS "openCases",
          ${counted("suspicious_events WHERE game_id = $1 AND found_at > now() - interval '24 hours'", COUNT_MAX)} AS "findings24h",
+         ${counted("resubmissions WHERE game_id = $1 AND state = 'pending' AND letter_id IS NULL", LETTERS_COUNTED)} AS lacking,
          c."openCycles", c."voidCycles",
          (SELECT CASE WHEN count(*) = ${String(ROLES.length - 1)} THEN min(through) END FROM reconciled) AS "comparedThrough"
     FROM (SELECT count(*) AS "openCycles", count(*) FILTER (WHERE few.epoch % 2 = 1) AS "voidCycles"

@@ -82,6 +82,11 @@ function Row({
         <Badge variant="light" color={isRefused ? 'red' : 'green'}>
           {event.outcome}
         </Badge>
+        {!event.verified && (
+          <Badge size="xs" color="gray" variant="light" ml={6}>
+            unverified
+          </Badge>
+        )}
       </Table.Td>
       <Table.Td>
         <Moment at={event.receivedAt} />
@@ -138,6 +143,9 @@ function Whole({ event }: { readonly event: RecentEvent }) {
       {event.payload !== null && (
         <Raw text={JSON.stringify(event.payload, null, 2)} label="Payload" height={260} />
       )}
+      {event.snippet !== null && (
+        <Raw text={event.snippet} label="What was sent, its beginning" height={260} />
+      )}
     </Stack>
   );
 }
@@ -145,10 +153,20 @@ function Whole({ event }: { readonly event: RecentEvent }) {
 const factsOf = (event: RecentEvent): Fact[] => [
   ['Event id', <Name>{event.eventId ?? 'none'}</Name>],
   ['Its own time', event.at === null ? 'none' : <Moment at={event.at} />],
-  ['Signed with', event.keyId === null ? 'not known' : <Name>{event.keyId}</Name>],
+  [
+    event.verified ? 'Signed with' : 'Claims the key',
+    event.keyId === null ? 'not known' : <Name>{event.keyId}</Name>,
+  ],
   ['Sent by', event.src === null ? 'not known' : event.src === 'server' ? 'a server' : 'a game client'],
   ['Build', <Name>{[event.build ?? 'not told', event.platform].filter(Boolean).join(', ')}</Name>],
-  ['Came', [event.late ? 'late' : 'in time', event.replay ? 'in a replay' : ''].filter(Boolean).join(', ')],
+  ...(event.outcome === 'refused'
+    ? []
+    : [
+        [
+          'Came',
+          [event.late ? 'late' : 'in time', event.replay ? 'in a replay' : ''].filter(Boolean).join(', '),
+        ] as const,
+      ]),
   ...(event.definitionVersion === null
     ? []
     : [['Definition', `version ${event.definitionVersion}`] as const]),

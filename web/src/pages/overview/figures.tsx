@@ -32,11 +32,11 @@ export function Figures({ pipeline }: { readonly pipeline: Pipeline }) {
       </Figure>
       <Figure
         name="Refused in the last hour"
-        value={refusals.isKnown ? count(refusals.lastHour) : '—'}
+        value={count(refusals.lastHour)}
         href={to('debugger')}
         link="Why"
       >
-        {refusals.isKnown ? 'By reason and build below' : 'Not told to this installation'}
+        By reason and build below
       </Figure>
       <Figure
         name="Open dead letters"
@@ -64,7 +64,7 @@ export function Figures({ pipeline }: { readonly pipeline: Pipeline }) {
       </Figure>
       <Figure
         name="Drift"
-        value={drift.missing === null ? (drift.isKnown ? 'none' : '—') : count(drift.missing)}
+        value={drift.missing === null ? '—' : drift.missing === 0 ? 'none' : count(drift.missing)}
         isBad={(drift.missing ?? 0) > 0}
       >
         {drift.comparedThrough === null ? (

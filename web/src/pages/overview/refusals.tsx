@@ -1,4 +1,4 @@
-import { Code, Table, Text } from '@mantine/core';
+import { Code, Table } from '@mantine/core';
 import { Nothing } from '../../parts/data-state.tsx';
 import { count } from '../../parts/figures.ts';
 import { GoesTo } from '../../parts/goes-to.tsx';
@@ -16,12 +16,7 @@ export function Refusals({ refusals }: { readonly refusals: Pipeline['refusals']
       about="By reason and client build."
       aside={<GoesTo href={to('debugger')}>Event debugger</GoesTo>}
     >
-      {!refusals.isKnown && (
-        <Text size="sm" c="dimmed">
-          Refusals are not told to this installation; the gateway counts them in its metrics.
-        </Text>
-      )}
-      {refusals.isKnown && refusals.byReason.length === 0 && <Nothing>No event was refused. Good.</Nothing>}
+      {refusals.byReason.length === 0 && <Nothing>No event was refused. Good.</Nothing>}
       {refusals.byReason.length > 0 && (
         <Table.ScrollContainer minWidth={300}>
           <Table aria-label="Refusals by reason and build">
