@@ -60,4 +60,30 @@ test('row 75: busy keep-alive clients during SIGTERM: each answer is 202 or 503,
   expect(acknowledged.filter((id) => !kept.has(id))).toEqual([]);
 }, 180_000);
 
+test('what was refused just before a gateway stops is written before it ends', async () => {
+  const gateway = await stack.startGateway();
+  const client = stack.client(gateway.url);
+  const event = { id: 'wrong', type: 'progression', playerId: 'p', ts: systemClock.now(), payload: {} };
+  const answer = await client.send('POST', '/v1/events', { body: JSON.stringify(event) });
+  expect(answer.status).toBe(400);
+  gateway.process.kill('SIGTERM');
+  expect(await gateway.process.exited).toEqual({ code: 0, signal: null });
+  client.close();
+  const kept = await stack.db.query(
+    "SELECT key_id, player_id, event_id, code, pointer FROM refusals WHERE event_id = 'wrong'",
+  );
+  expect(kept).toEqual([
+    {
+      key_id: 'demo',
+      player_id: 'p',
+      event_id: 'wrong',
+      code: 'invalid_payload',
+      pointer: '/payload/deltaXp',
+    },
+  ]);
+  expect(
+    await stack.db.query("SELECT build, events FROM refusal_minutes WHERE code = 'invalid_payload'"),
+  ).toEqual([{ build: '', events: 1 }]);
+}, 180_000);
+
 const XP = { deltaXp: 1, activity: 'quest' };

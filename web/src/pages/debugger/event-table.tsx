@@ -143,9 +143,7 @@ function Whole({ event }: { readonly event: RecentEvent }) {
       {event.payload !== null && (
         <Raw text={JSON.stringify(event.payload, null, 2)} label="Payload" height={260} />
       )}
-      {event.snippet !== null && (
-        <Raw text={event.snippet} label="What was sent, its beginning" height={260} />
-      )}
+      {event.snippet !== null && <Raw text={event.snippet} label="What was sent" height={260} />}
     </Stack>
   );
 }
