@@ -32,6 +32,8 @@ const API_DOCUMENT = new URL('../../api/admin.yaml', import.meta.url);
 /** Where the build puts it; the sources have none. */
 const DASHBOARD = fileURLToPath(new URL('../../web/', import.meta.url));
 const CONNECTIONS = 10;
+/** Somebody who signs in while Redis is frozen hears of it within a second. */
+const REDIS_PATIENCE_MS = 900;
 /** A page of the dashboard asks a dozen things at once, and an office may be one address. */
 const ADDRESS_RATE: RateRule = { rate: 100, burst: 400 };
 
@@ -74,6 +76,8 @@ async function openParts(platform: Platform, bus: Bus): Promise<AdminParts> {
   });
   await refuseUnsafeRole(apiDb, 'fairtally_api');
   const localLimiter = new MemoryRateLimiter({ clock });
+  const limits = { clock, metrics, patienceMs: REDIS_PATIENCE_MS, whileAway: 'limit locally' } as const;
+  const shared = redis === null ? null : new RedisRateLimiter({ redis, ...limits });
   const games = createGameDatabase(apiDb, clock);
   const tokenKeys = await openTokenKeys({ games, sealer, random, clock });
   refreshInBackground('keys of access tokens', tokenKeys.refresh, KEYS_EVERY_MS, platform);
@@ -84,12 +88,8 @@ async function openParts(platform: Platform, bus: Bus): Promise<AdminParts> {
     games,
     tokenKeys,
     tokens: createAccessTokens(tokenKeys, clock),
-    limiter:
-      redis === null
-        ? localLimiter
-        : new RedisRateLimiter({ redis, clock, metrics, whileAway: 'limit locally' }),
-    strictLimiter:
-      redis === null ? localLimiter : new RedisRateLimiter({ redis, clock, metrics, whileAway: 'refuse' }),
+    limiter: shared ?? localLimiter,
+    strictLimiter: shared?.refusing() ?? localLimiter,
     clientAddress: createClientAddress(config.http.trustProxy),
     addressKey: budgetKey,
   };

@@ -14,10 +14,10 @@ import type { IdempotencyStore, RateLimiter } from './port.js';
 import { RedisIdempotencyStore, RedisRateLimiter } from './redis.js';
 
 const clients: Redis[] = [];
-const connect = (url: string, protocol: 2 | 3): Redis => {
+const connect = (url: string, protocol: 2 | 3, commandTimeout = 500): Redis => {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
-    commandTimeout: 500,
+    commandTimeout,
     lazyConnect: true,
     protocol,
   });
@@ -135,6 +135,29 @@ describe('while Redis cannot be reached', () => {
     });
     redis.disconnect();
     await eventually('the client has ended', () => redis.status === 'end');
+    await server.stop();
+  });
+
+  test('row 39: a frozen one is given up when the patience is over; who must count refuses, the others count alone, and it is used again when it thaws', async () => {
+    const server = await startRedisServer();
+    const redis = connect(server.url, 3, 600_000); // longer than the test may last: only the patience can end the wait
+    await redis.connect();
+    const deps = { redis, clock: systemClock, metrics: quietMetrics, patienceMs: 500 };
+    const limiter = new RedisRateLimiter({ ...deps, whileAway: 'limit locally' });
+    const strict = limiter.refusing();
+    const rule = { rate: 0.001, burst: 10 };
+    const isShared = async (): Promise<boolean> =>
+      (await strict.take(randomUUID(), 1, rule).catch(() => null))?.remaining === 9;
+    await eventually('the shared bucket is asked', isShared);
+    server.freeze();
+    try {
+      expect((await limiter.take('a', 1, rule)).remaining).toBe(4);
+      await expect(strict.take('a', 1, rule)).rejects.toThrow(OutageError);
+    } finally {
+      server.thaw();
+    }
+    await eventually('the shared bucket is asked again', isShared);
+    redis.disconnect();
     await server.stop();
   });
 });

@@ -8,6 +8,7 @@ import type { Counter, Metrics } from '../runtime/port.js';
 import { GCRA_TOLERANCE_MS, gcraDecision } from './gcra.js';
 import { ANSWER_TTL_MS, LEASE_MS } from './lease.js';
 import { MemoryRateLimiter } from './memory.js';
+import { Patience } from './patience.js';
 import type {
   ClaimResult,
   IdempotencyStore,
@@ -45,6 +46,8 @@ export interface RedisAdmissionOptions {
   readonly redis: RedisClient;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  /** How long a server may be silent before it is away, where people wait; unset: as long as the client's `commandTimeout`. */
+  readonly patienceMs?: number;
 }
 
 /** Runs scripts while the server answers; while it does not, says so at once and counts it. */
@@ -53,12 +56,15 @@ class Scripts {
   readonly #clock: Clock;
   readonly #fallbacks: Counter;
   readonly #store: string;
+  readonly #patience: Patience | null;
   #pausedUntilMs = -Infinity;
 
   constructor(options: RedisAdmissionOptions, store: string) {
     this.#redis = options.redis;
     this.#clock = options.clock;
     this.#store = store;
+    const { patienceMs, clock } = options;
+    this.#patience = patienceMs === undefined ? null : new Patience(patienceMs, clock);
     this.#fallbacks = options.metrics.counter(
       'fairtally_admission_store_fallbacks_total',
       'Calls answered without the shared store because it could not be reached',
@@ -67,21 +73,26 @@ class Scripts {
   }
 
   /** null when the server could not be asked. The scripts answer integers and texts only, which RESP2 and RESP3 write alike. */
-  async run({ text, sha1 }: Script, key: string, ...args: string[]): Promise<unknown> {
+  async run(script: Script, key: string, ...args: string[]): Promise<unknown> {
     if (this.#redis.status === 'ready' && this.#clock.monotonicMs() >= this.#pausedUntilMs) {
       try {
-        return await this.#redis.evalsha(sha1, 1, key, ...args).catch((error: unknown) => {
-          if (error instanceof Error && error.message.startsWith('NOSCRIPT')) {
-            return this.#redis.eval(text, 1, key, ...args);
-          }
-          throw error;
-        });
+        const asked = this.#ask(script, key, args);
+        return await (this.#patience?.hear(asked) ?? asked);
       } catch {
         this.#pausedUntilMs = this.#clock.monotonicMs() + PAUSE_AFTER_FAILURE_MS;
       }
     }
     this.#fallbacks.inc({ store: this.#store });
     return null;
+  }
+
+  #ask({ text, sha1 }: Script, key: string, args: readonly string[]): Promise<unknown> {
+    return this.#redis.evalsha(sha1, 1, key, ...args).catch((error: unknown) => {
+      if (error instanceof Error && error.message.startsWith('NOSCRIPT')) {
+        return this.#redis.eval(text, 1, key, ...args);
+      }
+      throw error;
+    });
   }
 }
 
@@ -91,16 +102,25 @@ class Scripts {
  * call is refused.
  */
 export class RedisRateLimiter implements RateLimiter {
+  readonly #options: RedisAdmissionOptions;
   readonly #scripts: Scripts;
   readonly #local: MemoryRateLimiter | null;
 
-  constructor(options: RedisAdmissionOptions & { readonly whileAway: 'limit locally' | 'refuse' }) {
-    this.#scripts = new Scripts(options, 'rate_limit');
+  constructor(
+    options: RedisAdmissionOptions & { readonly whileAway: 'limit locally' | 'refuse' },
+    scripts = new Scripts(options, 'rate_limit'),
+  ) {
+    this.#options = options;
+    this.#scripts = scripts;
     this.#local = options.whileAway === 'refuse' ? null : new MemoryRateLimiter({ clock: options.clock });
   }
 
-  /** @throws OutageError while Redis is away, where that is what it was made for */
+  /** One that refuses while Redis is away. Of the two whichever finds it away first spares the other the wait. */
+  refusing(): RedisRateLimiter {
+    return new RedisRateLimiter({ ...this.#options, whileAway: 'refuse' }, this.#scripts);
+  }
 
+  /** @throws OutageError while Redis is away, where that is what it was made for */
   async take(key: string, cost: number, rule: RateRule): Promise<RateDecision> {
     const numbers = [cost, rule.rate, rule.burst, GCRA_TOLERANCE_MS].map(String);
     const reply = await this.#scripts.run(GCRA, `rate_limit:{${key}}`, ...numbers);

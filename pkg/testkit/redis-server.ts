@@ -10,6 +10,9 @@ export interface RedisServer {
   readonly port: number;
   readonly url: string;
   stop(): Promise<void>;
+  /** SIGSTOP and SIGCONT: it keeps its connections and answers nothing until it goes on. */
+  freeze(): void;
+  thaw(): void;
   /** SIGKILL: everything it held is gone. */
   kill(): Promise<void>;
   /** Starts again, empty, on the same port. */
@@ -59,6 +62,8 @@ export async function startRedisServer(): Promise<RedisServer> {
       await end('SIGTERM');
       rmSync(folder, { recursive: true, force: true });
     },
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
     kill: () => end('SIGKILL'),
     start,
   };
