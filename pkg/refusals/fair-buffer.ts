@@ -1,6 +1,6 @@
 /**
- * A bounded buffer that no game can fill for the others: when it is full, the game that holds most gives up its oldest, and
- * games take turns when it is emptied.
+ * A bounded buffer that no game can fill for the others: when it is full, who holds more than a fair share gives up its oldest,
+ * and games take turns when it is emptied.
  */
 export class FairBuffer<Item extends { readonly gameId: string }> {
   /** Each game's items, oldest first; a game without any has no queue. The game at the front is next. */
@@ -44,11 +44,14 @@ export class FairBuffer<Item extends { readonly gameId: string }> {
     return taken;
   }
 
-  /** Of games that hold equally much, the one that asks for room. */
+  /** Who holds a fair share or more gives up its own, without a look at the others; for who holds less, the game with most does. */
   #giveUpOne(asking: string): void {
+    const held = this.#queues.get(asking)?.length ?? 0;
     let most = asking;
-    for (const [gameId, { length }] of this.#queues)
-      if (length > (this.#queues.get(most)?.length ?? 0)) most = gameId;
+    if (held * this.#queues.size < this.#max) {
+      for (const [gameId, { length }] of this.#queues)
+        if (length > (this.#queues.get(most)?.length ?? 0)) most = gameId;
+    }
     const queue = this.#queues.get(most);
     queue?.shift();
     if (queue?.length === 0) this.#queues.delete(most);

@@ -150,6 +150,37 @@ test('a posted event moves the board that is open, without a reload', async () =
   expect(faults()).toEqual([]);
 }, 180_000);
 
+test('a refused event is found in the debugger with why and what was sent, and counted by its build', async () => {
+  const event = { id: 'wrong-1', type: 'progression', playerId: 'mistaken', ts: Date.now() };
+  const payload = { deltaXp: 'many', activity: 'quest', sessionToken: 'hush' };
+  const body = JSON.stringify({ context: { build: '9.9.1-wrong' }, events: [{ ...event, payload }] });
+  const sent = await installation.client.send('POST', '/v1/events/batch', {
+    body,
+    contentType: 'application/json',
+  });
+  expect(sent.status).toBe(202);
+  await goTo('Event debugger');
+  await page.getByRole('radiogroup', { name: 'Whose events' }).getByText('Player', { exact: true }).click();
+  await page.getByLabel('Player id').fill('mistaken');
+  await page.getByRole('button', { name: 'Show its events' }).click();
+  const row = page.getByRole('table', { name: 'Events' }).getByRole('row').nth(1);
+  await row.getByText('invalid_number').waitFor({ timeout: WAIT_MS });
+  expect(await row.innerText()).toMatch(/refused[^]*at \/payload\/deltaXp/i);
+  await page.getByRole('button', { name: 'Show event wrong-1' }).click();
+  await page.getByText('Not a number that can be kept exactly: ').waitFor();
+  const shown = page.getByRole('region', { name: 'What was sent' });
+  expect(JSON.parse(await shown.innerText())).toEqual({
+    ...event,
+    payload: { ...payload, sessionToken: '***' },
+  });
+  await goTo('Overview');
+  const counts = page.getByRole('table', { name: 'Refusals by reason and build' });
+  const count = counts.getByRole('row').filter({ hasText: '9.9.1-wrong' });
+  await count.waitFor({ timeout: WAIT_MS });
+  expect(await count.innerText()).toMatch(/invalid_number[^]*1$/);
+  expect(faults()).toEqual([]);
+}, 180_000);
+
 test('a key is made, signs, and is refused once it is revoked', async () => {
   await goTo('Keys');
   await page.getByRole('button', { name: 'New key' }).click();
