@@ -24,6 +24,7 @@ import { createKeyStore } from '../../pkg/games/keys/postgres.js';
 import { postgresPlayerStates } from '../../pkg/leaderboard/hide.postgres.js';
 import { postgresBoardReader } from '../../pkg/leaderboard/read.postgres.js';
 import { redisBoardView } from '../../pkg/leaderboard/redis.js';
+import { HiddenPlaces } from '../../pkg/leaderboard/snapshot-read.postgres.js';
 import { postgresBoardTruth } from '../../pkg/leaderboard/truth.postgres.js';
 import { BoardView } from '../../pkg/leaderboard/view.js';
 import { createProgressionReads, isReceiptRevoked } from '../../pkg/progression/queries.postgres.js';
@@ -64,7 +65,10 @@ export function composeResources(
   const { db, games, redis, definitions, clock, logger, bus, busName } = platform;
   const store = redis === null ? null : redisBoardView(redis, logger);
   const view = new BoardView({ truth: postgresBoardTruth(db), store, definitions, clock, log: logger });
-  const reader = boundedReader(boardReaderOfGames(games, postgresBoardReader));
+  const hiddenPlaces = new HiddenPlaces();
+  const reader = boundedReader(
+    boardReaderOfGames(games, (within) => postgresBoardReader(within, hiddenPlaces)),
+  );
   const boards = { definitions, reader, view: store, clock };
   const { publicKey } = platform.receiptKeys;
   const isRevoked = (gameId: string, receiptId: string): Promise<boolean> =>

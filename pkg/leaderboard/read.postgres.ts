@@ -10,6 +10,7 @@ import type {
   Entry,
   Place,
 } from './port.js';
+import { HiddenPlaces, readSnapshot } from './snapshot-read.postgres.js';
 
 const CYCLE = `
 SELECT epoch, closes_at, final_at, revised, updated_at FROM board_cycles
@@ -18,8 +19,8 @@ WHERE game_id = $1 AND board = $2 AND cycle = $3 AND partition = $4`;
 /** The statements that read one table in one order. $1..$4 name the cycle, $5 says whether it ranks players. */
 interface Statements {
   readonly count: string;
-  /** Rows that stand before the place $6, $7, $8. */
-  readonly countBefore: string;
+  /** All rows, those before the place $6, $7, $8, and those after it: in one pass. */
+  readonly counts: string;
   /** $6 rows from the best. */
   readonly first: string;
   /** $9 rows after the place $6, $7, $8. */
@@ -47,7 +48,8 @@ function statements(rows: BoardRows, order: Board['order']): Statements {
   const isBefore = `score ${better}= $6::bigint AND (score ${better} $6 OR (reached_at, subject) < ($7::bigint, $8::text))`;
   return {
     count,
-    countBefore: `${count} AND ${isBefore}`,
+    counts: `SELECT count(*) AS total, count(*) FILTER (WHERE ${isBefore}) AS before, count(*) FILTER (WHERE ${isAfter}) AS after
+      FROM ${table} s WHERE ${shown}`,
     first: `${select} ORDER BY ${best}, reached_at, subject LIMIT $6`,
     after: `${select} AND ${isAfter} ORDER BY ${best}, reached_at, subject LIMIT $9`,
     before: `${select} AND ${isBefore} ORDER BY ${worst}, reached_at DESC, subject DESC LIMIT $9`,
@@ -77,8 +79,11 @@ interface Reading {
   readonly board: readonly unknown[];
 }
 
-/** Boards read from the truth. A rank is the number of rows before, hidden players left out. */
-export function postgresBoardReader(db: Database): BoardReader {
+/**
+ * Boards read from the truth. A rank is the number of rows before, hidden players left out. A closed cycle costs the page; one
+ * that is open is read whole, because no index holds a score.
+ */
+export function postgresBoardReader(db: Database, hiddenPlaces = new HiddenPlaces()): BoardReader {
   return {
     async cycle(key) {
       const [row] = await db.query<CycleRow>(CYCLE, [key.gameId, key.board, key.cycle, key.partition]);
@@ -87,15 +92,12 @@ export function postgresBoardReader(db: Database): BoardReader {
     read: (key, board, rows, question) =>
       // One snapshot for the page, its first rank and the total.
       db.transaction(
-        (sql) =>
-          answer(
-            { sql, statements: STATEMENTS[rows][board.order], board: boardValues(key, board) },
-            question,
-          ),
-        {
-          isolation: 'repeatable read',
-          readOnly: true,
+        async (sql) => {
+          const slice = rows === 'live' ? null : await readSnapshot(sql, hiddenPlaces, key, board, question);
+          const statements = STATEMENTS[rows][board.order];
+          return slice ?? answer({ sql, statements, board: boardValues(key, board) }, question);
         },
+        { isolation: 'repeatable read', readOnly: true },
       ),
   };
 }
@@ -125,39 +127,38 @@ const boardValues = (key: BoardKey, board: Board): readonly unknown[] => [
 ];
 
 async function answer(reading: Reading, question: BoardQuestion): Promise<BoardSlice> {
-  const total = await countOf(reading, reading.statements.count, []);
   switch (question.kind) {
     case 'top':
-      return { total, entries: await topEntries(reading, question.limit, question.after) };
+      return question.after === null
+        ? firstPage(reading, question.limit)
+        : pageAfter(reading, question.after, question.limit);
     case 'around':
-      return { total, entries: await entriesAround(reading, question.subject, question.limit, total) };
+      return neighbourhood(reading, question.subject, question.limit);
     case 'subjects':
-      return { total, entries: await entriesOf(reading, question.subjects) };
+      return { total: await countOf(reading), entries: await entriesOf(reading, question.subjects) };
   }
 }
 
-async function topEntries(reading: Reading, limit: number, after: Place | null): Promise<readonly Entry[]> {
-  const places =
-    after === null
-      ? await placesOf(reading, reading.statements.first, [limit])
-      : await placesOf(reading, reading.statements.after, [...placeValues(after), limit]);
-  return ranked(places, await ranksBefore(reading, places[0]));
+async function firstPage(reading: Reading, limit: number): Promise<BoardSlice> {
+  const total = await countOf(reading);
+  return { total, entries: ranked(await placesOf(reading, reading.statements.first, [limit]), 0) };
 }
 
-async function entriesAround(
-  reading: Reading,
-  subject: string,
-  limit: number,
-  total: number,
-): Promise<readonly Entry[]> {
+async function pageAfter(reading: Reading, after: Place, limit: number): Promise<BoardSlice> {
+  const counts = await countsAt(reading, after);
+  const places = await placesOf(reading, reading.statements.after, [...placeValues(after), limit]);
+  return { total: counts.total, entries: ranked(places, counts.total - counts.after) };
+}
+
+async function neighbourhood(reading: Reading, subject: string, limit: number): Promise<BoardSlice> {
   const [own] = await placesOf(reading, reading.statements.subjects, [[subject]]);
-  if (own === undefined) return [];
-  const rank = await ranksBefore(reading, own);
+  if (own === undefined) return { total: await countOf(reading), entries: [] };
+  const { total, before: rank } = await countsAt(reading, own);
   const first = Math.max(0, Math.min(rank - Math.floor((limit - 1) / 2), total - limit));
   const { before, after } = reading.statements;
   const better = await placesOf(reading, before, [...placeValues(own), rank - first]);
   const worse = await placesOf(reading, after, [...placeValues(own), limit - 1 - better.length]);
-  return ranked([...better.reverse(), own, ...worse], first);
+  return { total, entries: ranked([...better.reverse(), own, ...worse], first) };
 }
 
 async function entriesOf(reading: Reading, subjects: readonly string[]): Promise<readonly Entry[]> {
@@ -166,17 +167,22 @@ async function entriesOf(reading: Reading, subjects: readonly string[]): Promise
   return rows.map(({ rank, ...row }) => ({ rank, ...placeOf(row) }));
 }
 
-async function countOf(
-  { sql, board }: Reading,
-  statement: string,
-  values: readonly unknown[],
-): Promise<number> {
-  const [row] = await sql.query<{ count: number }>(statement, [...board, ...values]);
+async function countOf({ sql, statements: text, board }: Reading): Promise<number> {
+  const [row] = await sql.query<{ count: number }>(text.count, board);
   return row?.count ?? 0;
 }
 
-const ranksBefore = async (reading: Reading, place: Place | undefined): Promise<number> =>
-  place === undefined ? 0 : await countOf(reading, reading.statements.countBefore, placeValues(place));
+interface Counts {
+  readonly total: number;
+  readonly before: number;
+  readonly after: number;
+}
+
+async function countsAt({ sql, statements: text, board }: Reading, place: Place): Promise<Counts> {
+  const [row] = await sql.query<Counts>(text.counts, [...board, ...placeValues(place)]);
+  if (row === undefined) throw new Error('a count gives one row');
+  return row;
+}
 
 async function placesOf(
   { sql, board }: Reading,

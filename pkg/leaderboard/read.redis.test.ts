@@ -182,13 +182,26 @@ test('view, truth, snapshot and model give the same answers to every question', 
       }
       await postgresSnapshots(database.db).close(
         { key, closesAtMs: cycle.closesAtMs ?? 0, definitionVersion: 1 },
+        board.order,
         NOON_MS,
       );
-      for (const question of questions) {
-        expect(await reader.read(key, board, 'snapshot', question)).toEqual(
-          modelAnswer(ranked, board, question),
-        );
-      }
+      const expectFinal = async (standing: readonly Entry[]): Promise<void> => {
+        for (const question of questions)
+          expect(await reader.read(key, board, 'snapshot', question)).toEqual(
+            modelAnswer(standing, board, question),
+          );
+      };
+      await expectFinal(ranked);
+      // Who was hidden is restored and the other way round, which the final ranking tells at once.
+      for (const { subject, hidden } of rows)
+        await players.setHidden({ gameId, playerId: subject, hidden: !hidden, by: 'test', reason: null });
+      const turned = modelOf(
+        board,
+        rows.map((row) => ({ ...row, hidden: !row.hidden })),
+      );
+      await expectFinal(turned);
+      await database.db.query('UPDATE leaderboard_snapshots SET place = NULL WHERE game_id = $1', [gameId]);
+      await expectFinal(turned);
     }),
     { numRuns: 25 },
   );

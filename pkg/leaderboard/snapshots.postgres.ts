@@ -21,10 +21,11 @@ WHERE game_id = $1 AND board = $2 AND cycle = $3 AND partition = $4 AND final_at
 
 const NOW = 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now';
 
-const COPY = `
-INSERT INTO leaderboard_snapshots (game_id, board, cycle, partition, subject, score, reached_at)
-SELECT game_id, board, cycle, partition, subject, score, reached_at FROM board_scores
-WHERE game_id = $1 AND board = $2 AND cycle = $3 AND partition = $4`;
+const copy = (best: string): string => `
+INSERT INTO leaderboard_snapshots (game_id, board, cycle, partition, subject, score, reached_at, place)
+SELECT game_id, board, cycle, partition, subject, score, reached_at, row_number() OVER (ORDER BY ${best}, reached_at, subject)
+FROM board_scores WHERE game_id = $1 AND board = $2 AND cycle = $3 AND partition = $4`;
+const COPY = { asc: copy('score'), desc: copy('score DESC') } as const;
 
 const MARK_FINAL = `
 UPDATE board_cycles SET final_at = to_timestamp($5::double precision / 1000)
@@ -64,11 +65,11 @@ export const postgresSnapshots = (db: Database): SnapshotStore => ({
   async moveEnd({ key, closesAtMs }, newClosesAtMs) {
     await db.query(MOVE_END, [key.gameId, key.board, key.cycle, key.partition, closesAtMs, newClosesAtMs]);
   },
-  close: ({ key: { gameId, board, cycle, partition }, closesAtMs }, nowMs) =>
+  close: ({ key: { gameId, board, cycle, partition }, closesAtMs }, order, nowMs) =>
     db.transaction(async (sql) => {
       const key = [gameId, board, cycle, partition];
       if ((await sql.query(LOCK, [...key, closesAtMs])).length === 0) return false;
-      await sql.query(COPY, key);
+      await sql.query(COPY[order], key);
       await sql.query(MARK_FINAL, [...key, nowMs]);
       return true;
     }),

@@ -265,7 +265,7 @@ describe('the definition in force when a cycle is due', () => {
     );
     if (due === undefined) throw new Error('the cycle is due');
     await store.moveEnd(due, GRACE_ENDS_MS + DAY_MS);
-    expect(await store.close(due, GRACE_ENDS_MS + 1)).toBe(false);
+    expect(await store.close(due, 'desc', GRACE_ENDS_MS + 1)).toBe(false);
     expect((await cycleRow())?.final_at).toBeNull();
   });
 });

@@ -1,5 +1,5 @@
 import type { Lag } from '../bus/port.js';
-import type { DefinitionSource, GameDefinition } from '../games/port.js';
+import type { Board, DefinitionSource, GameDefinition } from '../games/port.js';
 import type { Clock } from '../kernel/clock.js';
 import type { RoleName } from '../kernel/roles.js';
 import type { Logger } from '../runtime/port.js';
@@ -16,8 +16,8 @@ export interface SnapshotStore {
   now(): Promise<number>;
   /** Cycles over and not final, the oldest first. */
   due(nowMs: number, after: DueCycle | null, limit: number): Promise<readonly DueCycle[]>;
-  /** Writes the snapshot and final_at in one transaction; false when somebody else had, or had moved the end. */
-  close(cycle: DueCycle, nowMs: number): Promise<boolean>;
+  /** Writes the snapshot, numbered in the order of the board, and final_at in one transaction; false when somebody else had, or had moved the end. */
+  close(cycle: DueCycle, order: Board['order'], nowMs: number): Promise<boolean>;
   /** Sets another end; null: never. Does nothing to a cycle that is final or whose end is another meanwhile. */
   moveEnd(cycle: DueCycle, closesAtMs: number | null): Promise<void>;
 }
@@ -74,7 +74,7 @@ export async function closeCycles(options: SnapshotOptions): Promise<number> {
       if (laterEnd !== undefined) {
         await store.moveEnd(cycle, laterEnd);
         log.info({ ...cycle.key, closesAtMs: laterEnd }, 'a cycle ends later by the definition in force');
-      } else if (await store.close(cycle, nowMs)) {
+      } else if (await store.close(cycle, await orderOf(options, cycle, definition), nowMs)) {
         closed += 1;
         log.info({ ...cycle.key }, 'a cycle is final');
       }
@@ -90,6 +90,20 @@ const definitionOf = async (
   nowMs: number,
 ): Promise<GameDefinition> =>
   (await definitions.inForce(key.gameId, nowMs)) ?? definitions.version(key.gameId, definitionVersion);
+
+/** A board keeps its order for good. One that the definition no longer has had it when its cycle began. */
+async function orderOf(
+  { definitions }: SnapshotOptions,
+  { key, definitionVersion }: DueCycle,
+  definition: GameDefinition,
+): Promise<Board['order']> {
+  const has = definition.boards.has(key.board)
+    ? definition
+    : await definitions.version(key.gameId, definitionVersion);
+  const board = has.boards.get(key.board);
+  if (board === undefined) throw new Error(`version ${String(definitionVersion)} has no board ${key.board}`);
+  return board.order;
+}
 
 /** When the cycle of this name ends if that is later than its stored end, null for never; undefined otherwise. */
 function laterEndOf(definition: GameDefinition, { key, closesAtMs }: DueCycle): number | null | undefined {

@@ -107,7 +107,7 @@ export async function openWorld(): Promise<World> {
     boardsOf: (definition) =>
       createBoardQueries({
         definitions: { inForce: () => Promise.resolve(definition()) },
-        reader: boardReaderOfGames(games, postgresBoardReader),
+        reader: boardReaderOfGames(games, (db) => postgresBoardReader(db)),
         view: null,
         clock,
       }),

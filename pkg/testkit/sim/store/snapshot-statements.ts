@@ -46,15 +46,25 @@ function* moveEnd(session: Session, values: readonly unknown[]): Running<object[
   return [];
 }
 
-function* copy(session: Session, values: readonly unknown[]): Running<object[]> {
-  const key = keyOf(values);
-  for (const { row } of session.rows('board_scores', (score) => boardKey(score) === key)) {
-    const { game_id, board, cycle, partition, subject, score, reached_at } = row;
-    const copied = { game_id, board, cycle, partition, subject, score, reached_at };
-    yield* session.insertNew('leaderboard_snapshots', scoreKey(copied), copied);
-  }
-  return [];
-}
+/** By score, then the time reached, then the subject's bytes. */
+const inOrder =
+  (sign: 1 | -1) =>
+  (a: Row, b: Row): number =>
+    sign * ((a['score'] as number) - (b['score'] as number)) ||
+    (a['reached_at'] as number) - (b['reached_at'] as number) ||
+    Buffer.compare(Buffer.from(a['subject'] as string), Buffer.from(b['subject'] as string));
+
+const copy = (sign: 1 | -1) =>
+  function* (session: Session, values: readonly unknown[]): Running<object[]> {
+    const key = keyOf(values);
+    const rows = session.rows('board_scores', (score) => boardKey(score) === key).map(({ row }) => row);
+    for (const [index, row] of rows.sort(inOrder(sign)).entries()) {
+      const { game_id, board, cycle, partition, subject, score, reached_at } = row;
+      const copied = { game_id, board, cycle, partition, subject, score, reached_at, place: index + 1 };
+      yield* session.insertNew('leaderboard_snapshots', scoreKey(copied), copied);
+    }
+    return [];
+  };
 
 function* markFinal(session: Session, values: readonly unknown[]): Running<object[]> {
   yield* session.update('board_cycles', keyOf(values), (row) => ({ ...row, final_at: values[4] }));
@@ -66,7 +76,8 @@ export const snapshotStatements: readonly Taught[] = [
   { name: 'pkg/leaderboard/snapshots.postgres.ts DUE', fingerprint: '2dc65d7cf1d4', meaning: due },
   { name: 'pkg/leaderboard/snapshots.postgres.ts LOCK', fingerprint: '3130a4df59ca', meaning: lock },
   { name: 'pkg/leaderboard/snapshots.postgres.ts MOVE_END', fingerprint: '61a36beb305f', meaning: moveEnd },
-  { name: 'pkg/leaderboard/snapshots.postgres.ts COPY', fingerprint: '34f18ff645e2', meaning: copy },
+  { name: 'pkg/leaderboard/snapshots.postgres.ts COPY asc', fingerprint: '99e6b28ecfef', meaning: copy(1) },
+  { name: 'pkg/leaderboard/snapshots.postgres.ts COPY desc', fingerprint: 'eb1d4777938e', meaning: copy(-1) },
   {
     name: 'pkg/leaderboard/snapshots.postgres.ts MARK_FINAL',
     fingerprint: 'd29b6f89e2ad',

@@ -123,7 +123,7 @@ const scripts: Readonly<Record<string, (engine: Engine) => Script>> = {
     ['a', score('e-1', 'p-1', 5)],
     ['a', 'commit'],
     ['b', score('e-2', 'p-2', 7)],
-    ['x', async () => String(await postgresSnapshots(db).close(due, ROLLOVER_MS + 99_000))],
+    ['x', async () => String(await postgresSnapshots(db).close(due, 'desc', ROLLOVER_MS + 99_000))],
     ['b', 'commit'],
     ['c', score('e-3', 'p-1', 1)],
     ['c', 'commit'],

@@ -212,7 +212,7 @@ const COLUMNS: Readonly<Record<string, string>> = {
   board_scores:
     'game_id board cycle partition subject score reached_at reached_id definition_version revision',
   board_cycles: 'game_id board cycle partition epoch closes_at revised definition_version',
-  leaderboard_snapshots: 'game_id board cycle partition subject score reached_at',
+  leaderboard_snapshots: 'game_id board cycle partition subject score reached_at place',
   fairness_baselines: 'game_id player_id metric partition samples mean m2 last_ts_ms',
   fairness_samples:
     'game_id player_id metric partition sample_no dedupe_day identity value definition_version',

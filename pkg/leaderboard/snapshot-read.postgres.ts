@@ -1,0 +1,156 @@
+import type { Board } from '../games/port.js';
+import type { Sql } from '../postgres/port.js';
+import type { BoardKey, BoardQuestion, BoardSlice, Entry, Place } from './port.js';
+
+const OF_CYCLE = 'n.game_id = $1 AND n.board = $2 AND n.cycle = $3 AND n.partition = $4';
+const ROW = 'n.subject, n.score, n.reached_at AS "reachedAtMs", n.place';
+
+const LAST = `SELECT n.place FROM leaderboard_snapshots n WHERE ${OF_CYCLE} AND n.place IS NOT NULL ORDER BY n.place DESC LIMIT 1`;
+const BETWEEN = `SELECT ${ROW} FROM leaderboard_snapshots n WHERE ${OF_CYCLE} AND n.place BETWEEN $5 AND $6 ORDER BY n.place`;
+const SUBJECTS = `SELECT ${ROW} FROM leaderboard_snapshots n WHERE ${OF_CYCLE} AND n.subject = ANY($5::text[]) ORDER BY n.place`;
+const AT = `
+  SELECT n.place FROM leaderboard_snapshots n
+   WHERE ${OF_CYCLE} AND n.subject = $5::text AND n.score = $6::bigint AND n.reached_at = $7::bigint`;
+const upTo = (better: '<' | '>'): string => `
+  SELECT count(*) AS place FROM leaderboard_snapshots n
+   WHERE ${OF_CYCLE} AND (n.score ${better} $6::bigint OR n.score = $6 AND (n.reached_at, n.subject) <= ($7::bigint, $5::text))`;
+const UP_TO = { asc: upTo('<'), desc: upTo('>') } as const;
+
+const HIDDEN = `
+  SELECT n.place FROM player_state p
+    JOIN leaderboard_snapshots n ON n.game_id = p.game_id AND n.subject = p.player_id
+   WHERE p.game_id = $1 AND p.hidden AND ${OF_CYCLE} ORDER BY n.place`;
+/** Grows with every change of who is hidden. */
+const HIDDEN_REVISION =
+  'SELECT coalesce(sum(p.revision), 0)::bigint AS revision FROM player_state p WHERE p.game_id = $1';
+
+const CYCLES_REMEMBERED = 200;
+
+interface Remembered {
+  readonly revision: number;
+  readonly places: readonly number[];
+}
+
+/** The places of the players who are hidden now in final rankings, in order. Remembered until somebody is hidden or restored. */
+export class HiddenPlaces {
+  readonly #cycles = new Map<string, Remembered>();
+
+  /** `sql`: a transaction of one snapshot, of which the places are true. */
+  async of(sql: Sql, { gameId, board, cycle, partition }: BoardKey): Promise<readonly number[]> {
+    const [row] = await sql.query<{ revision: number }>(HIDDEN_REVISION, [gameId]);
+    const revision = row?.revision ?? 0;
+    const key = [gameId, board, cycle, partition];
+    const name = JSON.stringify(key);
+    const known = this.#cycles.get(name);
+    if (known?.revision === revision) return known.places;
+    const places = (await sql.query<{ place: number }>(HIDDEN, key)).map(({ place }) => place);
+    if (this.#cycles.size >= CYCLES_REMEMBERED) this.#cycles.clear();
+    this.#cycles.set(name, { revision, places });
+    return places;
+  }
+}
+
+/** How many of these places, which are in order, are not after a place. */
+export function countUpTo(places: readonly number[], place: number): number {
+  let [low, high] = [0, places.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((places[middle] ?? Infinity) <= place) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The place of a rank: the hidden before it are stepped over. */
+function placeOfRank(hidden: readonly number[], rank: number): number {
+  let place = rank;
+  for (const one of hidden) {
+    if (one > place) break;
+    place += 1;
+  }
+  return place;
+}
+
+type Row = Place & { readonly place: number };
+
+interface Ranking {
+  readonly sql: Sql;
+  /** $1..$4 */
+  readonly key: readonly string[];
+  readonly hidden: readonly number[];
+  readonly total: number;
+}
+
+/**
+ * A board of a closed cycle by the places of its rows, which costs the page and not the board. null when the rows have none.
+ *
+ * @param sql a transaction of one snapshot
+ */
+export async function readSnapshot(
+  sql: Sql,
+  hiddenPlaces: HiddenPlaces,
+  boardKey: BoardKey,
+  board: Board,
+  question: BoardQuestion,
+): Promise<BoardSlice | null> {
+  const key = [boardKey.gameId, boardKey.board, boardKey.cycle, boardKey.partition];
+  const [last] = await sql.query<{ place: number }>(LAST, key);
+  if (last === undefined) return null;
+  const hidden = board.subjectField === null ? await hiddenPlaces.of(sql, boardKey) : [];
+  const ranking = { sql, key, hidden, total: last.place - hidden.length };
+  return { total: ranking.total, entries: await entriesOf(ranking, board.order, question) };
+}
+
+async function entriesOf(ranking: Ranking, order: Board['order'], question: BoardQuestion): Promise<Entry[]> {
+  switch (question.kind) {
+    case 'top':
+      return entriesAfter(ranking, await ranksUpTo(ranking, order, question.after), question.limit);
+    case 'around': {
+      const [own] = await rankedSubjects(ranking, [question.subject]);
+      if (own === undefined) return [];
+      const { limit } = question;
+      const before = Math.min(own.rank - 1 - Math.floor((limit - 1) / 2), ranking.total - limit);
+      return entriesAfter(ranking, Math.max(0, before), limit);
+    }
+    case 'subjects':
+      return rankedSubjects(ranking, question.subjects);
+  }
+}
+
+/** How many are shown up to a place, whether or not somebody holds it. */
+async function ranksUpTo(
+  { sql, key, hidden }: Ranking,
+  order: Board['order'],
+  after: Place | null,
+): Promise<number> {
+  if (after === null) return 0;
+  const values = [...key, after.subject, after.score, after.reachedAtMs];
+  const [held] = await sql.query<{ place: number }>(AT, values);
+  // A page that was begun before the cycle closed may name a place that nobody holds: then all are looked through.
+  const [counted] = held === undefined ? await sql.query<{ place: number }>(UP_TO[order], values) : [held];
+  const place = counted?.place ?? 0;
+  return place - countUpTo(hidden, place);
+}
+
+async function entriesAfter(
+  { sql, key, hidden, total }: Ranking,
+  before: number,
+  limit: number,
+): Promise<Entry[]> {
+  if (before >= total) return [];
+  const from = placeOfRank(hidden, before + 1);
+  const to = placeOfRank(hidden, Math.min(total, before + limit));
+  const rows = await sql.query<Row>(BETWEEN, [...key, from, to]);
+  return shown(rows, hidden);
+}
+
+async function rankedSubjects({ sql, key, hidden }: Ranking, subjects: readonly string[]): Promise<Entry[]> {
+  return shown(await sql.query<Row>(SUBJECTS, [...key, subjects]), hidden);
+}
+
+/** Without the hidden; with ranks. */
+const shown = (rows: readonly Row[], hidden: readonly number[]): Entry[] =>
+  rows.flatMap(({ place, ...entry }) => {
+    const gone = countUpTo(hidden, place);
+    return gone > 0 && hidden[gone - 1] === place ? [] : [{ rank: place - gone, ...entry }];
+  });
