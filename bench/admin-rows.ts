@@ -32,8 +32,8 @@ const PLAYER = (n: string): string => `'p-' || left(md5((${n})::text), 14)`;
 const MS = '(extract(epoch FROM now()) * 1000)::bigint';
 
 /** A score that a few players share. */
-const SCORE = 'bench.n * 7919 % 100003 * 10';
-const REACHED = `${MS} - bench.n * 37 % 86400000`;
+const SCORE = 'bench.n::bigint * 7919 % 100003 * 10';
+const REACHED = `${MS} - bench.n::bigint * 37 % 86400000`;
 
 /** Rows straight into the tables, as if the roles had written them over a month: $1 is the game, $2 a number. */
 const STATEMENTS: readonly (readonly [text: string, count: (size: GameSize) => number])[] = [
@@ -47,9 +47,9 @@ const STATEMENTS: readonly (readonly [text: string, count: (size: GameSize) => n
       ] as const,
   ),
   [
-    `INSERT INTO leaderboard_snapshots
-     SELECT game_id, board, cycle, partition, subject, score, reached_at FROM board_scores
-      WHERE game_id = $1 AND cycle = 'seasonal:${FINAL_CYCLE}' AND $2 > 0 ORDER BY subject`,
+    `INSERT INTO leaderboard_snapshots (game_id, board, cycle, partition, subject, score, reached_at, place)
+     SELECT game_id, board, cycle, partition, subject, score, reached_at, row_number() OVER (ORDER BY score DESC, reached_at, subject)
+       FROM board_scores WHERE game_id = $1 AND cycle = 'seasonal:${FINAL_CYCLE}' AND $2 > 0`,
     ({ players }) => players,
   ],
   [
@@ -69,7 +69,9 @@ const STATEMENTS: readonly (readonly [text: string, count: (size: GameSize) => n
        INSERT INTO board_scores
        SELECT $1, 'xp', 'daily:' || to_char(now() - make_interval(days => d), 'YYYY-MM-DD'), '', ${PLAYER('n')}, n * 10, ${MS}, '', 1, 1
          FROM generate_series(1, $2) AS n, generate_series(2, ${String(DAYS)}) AS d RETURNING *)
-     INSERT INTO leaderboard_snapshots SELECT game_id, board, cycle, partition, subject, score, reached_at FROM days`,
+     INSERT INTO leaderboard_snapshots (game_id, board, cycle, partition, subject, score, reached_at, place)
+     SELECT game_id, board, cycle, partition, subject, score, reached_at,
+            row_number() OVER (PARTITION BY cycle ORDER BY score DESC, reached_at, subject) FROM days`,
     ({ players }) => Math.min(players, 1_000),
   ],
   [
@@ -77,7 +79,7 @@ const STATEMENTS: readonly (readonly [text: string, count: (size: GameSize) => n
     ({ players }) => players,
   ],
   [
-    `INSERT INTO player_progress SELECT $1, id, n * 7919 % 100003 * 10, n % 100 + 1, 1, 1, ${MS} FROM bench_players WHERE n <= $2 ORDER BY id`,
+    `INSERT INTO player_progress SELECT $1, id, n::bigint * 7919 % 100003 * 10, n % 100 + 1, 1, 1, ${MS} FROM bench_players WHERE n <= $2 ORDER BY id`,
     ({ players }) => players,
   ],
   [

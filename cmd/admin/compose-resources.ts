@@ -24,7 +24,7 @@ import { createKeyStore } from '../../pkg/games/keys/postgres.js';
 import { postgresPlayerStates } from '../../pkg/leaderboard/hide.postgres.js';
 import { postgresBoardReader } from '../../pkg/leaderboard/read.postgres.js';
 import { redisBoardView } from '../../pkg/leaderboard/redis.js';
-import { HiddenPlaces } from '../../pkg/leaderboard/snapshot-read.postgres.js';
+import { finalRanks, HiddenPlaces } from '../../pkg/leaderboard/snapshot-read.postgres.js';
 import { postgresBoardTruth } from '../../pkg/leaderboard/truth.postgres.js';
 import { BoardView } from '../../pkg/leaderboard/view.js';
 import { createProgressionReads, isReceiptRevoked } from '../../pkg/progression/queries.postgres.js';
@@ -81,6 +81,7 @@ export function composeResources(
     // What requests made it remember would be news to streams a second late.
     liveBoards: createBoardQueries(boards),
     progression: (sql) => createProgressionReads(sql, definitions),
+    finalRanks: (sql, player, cycles) => finalRanks(sql, hiddenPlaces, player, cycles),
     setHidden: (sql, request) => postgresPlayerStates(sql).setHidden(request),
     verifyReceipt: (jws) => verifyReceipt(jws, { issuer: RECEIPT_ISSUER, publicKey, isRevoked }),
     keys: (sql) => createKeyStore({ ...platform, database: databaseWithin(sql) }),

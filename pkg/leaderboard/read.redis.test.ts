@@ -13,6 +13,7 @@ import { postgresPlayerStates } from './hide.postgres.js';
 import type { BoardKey, BoardQuestion, BoardSlice, Entry, Place } from './port.js';
 import { postgresBoardReader } from './read.postgres.js';
 import { redisBoardView } from './redis.js';
+import { finalRanks, HiddenPlaces } from './snapshot-read.postgres.js';
 import { postgresSnapshots } from './snapshots.postgres.js';
 import { postgresBoardTruth } from './truth.postgres.js';
 import { BoardView } from './view.js';
@@ -191,7 +192,21 @@ test('view, truth, snapshot and model give the same answers to every question', 
             modelAnswer(standing, board, question),
           );
       };
+      const ranks = async (): Promise<unknown> =>
+        Promise.all(
+          rows.map(({ subject }) =>
+            finalRanks(database.db, new HiddenPlaces(), { gameId, playerId: subject }, [key]),
+          ),
+        );
+      const expectRanks = async (standing: readonly Entry[]): Promise<void> => {
+        const rankOf = (name: string): number | null =>
+          standing.find(({ subject }) => subject === name)?.rank ?? null;
+        expect(await ranks()).toEqual(
+          rows.map(({ subject }) => [{ rank: rankOf(subject), total: standing.length }]),
+        );
+      };
       await expectFinal(ranked);
+      await expectRanks(ranked);
       // Who was hidden is restored and the other way round, which the final ranking tells at once.
       for (const { subject, hidden } of rows)
         await players.setHidden({ gameId, playerId: subject, hidden: !hidden, by: 'test', reason: null });
@@ -200,8 +215,10 @@ test('view, truth, snapshot and model give the same answers to every question', 
         rows.map((row) => ({ ...row, hidden: !row.hidden })),
       );
       await expectFinal(turned);
+      await expectRanks(turned);
       await database.db.query('UPDATE leaderboard_snapshots SET place = NULL WHERE game_id = $1', [gameId]);
       await expectFinal(turned);
+      expect(await ranks()).toEqual(rows.map(() => [null]));
     }),
     { numRuns: 25 },
   );

@@ -24,6 +24,12 @@ const HIDDEN = `
 const HIDDEN_REVISION =
   'SELECT coalesce(sum(p.revision), 0)::bigint AS revision FROM player_state p WHERE p.game_id = $1';
 
+/** Another number after each change of who is hidden in a game. */
+export async function hiddenRevision(sql: Sql, gameId: string): Promise<number> {
+  const [row] = await sql.query<{ revision: number }>(HIDDEN_REVISION, [gameId]);
+  return row?.revision ?? 0;
+}
+
 const CYCLES_REMEMBERED = 200;
 
 interface Remembered {
@@ -36,9 +42,16 @@ export class HiddenPlaces {
   readonly #cycles = new Map<string, Remembered>();
 
   /** `sql`: a transaction of one snapshot, of which the places are true. */
-  async of(sql: Sql, { gameId, board, cycle, partition }: BoardKey): Promise<readonly number[]> {
-    const [row] = await sql.query<{ revision: number }>(HIDDEN_REVISION, [gameId]);
-    const revision = row?.revision ?? 0;
+  async of(sql: Sql, key: BoardKey): Promise<readonly number[]> {
+    return this.at(sql, key, await hiddenRevision(sql, key.gameId));
+  }
+
+  /** The same, of many cycles in one transaction: `revision` is what `hiddenRevision` told in it. */
+  async at(
+    sql: Sql,
+    { gameId, board, cycle, partition }: BoardKey,
+    revision: number,
+  ): Promise<readonly number[]> {
     const key = [gameId, board, cycle, partition];
     const name = JSON.stringify(key);
     const known = this.#cycles.get(name);
@@ -151,6 +164,61 @@ async function rankedSubjects({ sql, key, hidden }: Ranking, subjects: readonly 
 /** Without the hidden; with ranks. */
 const shown = (rows: readonly Row[], hidden: readonly number[]): Entry[] =>
   rows.flatMap(({ place, ...entry }) => {
-    const gone = countUpTo(hidden, place);
-    return gone > 0 && hidden[gone - 1] === place ? [] : [{ rank: place - gone, ...entry }];
+    const rank = rankOf(hidden, place);
+    return rank === null ? [] : [{ rank, ...entry }];
   });
+
+const RANKS = `
+  SELECT own.place,
+         (SELECT n.place FROM leaderboard_snapshots n
+           WHERE n.game_id = $1 AND n.board = k.board AND n.cycle = k.cycle AND n.partition = k.partition AND n.place IS NOT NULL
+           ORDER BY n.place DESC LIMIT 1) AS last
+    FROM unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS k (board, cycle, partition, nth)
+    LEFT JOIN leaderboard_snapshots own
+      ON own.game_id = $1 AND own.board = k.board AND own.cycle = k.cycle AND own.partition = k.partition AND own.subject = $2
+   ORDER BY k.nth`;
+
+/**
+ * A player's ranks in closed cycles of boards of players, in the order of `cycles`; null where rows have no places.
+ *
+ * @param sql a transaction of one snapshot
+ */
+export async function finalRanks(
+  sql: Sql,
+  hiddenPlaces: HiddenPlaces,
+  player: { readonly gameId: string; readonly playerId: string },
+  cycles: readonly Omit<BoardKey, 'gameId'>[],
+): Promise<readonly (FinalRank | null)[]> {
+  if (cycles.length === 0) return [];
+  const { gameId, playerId } = player;
+  const columns = [
+    cycles.map((one) => one.board),
+    cycles.map((one) => one.cycle),
+    cycles.map((one) => one.partition),
+  ];
+  const rows = await sql.query<{ place: number | null; last: number | null }>(RANKS, [
+    gameId,
+    playerId,
+    ...columns,
+  ]);
+  const revision = await hiddenRevision(sql, gameId);
+  const ranks: (FinalRank | null)[] = [];
+  for (const [index, cycle] of cycles.entries()) {
+    const { place = null, last = null } = rows[index] ?? {};
+    const hidden = last === null ? [] : await hiddenPlaces.at(sql, { gameId, ...cycle }, revision);
+    ranks.push(last === null ? null : { rank: rankOf(hidden, place), total: last - hidden.length });
+  }
+  return ranks;
+}
+
+export interface FinalRank {
+  /** null: hidden, or not in the ranking. */
+  readonly rank: number | null;
+  readonly total: number;
+}
+
+function rankOf(hidden: readonly number[], place: number | null): number | null {
+  if (place === null) return null;
+  const gone = countUpTo(hidden, place);
+  return gone > 0 && hidden[gone - 1] === place ? null : place - gone;
+}

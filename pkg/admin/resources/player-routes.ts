@@ -1,4 +1,4 @@
-import type { DefinitionSource } from '../../games/port.js';
+import type { DefinitionSource, GameDefinition } from '../../games/port.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { HideRequest } from '../../leaderboard/hide.js';
 import type { BoardView } from '../../leaderboard/view.js';
@@ -25,6 +25,12 @@ export interface PlayerParts {
   readonly setHidden: (sql: Sql, request: HideRequest) => Promise<boolean>;
   readonly view: Pick<BoardView, 'refreshPlayer'>;
   readonly boards: Pick<BoardQueries, 'players'>;
+  /** Ranks in closed cycles, of one transaction; null where they are to be asked of `boards`. */
+  readonly finalRanks: (
+    sql: Sql,
+    player: { readonly gameId: string; readonly playerId: string },
+    cycles: readonly Pick<PlaceRow, 'board' | 'cycle' | 'partition'>[],
+  ) => Promise<readonly (Rank | null)[]>;
   readonly definitions: Pick<DefinitionSource, 'inForce'>;
   readonly clock: Pick<Clock, 'now'>;
 }
@@ -123,38 +129,71 @@ async function changeVisibility(
 
 async function playerBoards(
   { gameId, path: { playerId }, query: { ranks = true }, read }: GameCall<'listPlayerBoards'>,
-  { boards, definitions, clock }: PlayerParts,
+  parts: PlayerParts,
 ): Promise<Schemas['PlayerBoards']> {
-  const definition = await definitions.inForce(gameId, clock.now());
-  const { places, truncated } = await read((sql) => listPlaces(sql, gameId, playerId));
-  const items: Schemas['PlayerPlace'][] = [];
-  for (const [index, place] of places.entries()) {
-    const [kind, name] = splitCycle(place.cycle);
-    const board = definition?.boards.get(place.board);
-    const window = board?.windows.find((one) => one.kind === kind);
-    // Boards and windows that the definition no longer has, and boards of guilds that a player's id happens to name.
-    if (definition === null || board === undefined || window === undefined || board.subjectField !== null)
-      continue;
-    const isCurrent = definition.cycleAt(window, clock.now()).name === name;
-    const request = { gameId, board: board.name, window: kind, cycle: name, ...partitionOf(place) };
-    const ranked =
-      ranks && index < RANKED_PLACES ? await boards.players({ ...request, playerIds: [playerId] }) : null;
-    items.push({
-      board: place.board,
-      window: window.kind,
-      cycle: name,
-      partition: textOrNull(place.partition),
-      isCurrent,
-      score: place.score,
-      reachedAt: instantOf(place.reachedAtMs),
-      rank: ranked?.entries[0]?.rank ?? null,
-      total: ranked?.total ?? null,
-    });
-  }
+  const definition = await parts.definitions.inForce(gameId, parts.clock.now());
+  const { places, truncated, finals } = await read(async (sql) => {
+    const listed = await listPlaces(sql, gameId, playerId);
+    const final = listed.places.slice(0, ranks ? RANKED_PLACES : 0).filter(({ isFinal }) => isFinal);
+    const found = await parts.finalRanks(sql, { gameId, playerId }, final);
+    return { ...listed, finals: new Map(final.map((place, index) => [place, found[index] ?? null])) };
+  });
+  const items = await Promise.all(
+    places.map(async (place, index) => {
+      const shown = definition === null ? null : shownPlace(definition, place, parts.clock.now());
+      if (shown === null) return [];
+      const request = { gameId, playerId, place, window: shown.window };
+      const asksRank = ranks && index < RANKED_PLACES;
+      const { rank, total } = finals.get(place) ?? (asksRank ? await readRank(request, parts) : NO_RANK);
+      return [{ ...shown, rank, total }];
+    }),
+  );
+  const listed = items.flat();
   return {
-    items: [...items.filter((one) => one.isCurrent), ...items.filter((one) => !one.isCurrent)],
+    items: [...listed.filter((one) => one.isCurrent), ...listed.filter((one) => !one.isCurrent)],
     truncated,
   };
+}
+
+type Rank = Pick<Schemas['PlayerPlace'], 'rank' | 'total'>;
+const NO_RANK: Rank = { rank: null, total: null };
+
+/** null: a board or window that the definition no longer has, or a board of guilds that a player's id happens to name. */
+function shownPlace(
+  definition: GameDefinition,
+  place: PlaceRow,
+  nowMs: number,
+): Omit<Schemas['PlayerPlace'], 'rank' | 'total'> | null {
+  const [kind, name] = splitCycle(place.cycle);
+  const board = definition.boards.get(place.board);
+  const window = board?.windows.find((one) => one.kind === kind);
+  if (board === undefined || window === undefined || board.subjectField !== null) return null;
+  return {
+    board: place.board,
+    window: window.kind,
+    cycle: name,
+    partition: textOrNull(place.partition),
+    isCurrent: definition.cycleAt(window, nowMs).name === name,
+    score: place.score,
+    reachedAt: instantOf(place.reachedAtMs),
+  };
+}
+
+async function readRank(
+  { gameId, playerId, place, window }: RankRequest,
+  { boards }: PlayerParts,
+): Promise<Rank> {
+  const [, cycle] = splitCycle(place.cycle);
+  const request = { gameId, board: place.board, window, cycle, ...partitionOf(place) };
+  const { entries, total } = await boards.players({ ...request, playerIds: [playerId] });
+  return { rank: entries[0]?.rank ?? null, total };
+}
+
+interface RankRequest {
+  readonly gameId: string;
+  readonly playerId: string;
+  readonly place: PlaceRow;
+  readonly window: Schemas['WindowKind'];
 }
 
 const splitCycle = (cycle: string): readonly [string, string] => {

@@ -175,7 +175,7 @@ const PLACES_MAX = 200;
 
 /** Cycles that are open first, then those that closed last. */
 const PLACES = `
-  SELECT s.board, s.cycle, s.partition, s.score, s.reached_at AS "reachedAtMs"
+  SELECT s.board, s.cycle, s.partition, s.score, s.reached_at AS "reachedAtMs", c.final_at IS NOT NULL AS "isFinal"
     FROM board_scores s JOIN board_cycles c USING (game_id, board, cycle, partition)
    WHERE s.game_id = $1 AND s.subject = $2 AND s.subject <> ''
    ORDER BY c.final_at DESC NULLS FIRST, c.closes_at NULLS LAST, s.board, s.cycle, s.partition LIMIT $3`;
@@ -187,6 +187,7 @@ export interface PlaceRow {
   readonly partition: string;
   readonly score: number;
   readonly reachedAtMs: number;
+  readonly isFinal: boolean;
 }
 
 /** Where a player has scores, 200 at most. Reads all places of the player: an index leads to them. */
