@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { outputTo, type Output } from '../pkg/cli/output.js';
-import { createProgram, type Program } from '../pkg/cli/program.js';
+import { createProgram, wrongCommand, type Program } from '../pkg/cli/program.js';
 import { createSignedClient, type SignedClient } from '../pkg/client/signed-client.js';
 import { DEFAULT_KEY_ID } from '../pkg/games/seed.js';
 import { systemClock, type Clock } from '../pkg/kernel/clock.js';
@@ -96,7 +96,7 @@ function defaultUrl({ http, storage }: Config): string {
   const running = isAddressChosen ? null : readRunning(storage.dataDir);
   if (running !== null) return running.url;
   if (http.port === 0) {
-    throw new FairtallyError('no_url', 'PORT is 0, so nobody knows the port: give --url');
+    throw wrongCommand('PORT is 0, so nobody knows the port: give --url');
   }
   const isEverywhere = http.host === '0.0.0.0' || http.host === '::';
   const host = isEverywhere ? '127.0.0.1' : http.host.includes(':') ? `[${http.host}]` : http.host;
@@ -105,8 +105,7 @@ function defaultUrl({ http, storage }: Config): string {
 
 /** Never makes one: a secret that the gateway does not know would only be refused. */
 function defaultSecret(keyId: string, config: Config, random: Random): string {
-  if (keyId !== DEFAULT_KEY_ID)
-    throw new FairtallyError('no_secret', `--key ${keyId} needs its --secret beside it`);
+  if (keyId !== DEFAULT_KEY_ID) throw wrongCommand(`--key ${keyId} needs its --secret beside it`);
   const path = join(config.storage.dataDir, 'secrets', 'demo.hmac');
   if (config.secrets.hmacSecret === null && !existsSync(path)) {
     throw new FairtallyError(

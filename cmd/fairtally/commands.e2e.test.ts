@@ -86,7 +86,7 @@ test('an operator prepares a database, its definition and its keys, and audits',
   expect(broken.out).toMatch(/stranger .* progression .* ghost/);
   const checked = await fairtally(['rebuild', 'truth', '--game', 'demo', '--check']);
   expect(checked).toMatchObject({ code: 1 });
-  expect(checked.out).toMatch(/1 players looked at: 1 would be made again/);
+  expect(checked.out).toMatch(/1 player looked at: 1 would be made again/);
   const rebuilt = await fairtally(['rebuild', 'truth', '--player', 'ghost']);
   expect(rebuilt).toMatchObject({ code: 0 });
   expect(rebuilt.out).toMatch(/What was touched is exact now/);

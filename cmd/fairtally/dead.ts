@@ -2,7 +2,7 @@ import { userInfo } from 'node:os';
 import { InvalidArgumentError, type Command } from 'commander';
 import { correctDead, dropDead, listDead, redriveDead, showDead } from '../../pkg/cli/dead.js';
 import { readNamedFile } from '../../pkg/cli/files.js';
-import { EXIT_USAGE, instant, someOf, wholeNumber } from '../../pkg/cli/program.js';
+import { instant, someOf, wholeNumber, wrongCommand } from '../../pkg/cli/program.js';
 import { reconcileCommand } from '../../pkg/cli/reconcile.js';
 import type { JsonObject } from '../../pkg/contract/event.js';
 import { createDefinitionSource } from '../../pkg/games/definitions/postgres.js';
@@ -103,7 +103,7 @@ const withDecision = (command: Command): Command =>
 
 function decisionOf({ why, by }: DecisionOptions): Decision {
   if (why.trim() === '' || by.trim() === '')
-    throw new FairtallyError('no_reason', 'give a reason with --why, and a name with --by: both are kept');
+    throw wrongCommand('give a reason with --why, and a name with --by: both are kept');
   return { actor: by, why };
 }
 
@@ -158,12 +158,11 @@ const withMany = (command: Command): Command =>
     .option('--dry-run', 'only show what would happen; so it is with filters unless --yes is given')
     .option('--yes', 'do it');
 
-/** @throws FairtallyError `nothing_chosen` */
+/** @throws FairtallyError when the words choose nothing */
 function chosen(ids: readonly number[], options: ManyOptions): { filter: LetterFilter; isDryRun: boolean } {
   const filter = filterOf(options, ids);
   const isNamed = Object.values(filter).some((value) => value !== undefined);
-  if (!isNamed && options.all !== true)
-    throw new FairtallyError('nothing_chosen', 'name letters by id or by filters, or say --all');
+  if (!isNamed && options.all !== true) throw wrongCommand('name letters by id or by filters, or say --all');
   return { filter, isDryRun: options.dryRun === true || (ids.length === 0 && options.yes !== true) };
 }
 
@@ -208,10 +207,7 @@ async function correct(
 ): Promise<number> {
   const { out, clock, random } = line;
   const [id] = ids;
-  if (id === undefined || ids.length > 1) {
-    out.line('--payload is of one letter: name its id.');
-    return EXIT_USAGE;
-  }
+  if (id === undefined || ids.length > 1) throw wrongCommand('--payload is of one letter: name its id');
   const payload = readPayload(file);
   return withDatabase(line, ({ db }: { db: Database }) => {
     const deps = { db, definitions: createDefinitionSource(db), clock, random };
@@ -282,8 +278,9 @@ function describeReconcile(command: Command, line: CommandLine): void {
     .option('--by <name>', 'who decides', userInfo().username)
     .option('--dry-run', 'only count')
     .action(
-      program.action((options: Options) =>
-        withDatabase(line, ({ db }) =>
+      program.action((options: Options) => {
+        const decision = decisionOf(options);
+        return withDatabase(line, ({ db }) =>
           reconcileCommand(options.dryRun === true, {
             reconcile: (onProgress) =>
               reconcileByHand(
@@ -294,14 +291,14 @@ function describeReconcile(command: Command, line: CommandLine): void {
                   sinceMs: options.since ?? clock.now() - RECONCILE_DAYS * DAY_MS,
                   ageMs: options.olderThanMinutes * MINUTE_MS,
                   isDryRun: options.dryRun === true,
-                  decision: decisionOf(options),
+                  decision,
                   onProgress,
                 },
                 { db, clock },
               ),
             out,
           }),
-        ),
-      ),
+        );
+      }),
     );
 }

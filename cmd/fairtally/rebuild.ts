@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
+import { wrongCommand } from '../../pkg/cli/program.js';
 import { rebuildTruthCommand } from '../../pkg/cli/rebuild-truth.js';
 import { createDefinitionSource } from '../../pkg/games/definitions/postgres.js';
 import { createReceiptKeys } from '../../pkg/games/receipt-keys/postgres.js';
 import { DEFAULT_GAME_ID } from '../../pkg/games/seed.js';
 import { rebuildTruth, type TruthScope } from '../../pkg/heal/rebuild.js';
 import { countPlayers, playersAfter, refuseUnknown } from '../../pkg/heal/walks.postgres.js';
-import { FairtallyError } from '../../pkg/kernel/errors.js';
 import { masterKeyText } from '../../pkg/runtime/secret-files.js';
 import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
 import { healPlayers } from '../../pkg/worker/rederive/heal.js';
@@ -36,12 +36,12 @@ export function describeRebuild(command: Command, line: CommandLine): void {
     .option('--check', 'truth: tell what is wrong, change nothing')
     .action(
       line.program.action((what: string, options: RebuildOptions) => {
-        if (what === 'truth') return withDatabase(line, (engines) => rebuildTruthOf(options, engines, line));
+        if (what === 'truth') {
+          const scope = scopeOf(options);
+          return withDatabase(line, (engines) => rebuildTruthOf(scope, options, engines, line));
+        }
         if (what !== 'views' || options.check === true || options.after !== undefined)
-          throw new FairtallyError(
-            'bad_command',
-            'rebuild takes views or truth; --check and --after are for truth',
-          );
+          throw wrongCommand('rebuild takes views or truth; --check and --after are for truth');
         const { game, board, player } = options;
         const scope = { ...(game === undefined ? {} : { game }), ...(board === undefined ? {} : { board }) };
         return withDatabase(line, (engines) =>
@@ -55,9 +55,8 @@ export function describeRebuild(command: Command, line: CommandLine): void {
 
 function scopeOf({ game, player, after, all, check }: RebuildOptions): TruthScope {
   if (game === undefined && player === undefined && all !== true)
-    throw new FairtallyError('bad_command', 'rebuild truth needs --game, --player or --all');
-  if (after !== undefined && game === undefined)
-    throw new FairtallyError('bad_command', '--after goes on within a --game');
+    throw wrongCommand('rebuild truth needs --game, --player or --all');
+  if (after !== undefined && game === undefined) throw wrongCommand('--after goes on within a --game');
   return {
     gameId: game ?? (player === undefined ? null : DEFAULT_GAME_ID),
     playerId: player ?? null,
@@ -66,8 +65,12 @@ function scopeOf({ game, player, after, all, check }: RebuildOptions): TruthScop
   };
 }
 
-async function rebuildTruthOf(options: RebuildOptions, engines: Engines, line: CommandLine): Promise<number> {
-  const scope = scopeOf(options);
+async function rebuildTruthOf(
+  scope: TruthScope,
+  options: RebuildOptions,
+  engines: Engines,
+  line: CommandLine,
+): Promise<number> {
   const { db } = engines;
   if (scope.gameId !== null) await refuseUnknown(db, scope.gameId, scope.playerId);
   const { clock, random, out } = line;

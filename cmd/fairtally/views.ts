@@ -2,6 +2,7 @@ import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import type { Redis } from 'ioredis';
 import type { ViewCheck } from '../../pkg/audit/audit.js';
+import { countOf } from '../../pkg/cli/plural.js';
 import { rebuildViews } from '../../pkg/cli/rebuild.js';
 import { createDefinitionSource } from '../../pkg/games/definitions/postgres.js';
 import { DEFAULT_GAME_ID } from '../../pkg/games/seed.js';
@@ -91,7 +92,9 @@ export const rebuildPlayerViews = (
     for (const { key, expected, found, repair } of drifts)
       line.out.line(`${key.board} ${key.cycle} ${key.partition}: ${repair}; ${found} was ${expected}`);
     if (drifts.some(({ repair }) => repair === 'voided')) await view.check();
-    line.out.line(`${String(rows)} rows of ${player.playerId} compared, ${String(drifts.length)} repaired.`);
+    line.out.line(
+      `${countOf(rows, 'row')} of ${player.playerId} compared, ${String(drifts.length)} repaired.`,
+    );
     return 0;
   });
 

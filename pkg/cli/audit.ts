@@ -1,5 +1,6 @@
 import type { AuditDeps, AuditResult } from '../audit/audit.js';
 import type { Output } from './output.js';
+import { countOf } from './plural.js';
 import { table } from './table.js';
 
 const ROWS_SHOWN_MAX = 50;
@@ -12,7 +13,7 @@ export async function auditCommand(
 ): Promise<number> {
   const result = await audit(({ players, differences }) => {
     if (out.isTerminal && !isJson)
-      out.line(`${String(players)} players looked at, ${String(differences)} differences`);
+      out.line(`${countOf(players, 'player')} looked at, ${countOf(differences, 'difference')}`);
   });
   if (isJson) out.line(JSON.stringify(result, null, 2));
   else report(out, result);
@@ -32,7 +33,7 @@ function report(
       ),
     );
   }
-  const looked = `${String(events)} events of ${String(players)} players of ${gameId}`;
+  const looked = `${countOf(events, 'event')} of ${countOf(players, 'player')} of ${gameId}`;
   if (differences.length === 0) {
     out.line(`Exact: ${looked}, and every effect is what they make it.`);
     return;
@@ -46,7 +47,7 @@ function report(
   if (differences.length > shown.length)
     out.line(`and ${String(differences.length - shown.length)} more: --json shows all`);
   out.line(
-    `${String(differences.length)} differences in ${looked}${isComplete ? '' : '; the rest was not looked at'}.`,
+    `${countOf(differences.length, 'difference')} in ${looked}${isComplete ? '' : '; the rest was not looked at'}.`,
   );
 }
 

@@ -26,7 +26,7 @@ test('a bus that is right ends with 0, one that differs with 1 and what to do', 
   const bad = outputForTest();
   expect(await checkBus({ check: async () => [right, wrong] }, bad)).toBe(1);
   expect(bad.text()).toMatch(/partitions.*32.*none.*DIFFERS/);
-  expect(bad.text()).toContain('1 of 2 settings differ');
+  expect(bad.text()).toContain('Settings that differ: 1 of 2.');
 });
 
 test('what the rights do not allow is printed as what an operator must do', async () => {
@@ -77,7 +77,7 @@ test('a bus is not drained while a gateway publishes to it, or what the broker g
     publishers: async () => publishers.shift() ?? 0,
   });
   expect([await code, left.length]).toEqual([0, 0]);
-  expect(out.text()).toContain('1 gateways publish to it (stop them)');
+  expect(out.text()).toContain('1 gateway still publishing to it (to be stopped)');
   expect(out.text()).toContain('archive 4 that the broker gave up (`fairtally bus collect`)');
 });
 

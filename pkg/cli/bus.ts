@@ -4,6 +4,7 @@ import type { Clock } from '../kernel/clock.js';
 import { FairtallyError } from '../kernel/errors.js';
 import type { RoleName } from '../kernel/roles.js';
 import type { Output } from './output.js';
+import { countOf } from './plural.js';
 import { table } from './table.js';
 
 /** Prints what the engine has beside what it should have. 1 when anything differs. */
@@ -25,7 +26,7 @@ export async function checkBus(operator: Pick<BusOperator, 'check'>, out: Output
   out.line(
     wrong.length === 0
       ? 'The bus is as it should be.'
-      : `${String(wrong.length)} of ${String(items.length)} settings differ: \`fairtally bus create\` sets what may be set.`,
+      : `Settings that differ: ${String(wrong.length)} of ${String(items.length)}. \`fairtally bus create\` sets what may be set.`,
   );
   return wrong.length === 0 ? 0 : 1;
 }
@@ -138,7 +139,7 @@ async function whatIsLeft({ bus, roles, publishers }: DrainDeps): Promise<string
   const lags = await Promise.all(roles.map(async (role) => ({ role, ...(await bus.lag(role)) })));
   const gateways = await publishers();
   return [
-    ...(gateways > 0 ? [`${String(gateways)} gateways publish to it (stop them)`] : []),
+    ...(gateways > 0 ? [`${countOf(gateways, 'gateway')} still publishing to it (to be stopped)`] : []),
     ...lags.filter(({ waiting }) => waiting > 0).map(({ role, waiting }) => `${role} ${String(waiting)}`),
     ...lags
       .filter(({ brokerDead }) => (brokerDead ?? 0) > 0)

@@ -137,7 +137,7 @@ test('a redrive tells what is done, skipped, failed and unknown; failures fail t
     return [await redriveDead({ filter, isDryRun: false }, { tally, redrive, out }), out.text()];
   };
   expect(await run({})).toEqual([0, 'Action 4: 2 done, 1 skipped, 0 failed.']);
-  expect(await run({}, [1, 2, 3, 4, 5, 6])).toEqual([0, 'Action 4: 2 done, 3 skipped, 0 failed, 1 unknown.']);
+  expect(await run({}, [1, 2, 3, 4, 5, 6])).toEqual([1, 'Action 4: 2 done, 3 skipped, 0 failed, 1 unknown.']);
   const [failing, failure] = await run({ done: 1, failed: 1 });
   expect(failing).toBe(1);
   expect(failure).toContain('open again');
@@ -180,6 +180,24 @@ test('long names are cut in a list; JSON means the same and speaks to no termina
   await listDead(50, { letters: [{ ...ITEM, playerId }], isJson: true, out: json });
   expect(json.text()).not.toMatch(/[\p{Cc}\p{Cf}]/u);
   expect(JSON.parse(json.text())).toEqual([{ ...ITEM, playerId }]);
+});
+
+test('letters that are named and were all decided about before are told, and fail', async () => {
+  const out = outputForTest();
+  const tally = async (): Promise<LetterTally[]> => [
+    { role: 'progression', reason: 'xp_overflow', state: 'dropped', letters: 1 },
+  ];
+  const words = { filter: { ids: [7] }, isDryRun: false };
+  expect(await redriveDead(words, { tally, redrive: never, out })).toBe(1);
+  expect(await dropDead(words, { tally, drop: never, out })).toBe(1);
+  expect(out.lines).toEqual(Array(2).fill('No such dead letter is open: nothing was done.'));
+  const open = async (): Promise<LetterTally[]> => [
+    { role: 'progression', reason: 'xp_overflow', state: 'open', letters: 1 },
+  ];
+  const drop = async () => ({ looked: 1, dropped: 1, applied: 0, kept: 0 });
+  const some = { filter: { ids: [7, 999] }, isDryRun: false };
+  expect(await dropDead(some, { tally: open, drop, out })).toBe(1);
+  expect(out.lines.at(-1)).toBe('1 dropped, 0 skipped, 1 unknown.');
 });
 
 test('where no letter fits nothing is decided; a dry run of named letters says what to leave out; kept letters are told', async () => {

@@ -177,6 +177,14 @@ function nothingFits(out: Output): number {
   return 1;
 }
 
+/** All that are named were decided about before. */
+function nothingOpen(out: Output): number {
+  out.line('No such dead letter is open: nothing was done.');
+  return 1;
+}
+
+const unknownText = (count: number): string => (count > 0 ? `, ${String(count)} unknown` : '');
+
 /** Sends letters again, or shows what would be sent. 1 when some failed again, or when no worker takes them. */
 export async function redriveDead({ isDryRun, filter }: RedriveCommand, deps: RedriveDeps): Promise<number> {
   const { out } = deps;
@@ -189,6 +197,7 @@ export async function redriveDead({ isDryRun, filter }: RedriveCommand, deps: Re
     return 0;
   }
   if (fitting === 0) return nothingFits(out);
+  if (filter.ids !== undefined && open === 0) return nothingOpen(out);
   const bar = out.isTerminal && open > 0 ? progressBar(out, open) : null;
   let result: RedriveResult;
   try {
@@ -203,16 +212,14 @@ export async function redriveDead({ isDryRun, filter }: RedriveCommand, deps: Re
   // What was not open any more, and what turned out to have taken effect or to be on its way.
   const skipped = result.skipped + (result.looked - sent) + (filter.ids === undefined ? 0 : fitting - open);
   const counts = [`${String(done)} done`, `${String(skipped)} skipped`, `${String(failed)} failed`];
-  out.line(
-    `Action ${String(actionId)}: ${counts.join(', ')}${unknown > 0 ? `, ${String(unknown)} unknown` : ''}.`,
-  );
+  out.line(`Action ${String(actionId)}: ${counts.join(', ')}${unknownText(unknown)}.`);
   if (failed > 0) out.line('What failed is open again: `fairtally dead list --state open` shows why.');
   if (isStalled) {
     out.line(
       `${String(pending)} wait for a worker of their role: they go on by themselves when one runs. Run this again for the rest.`,
     );
   }
-  return failed > 0 || isStalled ? 1 : 0;
+  return failed > 0 || unknown > 0 || isStalled ? 1 : 0;
 }
 
 const sumOf = (tallies: readonly LetterTally[], fits: (tally: LetterTally) => boolean): number =>
@@ -248,12 +255,19 @@ export async function dropDead(
     );
     return 0;
   }
-  if (tallies.length === 0) return nothingFits(out);
+  const fitting = sumOf(tallies, () => true);
+  if (fitting === 0) return nothingFits(out);
+  const isNamed = filter.ids !== undefined;
+  if (isNamed && sumOf(tallies, ({ state }) => state === 'open' || state === 'redriven') === 0)
+    return nothingOpen(out);
   const { dropped, applied, looked, kept } = await drop();
-  const skipped = sumOf(tallies, () => true) - dropped;
+  const skipped = fitting - dropped;
+  const unknown = filter.ids === undefined ? 0 : filter.ids.length - fitting;
   const took = applied === 0 ? '' : ` (${String(applied)} of them had taken effect)`;
-  out.line(`${String(dropped)} dropped, ${String(Math.max(skipped, looked - dropped))} skipped${took}.`);
-  if (kept === 0) return 0;
+  out.line(
+    `${String(dropped)} dropped, ${String(Math.max(skipped, looked - dropped))} skipped${took}${unknownText(unknown)}.`,
+  );
+  if (kept === 0) return unknown > 0 ? 1 : 0;
   out.line(
     `${String(kept)} of the archive stay open: other roles have counted their events, so the archive must have them. Redrive them.`,
   );

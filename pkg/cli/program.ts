@@ -3,13 +3,18 @@ import { parseTimestamp } from '../contract/timestamp.js';
 import { FairtallyError, OutageError } from '../kernel/errors.js';
 import { ConfigError } from '../runtime/config.js';
 
-/** Exit codes: 0 done, 1 failed or something differs, and these. */
+/** Exit codes: 0 done, 1 failed or something differs or was not found, and these: 2 the words of the command are wrong. */
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 /** EX_CONFIG of sysexits.h: starting again would not help. */
 export const EXIT_CONFIG = 78;
 /** 128 + SIGINT, as shells have it. */
 export const EXIT_INTERRUPTED = 130;
+
+const WRONG_COMMAND = 'wrong_command';
+
+/** The words of a command fit each one by one, and not together. */
+export const wrongCommand = (message: string): FairtallyError => new FairtallyError(WRONG_COMMAND, message);
 
 /** A tree of commands whose actions answer exit codes. */
 export interface Program {
@@ -50,7 +55,8 @@ export function createProgram({ name, description, stderr, isDebug }: ProgramOpt
         // Commander has said what is wrong itself.
         if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
         for (const text of describeFailure(error, isDebug())) stderr.write(`${text}\n`);
-        return error instanceof ConfigError ? EXIT_CONFIG : EXIT_FAILED;
+        if (error instanceof ConfigError) return EXIT_CONFIG;
+        return error instanceof FairtallyError && error.code === WRONG_COMMAND ? EXIT_USAGE : EXIT_FAILED;
       }
     },
   };

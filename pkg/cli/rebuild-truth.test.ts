@@ -29,7 +29,7 @@ test('nothing wrong is one line and no failure', async () => {
   const { code, text } = await run(false, {});
   expect([code, text]).toEqual([
     0,
-    '7 players looked at: 0 made again, 0 stay as they are, 0 in motion to the end.',
+    '7 players looked at: 0 made again, 0 left as found, 0 in motion to the end.',
   ]);
 });
 

@@ -2,6 +2,7 @@ import { SingleBar } from 'cli-progress';
 import type { TruthProgress, TruthRebuilt } from '../heal/rebuild.js';
 import type { Healed } from '../worker/rederive/port.js';
 import type { Output } from './output.js';
+import { countOf } from './plural.js';
 import { table } from './table.js';
 
 const ROWS_SHOWN_MAX = 50;
@@ -38,10 +39,10 @@ function report(isDryRun: boolean, result: TruthRebuilt, out: Output): number {
   show(isDryRun ? 'Wrong:' : 'Made again:', repaired.flatMap(wrongRows), out);
   show('Stays as it is:', stays.flatMap(stayingRows), out);
   show('Still wrong:', left.flatMap(wrongRows), out);
-  const looked = `${String(players)} players looked at`;
+  const looked = `${countOf(players, 'player')} looked at`;
   const done = `${String(repaired.length)} ${isDryRun ? 'would be made again' : 'made again'}`;
   out.line(
-    `${looked}: ${done}, ${String(stays.length)} stay as they are, ${String(moving.length)} in motion to the end.`,
+    `${looked}: ${done}, ${String(stays.length)} left as found, ${String(moving.length)} in motion to the end.`,
   );
   if (moving.length > 0) out.line('The archive is behind those in motion: run this again when it is not.');
   if (isCut) out.line('There was too much for one report: run this again.');

@@ -1,6 +1,7 @@
 import type { BoardView } from '../leaderboard/view.js';
 import type { CycleScope } from '../leaderboard/view-port.js';
 import type { Output } from './output.js';
+import { countOf } from './plural.js';
 
 /** Builds the views of boards anew from PostgreSQL, while they are read. 1 when one could not be built, or the names fit none. */
 export async function rebuildViews(
@@ -20,7 +21,7 @@ export async function rebuildViews(
     out.line(`Nothing to build: no cycle of ${names.filter((name) => name !== '').join(', ')} is known.`);
     return 1;
   }
-  const busy = counts.busy === 0 ? '' : `, ${String(counts.busy)} were being built by another process`;
-  out.line(`${String(counts.built)} views built, ${String(counts.failed)} failed${busy}.`);
+  const busy = counts.busy === 0 ? '' : `, ${String(counts.busy)} in the hands of another process`;
+  out.line(`${countOf(counts.built, 'view')} built, ${String(counts.failed)} failed${busy}.`);
   return counts.failed === 0 ? 0 : 1;
 }

@@ -21,6 +21,7 @@ import {
 } from '../replay/recording.js';
 import { replay, type ReplayProgress } from '../replay/replay.js';
 import type { Output } from './output.js';
+import { countOf } from './plural.js';
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './program.js';
 import { refuseAbsent } from './files.js';
 import { table } from './table.js';
@@ -126,7 +127,7 @@ function refuseIdsWithoutDay({ idsWithoutDay, lines }: RecordingSummary): void {
   if (idsWithoutDay === 0) return;
   throw new FairtallyError(
     'ids_without_day',
-    `${String(idsWithoutDay)} of ${String(lines)} events have ids that carry no day (neither UUIDv7 nor ULID): moved in ` +
+    `${String(idsWithoutDay)} of ${countOf(lines, 'event')} have ids that carry no day (neither UUIDv7 nor ULID): moved in ` +
       `time they would be other events each time. Replay this recording unmoved, without --rebase`,
   );
 }
@@ -141,7 +142,7 @@ function rebaseOf(
   if (typeof rebase === 'number' && rebase !== kept.rebaseDays) {
     throw new FairtallyError(
       'rebase_changed',
-      `this recording was sent moved by ${daysText(kept.rebaseDays)}; moved by ${String(rebase)} its events would be ` +
+      `this recording was sent moved by ${countOf(kept.rebaseDays, 'day')}; moved by ${String(rebase)} its events would be ` +
         `others. To send them all the same, remove ${checkpointPath ?? 'the checkpoint'}`,
     );
   }
@@ -151,15 +152,14 @@ function rebaseOf(
 function describe(out: Output, summary: RecordingSummary, rebaseDays: number): void {
   const { lines, firstMs, lastMs, unreadable, byType } = summary;
   out.line(
-    `${String(lines)} lines from ${day(firstMs)} to ${day(lastMs)}, ${String(unreadable)} of them unreadable`,
+    `${countOf(lines, 'line')} from ${day(firstMs)} to ${day(lastMs)}, ${String(unreadable)} of them unreadable`,
   );
   if (byType.size > 0) out.line(table(['type', 'events'], [...byType]));
   if (rebaseDays === 0) return;
   const moved = (ms: number | null): string => day(ms === null ? null : ms + rebaseDays * MS_PER_DAY);
-  out.line(`Moved by ${daysText(rebaseDays)}: ${moved(firstMs)} to ${moved(lastMs)}`);
+  out.line(`Moved by ${countOf(rebaseDays, 'day')}: ${moved(firstMs)} to ${moved(lastMs)}`);
 }
 
-const daysText = (days: number): string => `${String(days)} ${Math.abs(days) === 1 ? 'day' : 'days'}`;
 const day = (ms: number | null): string => (ms === null ? '-' : new Date(ms).toISOString().slice(0, 10));
 
 function progressBar(out: Output, total: number, start: number): SingleBar {

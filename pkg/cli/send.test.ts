@@ -94,7 +94,7 @@ describe('a payload', () => {
   test.each([[['deltaXp']], [['=1']], [['a=1', 'a=2']], [['a=1e400']], [['a=9007199254740993']]])(
     'is refused: %p',
     (fields) => {
-      expect(() => payloadOf(fields)).toThrow(expect.objectContaining({ code: 'bad_field' }));
+      expect(() => payloadOf(fields)).toThrow(expect.objectContaining({ code: 'wrong_command' }));
     },
   );
 });

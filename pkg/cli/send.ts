@@ -1,8 +1,8 @@
 import type { SignedClient, SignedRequestView } from '../client/signed-client.js';
 import type { paths } from '../contract/api.gen.js';
-import { FairtallyError } from '../kernel/errors.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Output } from './output.js';
+import { wrongCommand } from './program.js';
 
 export interface SendCommand {
   readonly type: string;
@@ -29,15 +29,15 @@ const POLL_MS = 20;
 /**
  * `deltaXp=150` is a number, `hard=true` a boolean, `tags=["a"]` JSON, anything else text.
  *
- * @throws FairtallyError `bad_field` for a word without a name, a name given twice, a number that would change on its way
+ * @throws FairtallyError, as of a wrong command, for a word without a name, a name given twice, a number that would change on its way
  */
 export function payloadOf(fields: readonly string[]): Record<string, unknown> {
   const payload = new Map<string, unknown>();
   for (const field of fields) {
     const at = field.indexOf('=');
-    if (at < 1) throw new FairtallyError('bad_field', `"${field}" is not key=value`);
+    if (at < 1) throw wrongCommand(`"${field}" is not key=value`);
     const name = field.slice(0, at);
-    if (payload.has(name)) throw new FairtallyError('bad_field', `"${name}" is given twice`);
+    if (payload.has(name)) throw wrongCommand(`"${name}" is given twice`);
     payload.set(name, valueOf(name, field.slice(at + 1)));
   }
   return Object.fromEntries(payload);
@@ -53,7 +53,7 @@ function valueOf(name: string, text: string): unknown {
   const isExact =
     typeof value !== 'number' ||
     (Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value));
-  if (!isExact) throw new FairtallyError('bad_field', `${name}: the number is beyond 2^53 and would change`);
+  if (!isExact) throw wrongCommand(`${name}: the number is beyond 2^53 and would change`);
   return value;
 }
 
