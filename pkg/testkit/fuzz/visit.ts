@@ -18,6 +18,8 @@ export interface VisitAnswer {
   readonly status: number;
   /** Of a problem. */
   readonly code: string | null;
+  /** Whether it says when to come again. */
+  readonly isToRetry: boolean;
 }
 
 /** A visit that may be short is over when nothing has come for so long; what comes later the server's own count knows of. */
@@ -27,6 +29,7 @@ const HANG_MS = 30_000;
 
 const STATUS = /HTTP\/1\.1 (\d{3}) /g;
 const CODE = /"code":"(\w+)"/;
+const RETRY_AFTER = /\r\nRetry-After: \d+\r\n/i;
 
 export function readAnswers(text: string): VisitAnswer[] {
   const starts = [...text.matchAll(STATUS)];
@@ -34,7 +37,11 @@ export function readAnswers(text: string): VisitAnswer[] {
     .map(({ index, 1: digits }, n) => {
       const status = Number(digits);
       const part = text.slice(index, starts[n + 1]?.index ?? text.length);
-      return { status, code: status < 400 ? null : (CODE.exec(part)?.[1] ?? null) };
+      return {
+        status,
+        code: status < 400 ? null : (CODE.exec(part)?.[1] ?? null),
+        isToRetry: RETRY_AFTER.test(part),
+      };
     })
     .filter(({ status }) => status >= 200);
 }
