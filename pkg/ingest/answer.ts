@@ -13,6 +13,9 @@ export interface Answer {
   readonly code: ProblemCode | null;
 }
 
+/** An answer that is no success. */
+export type ProblemAnswer = Answer & { readonly code: ProblemCode };
+
 /** A request refused as a whole, before it has an answer's form. */
 export interface Refusal {
   readonly ok: false;
@@ -36,6 +39,16 @@ export function problemAnswer({ code, extras, headers = {} }: Refusal, requestId
   const body = JSON.stringify(problemOf(code, requestId, extras));
   return { status, body, code, headers: status === 401 ? { ...CHALLENGE, ...headers } : headers };
 }
+
+/** The same for a code without extras, of which all but the request id is made in advance: for who refuses by the thousand. */
+export function problemAnswers(code: ProblemCode): (requestId: string, headers: Headers) => ProblemAnswer {
+  const { status } = problemKind(code);
+  const [before = '', after = ''] = JSON.stringify(problemOf(code, REQUEST_ID_PLACE)).split(REQUEST_ID_PLACE);
+  return (requestId, headers) => ({ status, body: before + requestId + after, code, headers });
+}
+
+/** Like an accepted or made request id it stands in JSON as it is. */
+const REQUEST_ID_PLACE = 'request-id-stands-here';
 
 /** `Retry-After` in whole seconds, never earlier than asked and never 0. */
 export const retryAfter = (seconds: number): Headers => ({

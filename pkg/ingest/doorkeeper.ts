@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Overload } from '../admission/port.js';
-import { refuse, retryLater, retrySoon, type Refusal } from './answer.js';
+import { problemAnswers, retryLater, retrySoon, type ProblemAnswer } from './answer.js';
 import type { IngestDeps } from './port.js';
 import { declaredLength, type InFlight } from './read-body.js';
 
@@ -44,10 +44,14 @@ export class Doorkeeper {
     return requests >= limits.maxInFlightRequests ? 'requests' : 'bytes';
   }
 
-  refusal(reason: ShedReason): Refusal {
+  /** What is answered to who is turned away. */
+  answer(reason: ShedReason, requestId: string): ProblemAnswer {
     const { random } = this.#deps;
     return reason === 'disk'
-      ? refuse('storage_full', {}, retryLater(random))
-      : refuse('overloaded', {}, retrySoon(random));
+      ? storageFull(requestId, retryLater(random))
+      : overloaded(requestId, retrySoon(random));
   }
 }
+
+const storageFull = problemAnswers('storage_full');
+const overloaded = problemAnswers('overloaded');

@@ -18,6 +18,7 @@ export class IngestMetrics {
   readonly #refused: Counter;
   readonly acknowledged: Histogram;
   readonly #shed: Counter;
+  readonly #shedNow = new Map<ShedReason, { readonly code: string; times: number }>();
   readonly #requests: Gauge;
   readonly #bytes: Gauge;
   readonly #work: Gauge;
@@ -80,8 +81,20 @@ export class IngestMetrics {
     this.#refused.inc({ reason });
   }
 
-  shed(reason: ShedReason): void {
-    this.#shed.inc({ reason });
+  /** Counted until the end of the turn, then told: under overload a turn sheds by the hundred. `code` is what was answered. */
+  shed(reason: ShedReason, code: string): void {
+    if (this.#shedNow.size === 0) setImmediate(() => this.#tellShed());
+    const sheds = this.#shedNow.get(reason);
+    if (sheds === undefined) this.#shedNow.set(reason, { code, times: 1 });
+    else sheds.times += 1;
+  }
+
+  #tellShed(): void {
+    for (const [reason, { code, times }] of this.#shedNow) {
+      this.#shed.inc({ reason }, times);
+      this.#refused.inc({ reason: code }, times);
+    }
+    this.#shedNow.clear();
   }
 
   holds({ requests, bytes, work }: InFlight): void {

@@ -38,7 +38,7 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
   const doorkeeper = new Doorkeeper(deps, inFlight);
   const answerTo = createAnswer(deps, metrics);
   const requestIdOf = requestIds(deps);
-  const reply = createReply(deps, metrics);
+  const reply = createReply(deps);
   const endOfTurn = createEndOfTurn();
 
   const serve = async (request: IncomingMessage, response: ServerResponse, route: Route): Promise<void> => {
@@ -56,7 +56,10 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
       if (span !== null) endRequestSpan(span, answer);
       // Written together: each write by itself wakes its reader, which costs a third of a request's processor time.
       if (answer.code === null) await endOfTurn();
-      else hold.release(); // its bytes are not needed any more, though its client may still send
+      else {
+        hold.release(); // its bytes are not needed any more, though its client may still send
+        metrics.refused(answer.code);
+      }
       await reply(request, response, answer, requestId);
       if (answer.status === 202) metrics.acknowledged.observe((deps.clock.monotonicMs() - startedMs) / 1000);
     } finally {
@@ -66,25 +69,27 @@ export function createIngestListener(deps: IngestDeps): IngestListener {
     }
   };
 
-  const turnAway = (
-    request: IncomingMessage,
-    response: ServerResponse,
-    reason: ShedReason,
-  ): Promise<void> => {
-    metrics.shed(reason);
+  const turnAway = (request: IncomingMessage, response: ServerResponse, reason: ShedReason): Lingering => {
     const requestId = requestIdOf(request);
-    return reply(request, response, problemAnswer(doorkeeper.refusal(reason), requestId), requestId);
+    const answer = doorkeeper.answer(reason, requestId);
+    metrics.shed(reason, answer.code);
+    return reply(request, response, answer, requestId);
   };
 
   return (request, response) => {
     const route = request.method === 'POST' ? routeOf(request.url ?? '') : undefined;
     if (route === undefined) return false;
-    const reason = doorkeeper.shedFor(request);
-    const answered = reason === null ? serve(request, response, route) : turnAway(request, response, reason);
-    answered.catch((error: unknown) => {
+    const failed = (error: unknown): void => {
       deps.logger.error({ err: error }, 'an answer could not be written');
       response.destroy();
-    });
+    };
+    try {
+      const reason = doorkeeper.shedFor(request);
+      const over = reason === null ? serve(request, response, route) : turnAway(request, response, reason);
+      over?.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
     return true;
   };
 }
@@ -114,19 +119,21 @@ function createAnswer(
   };
 }
 
+/** null: the answer is written, and nothing is left to wait for. */
+type Lingering = Promise<void> | null;
+
 type Reply = (
   request: IncomingMessage,
   response: ServerResponse,
   answer: Answer,
   requestId: string,
-) => Promise<void>;
+) => Lingering;
 
 const createReply =
-  ({ clock, corsOrigins }: IngestDeps, metrics: IngestMetrics): Reply =>
-  async (request, response, answer, requestId) => {
-    if (answer.code !== null) metrics.refused(answer.code);
+  ({ clock, corsOrigins }: IngestDeps): Reply =>
+  (request, response, answer, requestId) => {
     const headers = { ...corsHeaders(request, corsOrigins), 'X-Request-Id': requestId };
-    if (send(request, response, answer, headers)) await linger(request, response, clock);
+    return send(request, response, answer, headers) ? linger(request, response, clock) : null;
   };
 
 /** null when there is none, or none that can be read: such a one is as if it were not there (W3C Trace Context). */
