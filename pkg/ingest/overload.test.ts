@@ -3,12 +3,14 @@ import { OutageError } from '../kernel/errors.js';
 import { createMetrics } from '../runtime/metrics.js';
 import { eventually } from '../testkit/eventually.js';
 import {
+  INGEST_NOW_MS,
   ingestEvent,
   startIngestServer,
   type IngestReply,
   type IngestServer,
   type IngestServerOptions,
 } from '../testkit/ingest-server.js';
+import { SettableClock } from '../testkit/settable-clock.js';
 import { REQUEST_WORK } from './limits.js';
 
 let servers: IngestServer[] = [];
@@ -154,7 +156,8 @@ test('a batch is as much work as it has events', async () => {
   const bus = heldBus();
   const metrics = createMetrics({ processMetrics: false });
   const maxWork = 2 * REQUEST_WORK + 51;
-  const ingest = await start({ publish: bus.publish, limits: { maxWork }, deps: { metrics } });
+  const clock = new SettableClock(INGEST_NOW_MS); // however long it takes here, it is a burst
+  const ingest = await start({ publish: bus.publish, limits: { maxWork }, deps: { metrics, clock } });
   const holds = async (work: number): Promise<boolean> =>
     (await metrics.render()).includes(`fairtally_ingest_in_flight_work ${String(work)}\n`);
   const path = '/v1/events/batch';
