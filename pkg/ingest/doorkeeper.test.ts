@@ -28,23 +28,36 @@ test('row 44: a burst may fill all of the room; whoever comes when it is full is
   expect(comes()).toBe('work');
 });
 
-test('row 44: a load that does not let up for a second has half of the room, until hardly anything is in hand again', () => {
+test('row 44: a load that does not let up has half of the room, until little has been in hand for a while', () => {
   const { comes, holds, clock } = setUp();
+  const forAWhile = (ms: number): (string | null)[] =>
+    Array.from({ length: ms / 50 }, () => {
+      clock.advance(50);
+      return comes();
+    });
   expect(comes()).toBeNull();
-  holds(MAX_WORK / 2);
-  clock.advance(1_000);
-  expect(comes()).toBeNull();
-  clock.advance(1);
-  expect(comes()).toBe('work');
+  holds(MAX_WORK * 0.9);
+  expect(forAWhile(200)).toEqual([null, null, null, null]);
+  expect(forAWhile(1_000).at(-1)).toBe('work');
   holds(MAX_WORK / 2 - 1);
-  expect(comes()).toBeNull();
-  holds(MAX_WORK / 10);
-  clock.advance(60_000);
-  expect(comes()).toBeNull();
+  expect(new Set(forAWhile(10_000))).toEqual(new Set([null]));
   holds(MAX_WORK / 2);
-  expect(comes()).toBe('work');
-  holds(MAX_WORK / 10 - 1);
-  expect(comes()).toBeNull();
+  expect(new Set(forAWhile(10_000))).toEqual(new Set(['work']));
+  holds(0);
+  expect(new Set(forAWhile(2_000))).toEqual(new Set([null]));
   holds(MAX_WORK - 1);
+  expect(comes()).toBeNull();
+});
+
+test('row 44: a silence tells nothing but what is in hand at its end', () => {
+  const { comes, holds, clock } = setUp();
+  holds(MAX_WORK * 0.9);
+  clock.advance(3_600_000);
+  expect(comes()).toBe('work');
+  holds(0);
+  clock.advance(3_600_000);
+  expect(comes()).toBeNull();
+  holds(MAX_WORK * 0.9);
+  clock.advance(100);
   expect(comes()).toBeNull();
 });

@@ -14,11 +14,12 @@ export type ShedReason = Overload | 'publish' | 'work' | 'requests' | 'bytes';
 const HARDLY_ANY = 0.1;
 
 /**
- * A burst may fill all of the room. Where it has not been nearly empty for so long, as many come as are served: with more in
- * hand nothing is done sooner and everybody waits longer, so no more than this share is taken then.
+ * A burst may fill all of the room. Where on average of a second this share of it is taken as many come as are served: with
+ * more in hand nothing is done sooner and everybody waits longer, so half of it is all there is then.
  */
-const BURST_MS = 1_000;
-const STANDING = 0.5;
+const STANDING_FROM = 0.2;
+const STANDING_ROOM = 0.5;
+const MEAN_OVER_MS = 1_000;
 
 /**
  * Turns requests away before anything of them is read, but for the line and the headers. Under overload it answers most of
@@ -27,8 +28,9 @@ const STANDING = 0.5;
 export class Doorkeeper {
   readonly #deps: Pick<IngestDeps, 'limits' | 'loadGate' | 'random' | 'clock'>;
   readonly #inFlight: InFlight;
-  /** When there was hardly any work in hand, as far as a request has met it. */
-  #calmAtMs = -Infinity;
+  /** Of the work in hand, as requests have met it. */
+  #meanWork = 0;
+  #metAtMs = -Infinity;
 
   constructor(deps: Pick<IngestDeps, 'limits' | 'loadGate' | 'random' | 'clock'>, inFlight: InFlight) {
     this.#deps = deps;
@@ -37,15 +39,14 @@ export class Doorkeeper {
 
   /** null: it may come in. */
   shedFor(request: IncomingMessage): ShedReason | null {
-    const { limits, loadGate, clock } = this.#deps;
+    const { limits, loadGate } = this.#deps;
     const { overload } = loadGate;
     if (overload === 'disk' || overload === 'unapplied') return overload;
     const { requests, bytes, work } = this.#inFlight;
-    if (work < limits.maxWork * HARDLY_ANY) this.#calmAtMs = clock.monotonicMs();
-    else {
+    const room = this.#room();
+    if (work >= limits.maxWork * HARDLY_ANY) {
       if (overload !== null) return overload;
-      const isBurst = clock.monotonicMs() - this.#calmAtMs <= BURST_MS;
-      if (work >= limits.maxWork * (isBurst ? 1 : STANDING)) return 'work';
+      if (work >= room) return 'work';
       if (loadGate.publishWaitMs() > (limits.maxPublishWaitMs ?? Infinity)) return 'publish';
     }
     const more = Math.min(declaredLength(request) ?? 0, limits.maxBodyBytes);
@@ -53,6 +54,16 @@ export class Doorkeeper {
     if (isRoom) return null;
     this.#inFlight.endSlowUploads(); // whoever comes next may find room
     return requests >= limits.maxInFlightRequests ? 'requests' : 'bytes';
+  }
+
+  /** How much work there may be in hand. To be asked at every request. */
+  #room(): number {
+    const { limits, clock } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    const weight = Math.min(1, (nowMs - this.#metAtMs) / MEAN_OVER_MS);
+    this.#meanWork += (this.#inFlight.work - this.#meanWork) * weight;
+    this.#metAtMs = nowMs;
+    return limits.maxWork * (this.#meanWork > limits.maxWork * STANDING_FROM ? STANDING_ROOM : 1);
   }
 
   /** What is answered to who is turned away. */
