@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { takes } from '../cmd/fairtally/takes.js';
 import { auditGame } from '../pkg/audit/audit.js';
 import { rerun } from '../pkg/fairness/rerun.js';
@@ -31,6 +32,8 @@ interface Parts {
   readonly port: number;
   readonly metricsPort: number;
   readonly gatewayPid: number;
+  readonly workerPid: number;
+  readonly postgresPid: number;
 }
 
 /**
@@ -49,7 +52,8 @@ export async function overload(bench: Bench): Promise<readonly Figure[]> {
   const gateway = await startPart('gateway', { ...stack.env, ...own }, bench);
   const worker = await startPart('worker', stack.env, bench);
   try {
-    return await measure({ bench, stack, loader, port, metricsPort, gatewayPid: gateway.pid });
+    const pids = { gatewayPid: gateway.pid, workerPid: worker.pid, postgresPid: servers.postgres.pid };
+    return await measure({ bench, stack, loader, port, metricsPort, ...pids });
   } finally {
     for (const part of [gateway, worker]) part.kill('SIGTERM');
     await Promise.all([gateway.exited, worker.exited, loader.stop()]);
@@ -64,8 +68,13 @@ async function measure(parts: Parts): Promise<readonly Figure[]> {
   await stack.drained(DRAIN_MAX_MS);
   const beganMs = performance.now();
   let prepared = 0;
-  const kept = await send(parts, SUSTAINABLE, () => (prepared = performance.now()));
+  let before = spentBy(parts);
+  const kept = await send(parts, SUSTAINABLE, () => {
+    prepared = performance.now();
+    before = spentBy(parts);
+  });
   await stack.drained(DRAIN_MAX_MS);
+  const perKept = (spentBy(parts).product - before.product) / taken(kept);
   const sustainable = taken(kept) / ((performance.now() - Math.max(beganMs, prepared)) / 1000);
   bench.tell(
     `overload: ${perSecond(sustainable, 'events')} from the first to the last role's last event ` +
@@ -76,13 +85,15 @@ async function measure(parts: Parts): Promise<readonly Figure[]> {
   const rate = TIMES * sustainable;
   const requests = Math.ceil(rate * SECONDS);
   const memory = watchMemory(parts.gatewayPid);
-  const busyBefore = processorSeconds(parts.gatewayPid) ?? NaN;
   const connections = Math.min(CONNECTIONS.most, Math.ceil(rate / CONNECTIONS.perSecond));
   const flooded = await send(parts, { seconds: SECONDS, requests, connections, rate }, () => {
     bench.tell(`overload: ${perSecond(rate, 'events')} for ${String(SECONDS)} s`);
     memory.begin();
+    before = spentBy(parts);
   });
-  const busy = ((processorSeconds(parts.gatewayPid) ?? NaN) - busyBefore) / flooded.seconds;
+  const { gateway, loader } = spentBy(parts);
+  const busy = (gateway - before.gateway) / flooded.seconds;
+  const loaderBusy = (loader - before.loader) / flooded.seconds;
   const grown = memory.end();
   bench.tell(`overload: ${JSON.stringify(flooded)}`);
   const shed = await shedFor(parts.metricsPort);
@@ -90,10 +101,23 @@ async function measure(parts: Parts): Promise<readonly Figure[]> {
   const drainBeganMs = performance.now();
   await stack.drained(DRAIN_MAX_MS);
   const drainSeconds = (performance.now() - drainBeganMs) / 1000;
+  const perFlooded = (spentBy(parts).product - before.product) / taken(flooded);
   bench.tell(`overload: drained after ${drainSeconds.toFixed(1)} s; audit`);
   const accepted = [warm, kept, flooded].reduce((sum, sent) => sum + taken(sent), 0);
   const exact = await whatCounted(stack.db, accepted);
-  return figuresOf({ sustainable, rate, connections, kept, flooded, shed, exact, grown, busy, drainSeconds });
+  const spent = { busy, loaderBusy, perKept, perFlooded };
+  return figuresOf({
+    sustainable,
+    rate,
+    connections,
+    kept,
+    flooded,
+    shed,
+    exact,
+    grown,
+    drainSeconds,
+    ...spent,
+  });
 }
 
 interface Sending {
@@ -159,7 +183,12 @@ interface Outcome {
   readonly shed: string;
   readonly exact: Counted;
   readonly grown: { readonly early: number; readonly late: number };
+  /** Processor seconds per second of the flood. */
   readonly busy: number;
+  readonly loaderBusy: number;
+  /** Processor seconds of the product for each event taken, until all roles were done. */
+  readonly perKept: number;
+  readonly perFlooded: number;
   readonly drainSeconds: number;
 }
 
@@ -168,7 +197,7 @@ const ACCEPTED_P99_MAX_MS = 1_000;
 const MEMORY_GROWTH_MAX = 1.15;
 
 function figuresOf(outcome: Outcome): Figure[] {
-  const { sustainable, rate, connections, kept, flooded, shed, exact, grown, busy, drainSeconds } = outcome;
+  const { sustainable, rate, connections, kept, flooded, shed, exact, grown, drainSeconds } = outcome;
   const goodput = taken(flooded) / flooded.seconds;
   const wrong = Math.max(
     exact.differences,
@@ -185,9 +214,10 @@ function figuresOf(outcome: Outcome): Figure[] {
       goal: { kind: 'atLeast', value: GOODPUT_MIN, unit: '' },
       note:
         `${String(connections)} connections, signed before; answers ${statuses.join(', ')} (${shed}); no connection was free at ` +
-        `${String(flooded.late)} of ${(flooded.seconds * 500).toFixed(0)} looks; gateway ${(busy * 100).toFixed(0)}% of a core; drained ` +
+        `${String(flooded.late)} of ${(flooded.seconds * 500).toFixed(0)} looks; gateway ${(outcome.busy * 100).toFixed(0)}% of a core; drained ` +
         `${drainSeconds.toFixed(1)} s later`,
     },
+    ...perProcessorSecond(outcome),
     {
       name: 'overload: p99 of what was taken',
       measured: `p50 ${flooded.p50Ms.toFixed(0)} ms, p99 ${flooded.p99Ms.toFixed(0)} ms`,
@@ -214,6 +244,45 @@ function figuresOf(outcome: Outcome): Figure[] {
       note: 'median of resident memory in the last sixth of the overload and in the second',
     },
   ];
+}
+
+/**
+ * The loader runs on the same processors as the product, so of the rate at which events are taken a part is what the loader
+ * left. This is what the product made of its own time: whoever is turned away costs some of it too.
+ */
+function perProcessorSecond({ perKept, perFlooded, loaderBusy }: Outcome): Figure[] {
+  if (!Number.isFinite(perKept / perFlooded)) return []; // the system does not tell
+  const microseconds = (seconds: number): string => `${(seconds * 1e6).toFixed(0)} us`;
+  return [
+    {
+      name: 'overload: events taken for a processor second of the product',
+      measured: `${microseconds(perFlooded)} for each, with what turning away cost`,
+      limit: `at the sustainable rate: ${microseconds(perKept)} for each`,
+      value: perKept / perFlooded,
+      goal: null,
+      note:
+        'gateway, worker and PostgreSQL, until every role is done; the loader meanwhile took ' +
+        `${((loaderBusy / availableParallelism()) * 100).toFixed(0)}% of the machine (${(loaderBusy * 100).toFixed(0)}% of a core)`,
+    },
+  ];
+}
+
+/** Processor seconds so far; NaN where the system does not tell. */
+function spentBy({ gatewayPid, workerPid, postgresPid, loader }: Parts): Spent {
+  const seconds = (pid: number): number => processorSeconds(pid) ?? NaN;
+  const gateway = seconds(gatewayPid);
+  return {
+    gateway,
+    product: gateway + seconds(workerPid) + seconds(postgresPid),
+    loader: seconds(loader.pid),
+  };
+}
+
+interface Spent {
+  readonly gateway: number;
+  /** Gateway, worker and PostgreSQL. */
+  readonly product: number;
+  readonly loader: number;
 }
 
 /** Resident memory in the second sixth of a time, when all is warm, and in its last. */

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { expect, test } from '@jest/globals';
 import { systemRandom as random } from '../kernel/random.js';
 import { SettableClock } from '../testkit/settable-clock.js';
@@ -7,7 +6,7 @@ import { DEFAULT_INGEST_LIMITS } from './limits.js';
 import { Hold, InFlight } from './read-body.js';
 
 const MAX_WORK = 1_000;
-const request = { headers: {} } as IncomingMessage;
+const request = { headers: {} };
 
 function setUp(): { comes: () => string | null; holds: (work: number) => void; clock: SettableClock } {
   const clock = new SettableClock(5_000);

@@ -38,7 +38,7 @@ export class Doorkeeper {
   }
 
   /** null: it may come in. */
-  shedFor(request: IncomingMessage): ShedReason | null {
+  shedFor(request: Pick<IncomingMessage, 'headers'>): ShedReason | null {
     const { limits, loadGate } = this.#deps;
     const { overload } = loadGate;
     if (overload === 'disk' || overload === 'unapplied') return overload;

@@ -99,7 +99,7 @@ export interface BodyCaps {
 }
 
 /** The bytes a request says it has; null when it does not say (chunked). Node has checked the header's form. */
-export const declaredLength = (request: IncomingMessage): number | null => {
+export const declaredLength = (request: Pick<IncomingMessage, 'headers'>): number | null => {
   const header = request.headers['content-length'];
   return header === undefined ? null : Number(header);
 };
