@@ -28,14 +28,18 @@ export interface FreshDatabase {
 let made = 0;
 
 /** An empty, migrated database of its own. */
-export async function freshDatabase(postgres: PostgresServer, poolSize: number): Promise<FreshDatabase> {
+export async function freshDatabase(
+  postgres: PostgresServer,
+  poolSize: number,
+  statementTimeoutMs?: number,
+): Promise<FreshDatabase> {
   made += 1;
   const name = `bench_${String(made)}`;
   const admin = createDatabase({ url: postgres.url(), poolSize: 1 });
   await admin.query(`CREATE DATABASE ${name}`);
   await admin.close();
   const url = postgres.url(name);
-  const db = createDatabase({ url, poolSize });
+  const db = createDatabase({ url, poolSize, ...(statementTimeoutMs && { statementTimeoutMs }) });
   await migrate(db);
   return { db, url, close: () => db.close() };
 }

@@ -21,6 +21,8 @@ type BoardOperation =
 const TOP_ROWS = 50;
 const EXPORT_ROWS = 10_000;
 const EXPORT_PAGE_ROWS = 1_000;
+/** Who waits for a file sees it begin. */
+const EXPORT_FIRST_ROWS = 100;
 
 /** Who leads, now and then. */
 export const boardRoutes = (parts: BoardParts): Pick<GameRoutes, BoardOperation> => ({
@@ -162,7 +164,7 @@ async function exportBoard(
   const pageAfter = (cursor: string | null, written: number): Promise<BoardAnswer> =>
     boards.top({
       ...request,
-      limit: Math.min(EXPORT_PAGE_ROWS, rowsMax - written),
+      limit: Math.min(cursor === null ? EXPORT_FIRST_ROWS : EXPORT_PAGE_ROWS, rowsMax - written),
       ...(cursor === null ? {} : { cursor }),
     });
   const first = await pageAfter(null, 0);

@@ -20,8 +20,11 @@ interface EventRow {
 }
 
 export const RECENT_EVENTS = 100;
-/** The archive has no index by key: an hour of it is looked at. */
-const KEY_LOOK_BACK = '1 hour';
+/**
+ * The archive has no index by key, which every event would pay for: its last hour is looked at, the last of it first, as far
+ * back as a hundred events of the key take.
+ */
+const KEY_LOOKS_BACK = ['30 seconds', '5 minutes', '1 hour'];
 
 const recent = (where: string, order: string): string => `
   SELECT e.received_at_ms AS "receivedAtMs", e.ts_ms AS "tsMs", e.event_id AS "eventId", e.type, e.player_id AS "playerId",
@@ -35,9 +38,8 @@ const recent = (where: string, order: string): string => `
    ORDER BY e.received_at_ms DESC`;
 
 const OF_PLAYER = recent('player_id = $2', 'ts_ms DESC');
-const OF_KEY = recent(
-  `key_id = $2 AND archived_at > now() - interval '${KEY_LOOK_BACK}'`,
-  'archived_at DESC',
+const OF_KEY = KEY_LOOKS_BACK.map((back) =>
+  recent(`key_id = $2 AND archived_at > now() - interval '${back}'`, 'archived_at DESC'),
 );
 
 /** The last events of a player, by their own time, or of a key within the hour; as the archive has them. */
@@ -46,8 +48,13 @@ export async function recentEvents(
   gameId: string,
   who: { readonly playerId: string } | { readonly keyId: string },
 ): Promise<Schemas['RecentEvent'][]> {
-  const [statement, id] = 'playerId' in who ? [OF_PLAYER, who.playerId] : [OF_KEY, who.keyId];
-  return (await sql.query<EventRow>(statement, [gameId, id, ROLES])).map(eventOf);
+  const [statements, id] = 'playerId' in who ? [[OF_PLAYER], who.playerId] : [OF_KEY, who.keyId];
+  let rows: EventRow[] = [];
+  for (const statement of statements) {
+    rows = await sql.query<EventRow>(statement, [gameId, id, ROLES]);
+    if (rows.length >= RECENT_EVENTS) break;
+  }
+  return rows.map(eventOf);
 }
 
 const eventOf = ({ context, ...row }: EventRow): Schemas['RecentEvent'] => ({

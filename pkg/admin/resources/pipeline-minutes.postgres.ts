@@ -75,10 +75,18 @@ export interface StepCount {
   readonly maxDelayMs: number;
 }
 
-/** Not counted by the minute yet; when nobody counts, five minutes of it at most are looked at. */
-const TAIL = `
-  events WHERE game_id = $1
-     AND archived_at >= greatest(now() - interval '5 minutes', (SELECT through FROM pipeline_rolled_up))`;
+/**
+ * Since when nothing is counted by the minute yet; when nobody counts, five minutes at most. Asked by itself, because the
+ * planner finds the last minutes of a month by their index only where it is told the time.
+ */
+const TAIL_BEGINS = `
+  SELECT greatest(now() - interval '5 minutes', (SELECT through FROM pipeline_rolled_up)) AS since`;
+
+async function tailBegins(sql: Sql): Promise<Date> {
+  const [row] = await sql.query<{ since: Date }>(TAIL_BEGINS);
+  if (row === undefined) throw new Error('a query without a table gives one row');
+  return row.since;
+}
 
 const STEPS = `
   SELECT floor(extract(epoch FROM minute) / $3)::bigint * $3 * 1000 AS "atMs", sum(accepted)::bigint AS accepted,
@@ -88,16 +96,16 @@ const STEPS = `
           UNION ALL
           SELECT date_trunc('minute', archived_at), count(*),
                  greatest(0, max(extract(epoch FROM archived_at) * 1000 - received_at_ms))::bigint
-            FROM ${TAIL} GROUP BY 1) AS minutes
+            FROM events WHERE game_id = $1 AND archived_at >= $4 GROUP BY 1) AS minutes
    GROUP BY 1 ORDER BY 1`;
 
 /** Accepted events by step, of those steps in which there were any. */
-export const acceptedSteps = (
+export const acceptedSteps = async (
   sql: Sql,
   gameId: string,
   sinceMs: number,
   stepSeconds: number,
-): Promise<StepCount[]> => sql.query<StepCount>(STEPS, [gameId, sinceMs, stepSeconds]);
+): Promise<StepCount[]> => sql.query<StepCount>(STEPS, [gameId, sinceMs, stepSeconds, await tailBegins(sql)]);
 
 export interface Rate {
   readonly lastMinute: number;
@@ -111,10 +119,11 @@ const RATE = `
            WHERE game_id = $1 AND minute > now() - interval '60 minutes'), 0)::bigint AS "lastHour",
          coalesce(tail.latest, (SELECT max(minute) FROM pipeline_minutes WHERE game_id = $1)) AS "lastEventAt"
     FROM (SELECT count(*) AS accepted, max(archived_at) AS latest,
-                 count(*) FILTER (WHERE archived_at > now() - interval '1 minute') AS "lastMinute" FROM ${TAIL}) AS tail`;
+                 count(*) FILTER (WHERE archived_at > now() - interval '1 minute') AS "lastMinute"
+            FROM events WHERE game_id = $1 AND archived_at >= $2) AS tail`;
 
 /** How many events of a game the archive takes. */
 export async function readRate(sql: Sql, gameId: string): Promise<Rate> {
-  const [rate] = await sql.query<Rate>(RATE, [gameId]);
+  const [rate] = await sql.query<Rate>(RATE, [gameId, await tailBegins(sql)]);
   return rate ?? { lastMinute: 0, lastHour: 0, lastEventAt: null };
 }
