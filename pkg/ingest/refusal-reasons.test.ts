@@ -16,6 +16,8 @@ test('every reason for which the front door refuses is explained to operators, a
   const used = codesOf(...sources.map((name) => read(`./${name}`)), read('../signing/verify.ts'));
   const table = read('../../docs/admin.md').split('### Every reason\n')[1]?.split('\n## ')[0] ?? '';
   const rows = table.split('\n').map((row) => row.split('|')[1] ?? '');
-  const explained = rows.flatMap((cell) => [...cell.matchAll(/`([a-z0-9_]+)`/g)].map(([, code = '']) => code));
+  const explained = rows.flatMap((cell) =>
+    [...cell.matchAll(/`([a-z0-9_]+)`/g)].map(([, code = '']) => code),
+  );
   expect([...explained].sort()).toEqual([...used].sort());
 });

@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { gzipSync } from 'node:zlib';
 import type { RefusalSink, ToldRefusal } from '../refusals/port.js';
+import { RefusalRecorder } from '../refusals/recorder.js';
 import {
   INGEST_NOW_MS,
   ingestEvent,
   startIngestServer,
   type IngestServer,
 } from '../testkit/ingest-server.js';
+import { quietLogger, quietMetrics } from '../testkit/quiet.js';
 
 let told: ToldRefusal[];
 let ingest: IngestServer;
@@ -196,4 +198,22 @@ describe('refused requests', () => {
     await limited.close();
     expect(told).toEqual([]);
   });
+});
+
+test('a database that hangs and a full buffer cost no answer anything', async () => {
+  const hangs = new Promise<never>(() => undefined);
+  let nowMs = 0;
+  const recorder = new RefusalRecorder({
+    store: { write: () => hangs, trim: () => hangs, forgetOld: () => hangs },
+    clock: { monotonicMs: () => nowMs },
+    metrics: quietMetrics,
+    logger: quietLogger,
+  });
+  const stuck = await startIngestServer({ deps: { refusals: recorder } });
+  const body = batch(Array.from({ length: 500 }, () => ({ ...ingestEvent(), ts: 'never' })));
+  await stuck.post({ path: '/v1/events/batch', body });
+  void recorder.flush();
+  for (nowMs = 1_000; nowMs < 13_000; nowMs += 1_000)
+    expect((await stuck.post({ path: '/v1/events/batch', body })).json).toMatchObject({ rejected: 500 });
+  await stuck.close();
 });
