@@ -21,6 +21,8 @@ beforeEach(async () => {
 afterEach(() => ingest.close());
 
 const batch = (events: readonly unknown[], context?: object): string => JSON.stringify({ context, events });
+/** One request, and no other in the time of a test. */
+const ONCE = { rate: 0.0001, burst: 1 };
 const KEY_ENDED = expect.stringContaining('The signature is right');
 
 describe('refused events', () => {
@@ -173,10 +175,9 @@ describe('refused requests', () => {
   });
 
   test('for a limit of the key are told, and for a fault of ours they are not', async () => {
-    const rate = { rate: 1, burst: 1 };
     const limited = await startIngestServer({
       deps: { refusals },
-      limits: { keyRate: rate },
+      limits: { keyRate: ONCE },
       publish: () => Promise.reject(new Error('a bug')),
     });
     const body = JSON.stringify(ingestEvent());
@@ -189,7 +190,7 @@ describe('refused requests', () => {
   test('of an address beyond its budget are not looked into', async () => {
     const limited = await startIngestServer({
       deps: { refusals },
-      limits: { addressRate: { rate: 1, burst: 1 } },
+      limits: { addressRate: ONCE },
     });
     const body = JSON.stringify(ingestEvent());
     expect([(await limited.post({ body })).status, (await limited.post({ body })).status]).toEqual([
