@@ -3,19 +3,7 @@ import type { Database, Sql } from '../../postgres/port.js';
 import { NOT_ARCHIVED } from './postgres.js';
 import type { Stranger } from './port.js';
 
-/*
- * settled_at is when its transaction began, so what is not seen yet began no earlier than the oldest transaction that runs. A
- * role's is a few statements of 30 s each: the server has long ended it when it is ten minutes old, so that a backup, which
- * runs for hours, holds nothing back; so old may be what a session of a user has that shows us no times. Half a minute is for a
- * session that tells of its transaction late, and for a clock that is set back.
- */
-const HORIZON = `
-  SELECT extract(epoch FROM greatest(now() - interval '10 minutes',
-                                     CASE WHEN bool_or(query = '<insufficient privilege>') THEN '-infinity'
-                                          ELSE least(min(xact_start), now()) END)
-                            - interval '30 seconds')::float8 * 1000 AS ms
-    FROM pg_stat_activity
-   WHERE datname = current_database() AND pg_has_role(usesysid, 'fairtally_worker', 'MEMBER')`;
+const HORIZON = 'SELECT extract(epoch FROM settled_horizon())::float8 * 1000 AS ms';
 
 /**
  * What was settled before this is seen by every later statement, or was rolled back. Whole UTC ms of the database's clock. Not
