@@ -31,6 +31,7 @@ test('what the roles wrote of redelivered events is exact, findings among it', a
     events: 84,
     differences: [],
     isComplete: true,
+    unread: [],
     letters: [],
   });
 });

@@ -13,8 +13,10 @@ import {
 } from './check-players.js';
 import { settled, type Difference, type Looked } from './difference.js';
 import { boardsWhere, checkEffects, learnVersions } from './player-truth.js';
+import { eventPages, eventsOf, type EventRow } from './events.postgres.js';
 import * as store from './postgres.js';
 import { ScoreRecount } from './recount.js';
+import { loadsOf, weigh } from './weigh.postgres.js';
 
 export interface AuditResult {
   readonly gameId: string;
@@ -23,8 +25,15 @@ export interface AuditResult {
   readonly differences: readonly Difference[];
   /** false: there are so many differences that the rest was not looked at. */
   readonly isComplete: boolean;
+  /** Players that nothing was read of, and why: what they are is not known. */
+  readonly unread: readonly UnreadPlayer[];
   /** Open dead letters: no differences, but events that took no effect. */
   readonly letters: readonly store.LetterCount[];
+}
+
+export interface UnreadPlayer {
+  readonly playerId: string;
+  readonly why: string;
 }
 
 /** Compares the views that readers may use with the truth of the boards; absent when there is no Redis. */
@@ -43,6 +52,7 @@ export interface AuditDeps {
 
 const PAGE = { playersMax: 200, eventsMax: 20_000 };
 const DIFFERENCES_MAX = 10_000;
+const UNREAD_MAX = 1_000;
 const SNAPSHOT = { isolation: 'repeatable read', readOnly: true } as const;
 
 /**
@@ -57,16 +67,21 @@ export async function auditGame(gameId: string, deps: AuditDeps): Promise<AuditR
     throw new FairtallyError('game_unknown', `there is no game "${gameId}": name one with --game`);
   const known = new Map<number, GameDefinition>();
   const differences: Difference[] = [];
+  const unread: UnreadPlayer[] = [];
   let players = 0;
   let events = 0;
   let after = '';
   let page = await store.playersPage(db, gameId, { after, ...PAGE });
-  while (page.length > 0 && differences.length < DIFFERENCES_MAX) {
-    const found = await settled(page, (some) => lookAtPlayers(gameId, some, known, deps), clock);
-    differences.push(...found.differences);
-    players += page.length;
-    events += found.events;
-    deps.onProgress?.({ players, differences: differences.length });
+  while (page.length > 0 && differences.length < DIFFERENCES_MAX && unread.length < UNREAD_MAX) {
+    const { pages, left } = loadsOf(await weigh(db, gameId, page));
+    for (const [playerId, why] of left) unread.push({ playerId, why });
+    for (const load of pages) {
+      const found = await settled(load, (some) => lookAtPlayers(gameId, some, known, deps), clock);
+      differences.push(...found.differences);
+      players += load.length;
+      events += found.events;
+      deps.onProgress?.({ players, differences: differences.length });
+    }
     after = page.at(-1) ?? after;
     page = await store.playersPage(db, gameId, { after, ...PAGE });
   }
@@ -74,7 +89,8 @@ export async function auditGame(gameId: string, deps: AuditDeps): Promise<AuditR
   const whole = await settled([], () => lookAtWhole(gameId, known, deps), clock);
   differences.push(...whole.differences);
   const letters = await store.lettersOf(db, gameId);
-  return { gameId, players, events, differences: differences.slice(0, DIFFERENCES_MAX), isComplete, letters };
+  const shown = differences.slice(0, DIFFERENCES_MAX);
+  return { gameId, players, events, differences: shown, isComplete, unread, letters };
 }
 
 async function lookAtPlayers(
@@ -204,9 +220,20 @@ async function subjectScores(sql: Sql, gameId: string, rules: Rules): Promise<Di
     const page = await store.playersPage(sql, gameId, { after, ...PAGE });
     const last = page.at(-1);
     if (last === undefined) break;
-    for (const event of settledIn('leaderboard', await store.eventsOf(sql, gameId, page), rules))
-      recount.add(event);
+    for await (const events of eventsByLoad(sql, gameId, page))
+      for (const event of settledIn('leaderboard', events, rules)) recount.add(event);
     after = last;
   }
   return compareScores(recount.rows, await store.scoresOfBoards(sql, gameId, [...names]));
+}
+
+/** The events of a page of players, some thousands at once whatever a player has. */
+async function* eventsByLoad(
+  sql: Sql,
+  gameId: string,
+  players: readonly string[],
+): AsyncGenerator<readonly EventRow[]> {
+  const { pages, left } = loadsOf(await weigh(sql, gameId, players));
+  for (const load of pages) yield await eventsOf(sql, gameId, load);
+  for (const player of left.keys()) yield* eventPages(sql, gameId, player);
 }

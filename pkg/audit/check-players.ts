@@ -1,7 +1,8 @@
 import type { GameDefinition } from '../games/port.js';
 import { ROLES, type RoleName } from '../kernel/roles.js';
 import type { Difference, DifferenceKind } from './difference.js';
-import type { EventRow, PlayerRows, ProfileRow, ReceiptRow } from './postgres.js';
+import type { EventRow } from './events.postgres.js';
+import type { PlayerRows, ProfileRow, ReceiptRow } from './postgres.js';
 import {
   offerOf,
   recountGrants,

@@ -14,6 +14,7 @@ import {
 } from './check-players.js';
 import type { Difference } from './difference.js';
 import * as store from './postgres.js';
+import { loadsOf, weigh } from './weigh.postgres.js';
 
 /** Versions never change, so only new ones are read. */
 export async function learnVersions(
@@ -80,6 +81,8 @@ export interface PlayerTruth {
   readonly kept: readonly Difference[];
   /** The archive of the player is not whole: nothing can be made from it. */
   readonly unfit: readonly Difference[];
+  /** Why nothing was read of the player; null: it was. */
+  readonly unread: string | null;
 }
 
 /** Recounts some players of a game from the archive joined with the inboxes, and compares. Answers by player. */
@@ -91,14 +94,20 @@ export async function lookAtTruth(
   deps: PlayerTruthDeps,
 ): Promise<ReadonlyMap<string, PlayerTruth>> {
   const definitions = await learnVersions(sql, gameId, new Map(), deps);
-  const rows = await store.effectsOfPlayers(sql, gameId, players);
-  const differences = [
-    ...checkEvents(rows.events),
-    ...checkEffects(gameId, players, rows, { definitions, takes: deps.takes }),
-    ...withoutProfile(rows),
-  ];
-  const bySubject = groupBy(differences, ({ subject }) => subject);
-  return new Map(players.map((player) => [player, sortedOut(role, bySubject.get(player) ?? [])]));
+  const { pages, left } = loadsOf(await weigh(sql, gameId, players));
+  const truths = new Map<string, PlayerTruth>();
+  for (const [player, why] of left) truths.set(player, { wrong: [], kept: [], unfit: [], unread: why });
+  for (const page of pages) {
+    const rows = await store.effectsOfPlayers(sql, gameId, page);
+    const differences = [
+      ...checkEvents(rows.events),
+      ...checkEffects(gameId, page, rows, { definitions, takes: deps.takes }),
+      ...withoutProfile(rows),
+    ];
+    const bySubject = groupBy(differences, ({ subject }) => subject);
+    for (const player of page) truths.set(player, sortedOut(role, bySubject.get(player) ?? []));
+  }
+  return truths;
 }
 
 const NONE = 'none';
@@ -111,6 +120,7 @@ function sortedOut(role: RoleName, differences: readonly Difference[]): PlayerTr
     wrong: own.filter((difference) => difference.kind !== 'event' && !isReceipt(difference)),
     kept: own.filter(isReceipt),
     unfit: differences.filter(({ kind, found }) => kind === 'profile' || found === 'archived twice'),
+    unread: null,
   };
 }
 

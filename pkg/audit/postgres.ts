@@ -1,25 +1,6 @@
-import type { JsonObject } from '../contract/event.js';
-import { ROLES, type RoleName } from '../kernel/roles.js';
+import type { RoleName } from '../kernel/roles.js';
 import type { Sql } from '../postgres/port.js';
-
-/** An archived event, and what became of its identity in each role. */
-export interface EventRow {
-  readonly player_id: string;
-  readonly event_id: string;
-  readonly identity: string;
-  readonly type: string;
-  readonly ts_ms: number;
-  readonly payload: JsonObject;
-  /** Roles in whose inbox this content stands, each with the definition version it entered with; 0: barred, without effect. */
-  readonly settled: Readonly<Partial<Record<RoleName, number>>>;
-  /** Roles in whose inbox other content with the same identity stands. */
-  readonly conflicting: readonly RoleName[];
-  readonly letters: readonly RoleName[];
-  /** Roles in which an operator decided that it takes no effect: a letter dropped or corrected, a correction for another role. */
-  readonly decided: readonly RoleName[];
-  /** Roles it is on its way to, beside the bus. */
-  readonly resubmitted: readonly RoleName[];
-}
+import { eventsOf, type EventRow } from './events.postgres.js';
 
 export interface ProfileRow {
   readonly player_id: string;
@@ -139,34 +120,6 @@ export async function versionsOf(sql: Sql, gameId: string): Promise<number[]> {
   );
   return rows.map((row) => row.version);
 }
-
-/** Named one by one, so that the primary key, which begins with the role, finds the row. */
-const EVERY_ROLE = ROLES.map((role) => `'${role}'`).join(', ');
-
-const rolesWith = (
-  table: string,
-  condition: string,
-  [gathered, none] = ['array_agg(DISTINCT o.role)', '{}'],
-): string =>
-  `coalesce((SELECT ${gathered} FROM ${table} o
-    WHERE o.role IN (${EVERY_ROLE}) AND o.dedupe_day = e.dedupe_day AND o.identity = e.identity AND ${condition}), '${none}')`;
-
-/** The roles that an event, if it is a correction, was not made for. */
-const OTHER_ROLES = `
-  coalesce((SELECT array_agg(r.role) FROM corrections c, unnest('{${ROLES.join(', ')}}'::text[]) AS r (role)
-    WHERE c.dedupe_day = e.dedupe_day AND c.identity = e.identity AND r.role NOT IN ('archive', c.role)), '{}')`;
-
-const EVENTS = `
-  SELECT e.player_id, e.event_id, e.identity, e.type, e.ts_ms, e.payload,
-         ${rolesWith('inbox', 'o.content_hash = e.content_hash', ['jsonb_object_agg(o.role, o.definition_version)', '{}'])} AS settled,
-         ${rolesWith('inbox', 'o.content_hash <> e.content_hash')} AS conflicting,
-         ${rolesWith('dead_letters', "o.content_hash = e.content_hash AND o.state = 'open'")} AS letters,
-         ${rolesWith('dead_letters', "o.content_hash = e.content_hash AND o.state IN ('dropped', 'corrected')")} || ${OTHER_ROLES} AS decided,
-         ${rolesWith('resubmissions', "o.content_hash = e.content_hash AND o.state = 'pending'")} AS resubmitted
-    FROM events e WHERE e.game_id = $1 AND e.player_id = ANY($2)`;
-
-export const eventsOf = (sql: Sql, gameId: string, players: readonly string[]): Promise<EventRow[]> =>
-  sql.query<EventRow>(EVENTS, [gameId, players]);
 
 const ofPlayers = (columns: string, table: string, order = 'player_id'): string =>
   `SELECT ${columns} FROM ${table} WHERE game_id = $1 AND player_id = ANY($2) ORDER BY ${order}`;

@@ -59,7 +59,8 @@ const wrongRows = ({ gameId, playerId, role, verdict }: Healed): string[][] =>
     : [];
 
 const stayingRows = ({ gameId, playerId, role, verdict }: Healed): string[][] => {
-  if (verdict.kind === 'blocked') return [[gameId, playerId, role, verdict.why, '', '']];
+  if (verdict.kind === 'blocked' || verdict.kind === 'unread')
+    return [[gameId, playerId, role, verdict.why, '', '']];
   if (verdict.kind === 'moving') return [];
   return verdict.kept.map(({ what, expected, found }) => [gameId, playerId, role, what, expected, found]);
 };

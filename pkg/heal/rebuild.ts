@@ -30,7 +30,7 @@ export interface TruthRebuilt {
   readonly players: number;
   /** What was made right, or with a dry run would be. */
   readonly repaired: readonly Healed[];
-  /** What stays wrong, and why; receipts without a cause among it. */
+  /** What stays wrong, or was not read, and why; receipts without a cause among it. */
   readonly stays: readonly Healed[];
   /** Players whom the archive was behind of to the end. */
   readonly moving: readonly Healed[];
@@ -58,7 +58,8 @@ class Tally {
       if (this.repaired.length + this.stays.length + this.moving.length >= REMEMBERED_MAX) this.isCut = true;
       else if (kind === 'moving') this.moving.push(one);
       else if (kind === 'repaired' || kind === 'wrong') this.repaired.push(one);
-      if (kind === 'blocked' || (kind !== 'moving' && one.verdict.kept.length > 0)) this.stay(one);
+      if (kind === 'blocked' || kind === 'unread') this.stay(one);
+      else if (kind !== 'moving' && one.verdict.kept.length > 0) this.stay(one);
     }
   }
 

@@ -113,3 +113,59 @@ test('a step that fails is told, and the loop goes on until it is stopped', asyn
   await runReconciler(failing, stop.signal);
   expect([steps, told.length]).toEqual([3, 3]);
 });
+
+test('a page that cannot be looked at keeps neither the walk nor the views from going on, and is told', async () => {
+  told.length = 0;
+  const seen: string[] = [];
+  const key = { gameId: 'demo', board: 'xp', cycle: 'all-time:all', partition: '' };
+  const failing: ReconcilerParts<{ readonly key: typeof key }> = {
+    ...parts(),
+    views: {
+      isAway: () => false,
+      cyclesAfter: async () => [{ key }],
+      reconcileCycle: async () => {
+        seen.push('cycle');
+        return { rows: 1, drifts: [], players: [] };
+      },
+      reconcilePlayer: async () => ({ rows: 0, drifts: [], players: [] }),
+    },
+    truth: {
+      playersAfter: async ({ playerId }) =>
+        Array.from({ length: 40 }, (_, n) => ({ gameId: 'demo', playerId: `${playerId}x${String(n)}` })),
+      heal: async (_, [first = '']) => {
+        if (first !== '') seen.push(first);
+        if (seen.length === 1) throw new Error('cancelled');
+        return [];
+      },
+    },
+  };
+  await server.db.query('DELETE FROM healing_walks');
+  await reconcileStep(failing, running);
+  await due();
+  await reconcileStep(failing, running);
+  expect(seen).toEqual(['x0', 'cycle', 'x39x0', 'cycle']);
+  expect(told).toHaveLength(1);
+});
+
+test('a player who was left is counted each time, and named once', async () => {
+  const errors: object[] = [];
+  const metricsOfLeaving = createMetrics({ processMetrics: false });
+  const named = new Set<string>();
+  const leaving: ReconcilerParts<never> = {
+    ...parts(),
+    metrics: metricsOfLeaving,
+    log: { ...quietLogger, error: (fields: object) => void errors.push(fields) },
+    truth: {
+      playersAfter: async () => [{ gameId: 'demo', playerId: 'busy' }],
+      heal: async (gameId) => [
+        { gameId, playerId: 'busy', role: 'progression', verdict: { kind: 'unread', why: 'too much' } },
+      ],
+    },
+  };
+  for (let step = 0; step < 2; step += 1) {
+    await due();
+    await reconcileStep(leaving, running, named);
+  }
+  expect(errors).toEqual([{ gameId: 'demo', playerId: 'busy', role: 'progression', why: 'too much' }]);
+  expect(await metricsOfLeaving.render()).toContain('fairtally_players_unread_total 2');
+});

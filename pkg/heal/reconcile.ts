@@ -70,7 +70,12 @@ const LOGGED_MAX = 20;
 interface Tallies {
   readonly drift: Counter;
   readonly checked: Counter;
+  readonly unread: Counter;
 }
+
+/** Players that were named as not read; they are named once by a process, or again when there are very many. */
+export type Named = Set<string>;
+const NAMED_MAX = 1_000;
 
 function tallies(metrics: Metrics): Tallies {
   const drift = metrics.counter(
@@ -87,7 +92,12 @@ function tallies(metrics: Metrics): Tallies {
     checked.inc({ kind }, 0);
     for (const state of ['found', 'repaired']) drift.inc({ kind, state }, 0);
   }
-  return { drift, checked };
+  const unread = metrics.counter(
+    'fairtally_players_unread_total',
+    'Times that a player was left because there is too much of them, or reading failed: the log names them',
+  );
+  unread.inc({}, 0);
+  return { drift, checked, unread };
 }
 
 /** Takes steps until the signal. Never rejects: what fails is told and tried again. */
@@ -95,57 +105,68 @@ export async function runReconciler<Cycle extends { readonly key: CycleKey }>(
   parts: ReconcilerParts<Cycle>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, log, everySeconds } = parts;
+  const { clock, everySeconds } = parts;
+  const named: Named = new Set();
   while (!signal.aborted) {
-    await reconcileStep(parts, signal).catch((error: unknown) => {
-      log.warn({ err: error }, 'boards and players could not be compared with what they are made of');
-    });
+    await reconcileStep(parts, signal, named);
     await clock.sleep((everySeconds * 1_000) / ASK_PART, signal);
   }
 }
 
 /**
  * One step of each walk that is due: a few cycles of boards, and a few players with every row that they have. What is wrong is
- * told, counted and repaired. A step that is stopped is taken again.
+ * told, counted and repaired. A step that is stopped is taken again; one that fails is told, keeps the other walk from nothing,
+ * and goes on behind what it failed at.
  */
 export async function reconcileStep<Cycle extends { readonly key: CycleKey }>(
   parts: ReconcilerParts<Cycle>,
   signal: AbortSignal,
+  named: Named = new Set(),
 ): Promise<void> {
-  const counted = tallies(parts.metrics);
+  const step: Step<Cycle> = { parts, counted: tallies(parts.metrics), named, signal };
   const views = parts.views === null || parts.views.isAway() ? null : parts.views;
-  await truthStep(parts, views, counted, signal);
-  if (views !== null && !signal.aborted) await viewStep(parts, views, counted, signal);
+  const told = (walk: Walk) => (error: unknown) =>
+    parts.log.warn(
+      { err: error, walk },
+      'boards and players could not be compared with what they are made of',
+    );
+  await truthStep(step, views).catch(told('truth'));
+  if (views !== null && !signal.aborted) await viewStep(step, views).catch(told('view'));
+}
+
+interface Step<Cycle extends { readonly key: CycleKey }> {
+  readonly parts: ReconcilerParts<Cycle>;
+  readonly counted: Tallies;
+  readonly named: Named;
+  readonly signal: AbortSignal;
 }
 
 async function viewStep<Cycle extends { readonly key: CycleKey }>(
-  parts: ReconcilerParts<Cycle>,
+  { parts, counted, named, signal }: Step<Cycle>,
   views: HealableViews<Cycle>,
-  counted: Tallies,
-  signal: AbortSignal,
 ): Promise<void> {
-  const place = await parts.walks.claim('view', parts.everySeconds);
+  const { walks, truth, everySeconds } = parts;
+  const place = await walks.claim('view', everySeconds);
   if (place === null) return;
   const [gameId, board = '', cycle = '', partition = ''] = place;
   const after = gameId === undefined ? null : { gameId, board, cycle, partition };
   const cycles = await views.cyclesAfter(after, CYCLES_PER_STEP);
-  for (const one of cycles) {
-    if (signal.aborted) return;
-    const step = await views.reconcileCycle(one);
-    tellViews(step, parts, counted);
-    tellTruth(await parts.truth.heal(one.key.gameId, step.players), parts.log, counted);
-    counted.checked.inc({ kind: 'truth' }, step.players.length);
-  }
   const key = cycles.length < CYCLES_PER_STEP ? undefined : cycles.at(-1)?.key;
-  const reached = key === undefined ? [] : [key.gameId, key.board, key.cycle, key.partition];
-  await parts.walks.reached('view', reached);
+  const end = key === undefined ? [] : [key.gameId, key.board, key.cycle, key.partition];
+  await goingOn('view', end, walks, signal, async () => {
+    for (const one of cycles) {
+      if (signal.aborted) return;
+      const step = await views.reconcileCycle(one);
+      tellViews(step, parts, counted);
+      tellTruth(await truth.heal(one.key.gameId, step.players), parts.log, counted, named);
+      counted.checked.inc({ kind: 'truth' }, step.players.length);
+    }
+  });
 }
 
 async function truthStep<Cycle extends { readonly key: CycleKey }>(
-  parts: ReconcilerParts<Cycle>,
+  { parts, counted, named, signal }: Step<Cycle>,
   views: HealableViews<Cycle> | null,
-  counted: Tallies,
-  signal: AbortSignal,
 ): Promise<void> {
   const { walks, truth, everySeconds } = parts;
   const place = await walks.claim('truth', everySeconds);
@@ -155,14 +176,31 @@ async function truthStep<Cycle extends { readonly key: CycleKey }>(
   const games = new Map<string, string[]>();
   for (const player of players)
     games.set(player.gameId, [...(games.get(player.gameId) ?? []), player.playerId]);
-  for (const [game, ids] of games) tellTruth(await truth.heal(game, ids), parts.log, counted);
-  counted.checked.inc({ kind: 'truth' }, players.length);
-  for (const player of views === null ? [] : players) {
-    if (signal.aborted) return;
-    tellViews(await views?.reconcilePlayer(player), parts, counted);
-  }
   const last = players.length < PLAYERS_PER_STEP ? undefined : players.at(-1);
-  await walks.reached('truth', last === undefined ? [] : [last.gameId, last.playerId]);
+  const end = last === undefined ? [] : [last.gameId, last.playerId];
+  await goingOn('truth', end, walks, signal, async () => {
+    for (const [game, ids] of games) tellTruth(await truth.heal(game, ids), parts.log, counted, named);
+    counted.checked.inc({ kind: 'truth' }, players.length);
+    for (const player of views === null ? [] : players) {
+      if (signal.aborted) return;
+      tellViews(await views?.reconcilePlayer(player), parts, counted);
+    }
+  });
+}
+
+/** Works up to a place, and goes on from there next time whatever became of the work, unless it was stopped. */
+async function goingOn(
+  kind: Walk,
+  place: readonly string[],
+  walks: Walks,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } finally {
+    if (!signal.aborted) await walks.reached(kind, place);
+  }
 }
 
 function tellViews(
@@ -177,10 +215,15 @@ function tellViews(
     log.warn({ ...key, subject, expected, found, repair }, 'a view was not the truth');
 }
 
-function tellTruth(healed: readonly Healed[], log: Logger, { drift }: Tallies): void {
+function tellTruth(healed: readonly Healed[], log: Logger, { drift, unread }: Tallies, named: Named): void {
   for (const { gameId, playerId, role, verdict } of healed) {
     const who = { gameId, playerId, role };
     if (verdict.kind === 'moving') continue; // the walk comes round again
+    if (verdict.kind === 'unread') {
+      unread.inc();
+      tellUnread(who, verdict.why, log, named);
+      continue;
+    }
     drift.inc({ kind: 'truth', state: 'found' });
     if (verdict.kind === 'repaired') {
       drift.inc({ kind: 'truth', state: 'repaired' });
@@ -193,4 +236,12 @@ function tellTruth(healed: readonly Healed[], log: Logger, { drift }: Tallies): 
       );
     else log.warn({ ...who, kept: verdict.kept.slice(0, LOGGED_MAX) }, 'receipts stand that no event causes');
   }
+}
+
+function tellUnread(who: Omit<Healed, 'verdict'>, why: string, log: Logger, named: Named): void {
+  const name = [who.gameId, who.playerId].join('\u0000');
+  if (named.has(name)) return;
+  if (named.size >= NAMED_MAX) named.clear();
+  named.add(name);
+  log.error({ ...who, why }, 'a player was left: whether it is what the events make is not known');
 }

@@ -21,6 +21,8 @@ export interface Recounted {
   readonly kept: readonly Wrong[];
   /** Why the archive of this player cannot be counted from. */
   readonly unfit: readonly Wrong[];
+  /** Why nothing was read of the player; null: it was. */
+  readonly unread: string | null;
 }
 
 /** Looks at the effects of one role on some players of a game. Answers by player. */
@@ -41,6 +43,8 @@ export type Verdict =
     }
   /** The role has counted events that the archive does not have yet: look again. */
   | { readonly kind: 'moving' }
+  /** Nothing was read of the player: there is too much, or the reading failed. What it is nobody knows. */
+  | { readonly kind: 'unread'; readonly why: string }
   /** It cannot be made again from the archive, and stays as it is. */
   | { readonly kind: 'blocked'; readonly why: string };
 

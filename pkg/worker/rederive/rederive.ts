@@ -96,6 +96,7 @@ async function rederiveIn<State>(
   if ('kind' in before) return before;
   const state = await rederivation.lock(sql, player, before.events);
   const first = await recount();
+  if (first.unread !== null) return { kind: 'unread', why: first.unread };
   if (first.wrong.length === 0) return { kind: 'exact', kept: first.kept };
   const owed = await awaitArchive(sql, player, outstanding, deps.clock);
   if (owed !== null) return owed;
