@@ -120,7 +120,7 @@ function nextSteps({ id, state, identity, reason }: Letter): string[] {
     case 'open':
       return [
         reason === 'event_id_conflict'
-          ? 'What next (another event with this id took effect: this one never will):'
+          ? 'What next (another event with this id came first: while that one stands this one takes no effect):'
           : 'What next, when the cause is mended:',
         `  fairtally dead redrive ${name} --why "..."   send it to its role again`,
         ...(identity === null ? [] : [correct]),

@@ -48,6 +48,8 @@ interface Progress {
   readonly settled: Entry[];
   /** Players of whom an event is out of time even alone: the error by player. */
   readonly stuck: Map<string, OutageError>;
+  /** Identities of which an event is not settled: its content by identity. */
+  readonly unsettled: Map<string, string>;
 }
 
 type Verdict = 'applied' | 'duplicate' | 'conflict';
@@ -83,15 +85,18 @@ class Dispatch<State, Changes> {
   async handle(batch: readonly Delivery[]): Promise<readonly Outcome[]> {
     this.metrics.batch(batch.length);
     const outcomes = new Array<Outcome>(batch.length).fill(ok);
-    const entries = await this.makeMonths(await this.sort(batch, outcomes), outcomes);
-    const progress: Progress = { outcomes, settled: [], stuck: new Map() };
+    const progress: Progress = { outcomes, settled: [], stuck: new Map(), unsettled: new Map() };
+    const entries = await this.makeMonths(await this.sort(batch, progress), outcomes);
     await this.settle(entries, progress);
     await this.refresh(progress.settled);
     return outcomes;
   }
 
   /** Reads every delivery; what can never be applied is dead. */
-  private async sort(batch: readonly Delivery[], outcomes: Outcome[]): Promise<Entry[]> {
+  private async sort(
+    batch: readonly Delivery[],
+    { outcomes, unsettled }: Pick<Progress, 'outcomes' | 'unsettled'>,
+  ): Promise<Entry[]> {
     const entries: Entry[] = [];
     const definitions = new Map<string, GameDefinition | Outcome>();
     const floors = new Map<string, string | null>();
@@ -106,6 +111,7 @@ class Dispatch<State, Changes> {
       definitions.set(version, definition);
       if ('kind' in definition) {
         outcomes[index] = definition;
+        unsettled.set(identityOf(event), event.contentHash);
         continue;
       }
       let floor = floors.get(event.gameId);
@@ -158,8 +164,9 @@ class Dispatch<State, Changes> {
 
   /** One transaction; when it fails for a reason in the events, two halves in their order, down to the one at fault. */
   private async settle(given: readonly Entry[], progress: Progress): Promise<void> {
-    const { outcomes, settled, stuck } = progress;
-    const entries = stuck.size === 0 ? given : given.filter((entry) => isFree(entry, progress));
+    const { outcomes, settled, stuck, unsettled } = progress;
+    const isAnyLeft = stuck.size > 0 || unsettled.size > 0;
+    const entries = isAnyLeft ? given.filter((entry) => isFree(entry, progress)) : given;
     const [first] = entries;
     if (first === undefined) return;
     try {
@@ -175,6 +182,7 @@ class Dispatch<State, Changes> {
       if (entries.length === 1) {
         if (error instanceof OutageError) stuck.set(playerOf(first), error);
         if (stuck.size >= STUCK_MAX) throw error;
+        unsettled.set(identityOf(first.roleEvent.event), first.roleEvent.event.contentHash);
         outcomes[first.index] = error instanceof PoisonError ? dead(error.code, error.message) : retry(error);
         return;
       }
@@ -192,7 +200,7 @@ class Dispatch<State, Changes> {
     entries: readonly Entry[],
   ): Promise<{ readonly verdicts: readonly Verdict[]; readonly changes: Changes | null }> {
     const { db, role, deadLetters } = this.options;
-    const { firsts, firstOf } = firstOfEachIdentity(entries);
+    const { firsts, firstOf } = firstOfEachContent(entries);
     return db.transaction(async (sql) => {
       const rows = firsts.map(inboxEntry);
       const { standing, hasOpenLetters } = await enterInbox(sql, role.name, rows);
@@ -229,7 +237,7 @@ class Dispatch<State, Changes> {
   }
 }
 
-const conflict = dead('event_id_conflict', 'another event with this id took effect before');
+const conflict = dead('event_id_conflict', 'another event with this id came before');
 
 function readOrBury(delivery: Delivery): AdmittedEvent | Outcome {
   try {
@@ -240,9 +248,15 @@ function readOrBury(delivery: Delivery): AdmittedEvent | Outcome {
   }
 }
 
-/** Whether nothing of the entry's player is out of time; otherwise it waits behind that. */
-function isFree(entry: Entry, { stuck, outcomes }: Progress): boolean {
-  const error = stuck.get(playerOf(entry));
+/**
+ * Whether nothing of the entry's player is out of time, and no other content of its identity without its end: the first content
+ * decides for all roles, and until its dead letter is written nobody else knows of it. Otherwise it waits behind that.
+ */
+function isFree(entry: Entry, { stuck, unsettled, outcomes }: Progress): boolean {
+  const { event } = entry.roleEvent;
+  const isFirst = (unsettled.get(identityOf(event)) ?? event.contentHash) === event.contentHash;
+  const error =
+    stuck.get(playerOf(entry)) ?? (isFirst ? undefined : new OutageError('The event that had this id first'));
   if (error !== undefined) outcomes[entry.index] = retry(error);
   return error === undefined;
 }
@@ -265,18 +279,20 @@ const playerOf = ({ roleEvent: { event } }: Entry): string => `${event.gameId}\u
 
 const monthOf = (event: AdmittedEvent): string => event.dedupeDay.slice(0, 7);
 
+const identityOf = ({ dedupeDay, identity }: AdmittedEvent): string => dedupeDay + identity;
+
 interface Firsts {
   readonly firsts: readonly Entry[];
-  /** For every entry the index in `firsts` of its identity. */
+  /** For every entry the index in `firsts` of its content. */
   readonly firstOf: readonly number[];
 }
 
-function firstOfEachIdentity(entries: readonly Entry[]): Firsts {
+function firstOfEachContent(entries: readonly Entry[]): Firsts {
   const indexes = new Map<string, number>();
   const firsts: Entry[] = [];
   const firstOf = entries.map((one) => {
-    const { dedupeDay, identity } = one.roleEvent.event;
-    const key = dedupeDay + identity;
+    const { event } = one.roleEvent;
+    const key = identityOf(event) + event.contentHash;
     const known = indexes.get(key);
     if (known !== undefined) return known;
     indexes.set(key, firsts.length);
@@ -285,7 +301,7 @@ function firstOfEachIdentity(entries: readonly Entry[]): Firsts {
   return { firsts, firstOf };
 }
 
-/** First wins: content other than what stands, or than the first of this batch, is a conflict. */
+/** First wins: content other than what stands is a conflict. */
 function judge(
   entries: readonly Entry[],
   firsts: readonly Entry[],
@@ -295,8 +311,7 @@ function judge(
   return entries.map((one, i) => {
     const place = firstOf[i] ?? 0;
     const stood = standing.get(place);
-    if (one.roleEvent.event.contentHash !== (stood ?? firsts[place]?.roleEvent.event.contentHash))
-      return 'conflict';
+    if (stood !== undefined && stood !== one.roleEvent.event.contentHash) return 'conflict';
     return stood === undefined && firsts[place] === one ? 'applied' : 'duplicate';
   });
 }

@@ -47,6 +47,11 @@ function checkOne(
 
 /** I9: a letter says why, how often and since when; and only what cannot be applied becomes one. */
 function checkLetters({ letters, inbox, barred, published }: Ground, { world, hands }: System): void {
+  const contents = new Map<string, number>();
+  for (const { role, identity } of letters.values()) {
+    const key = keyText(role, identity);
+    contents.set(key, (contents.get(key) ?? 0) + 1);
+  }
   for (const letter of letters.values()) {
     const { role, reason, detail, attempts, first_seen_at, last_seen_at, identity } = letter;
     world.coverage.saw(`letter ${String(reason)}`);
@@ -56,7 +61,8 @@ function checkLetters({ letters, inbox, barred, published }: Ground, { world, ha
       const standing = inbox.get(role as RoleName) ?? NOTHING;
       const entered = (standing.get(identity as string) ??
         barred.get(role as RoleName)?.get(identity as string))?.['content_hash'];
-      if (entered === undefined || entered === letter['content_hash'])
+      const isSecond = entered !== undefined && entered !== letter['content_hash'];
+      if (!isSecond && (contents.get(keyText(role, identity)) ?? 0) < 2)
         throw new Violation('I9', `${String(role)} refused ${String(identity)} for a conflict that is none`);
       continue;
     }
@@ -83,11 +89,7 @@ export function checkRefused({ history, world }: System, { published }: Ground):
   }
 }
 
-/**
- * Where every role has the same queue, the first content of an identity and its version are the same for all. One case is borne: of
- * a client that sends two contents under one id, a role in which the first died for a reason of its own may hold the second. It is
- * known (docs/operations.md, dead letters): the letter of the first stays open until somebody decides.
- */
+/** Where every role has the same queue, the first content of an identity and its version are the same for all. */
 export function checkRolesAgree({ broker }: System, { inbox, barred, letters }: Ground): void {
   if (broker.sendsPerRole) return;
   const archive = inbox.get('archive') ?? NOTHING;
@@ -98,7 +100,7 @@ export function checkRolesAgree({ broker }: System, { inbox, barred, letters }: 
       if (never.has(identity)) continue;
       const other = own.get(identity) ?? letters.get(letterKey(role, identity, row['content_hash']));
       const diedHere = letters.has(letterKey(role, identity, row['content_hash']));
-      if (other?.['content_hash'] !== row['content_hash'] && !diedHere)
+      if (other?.['content_hash'] !== row['content_hash'])
         throw new Violation('I1', `${role} and archive hold different contents of ${identity}`);
       // What died in a role first may take effect there under the version that it came with later.
       if (diedHere) continue;

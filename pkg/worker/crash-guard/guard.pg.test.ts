@@ -208,6 +208,17 @@ describe('an event that ends process after process', () => {
     expect(said(await (await startWorker()).handle(batch))).toEqual(['crash_loop', 'ok', 'ok']);
   });
 
+  test('is a letter before anything else of its player is handed out, which may be another content of its id', async () => {
+    const batch = batchOf([xp('a', 'p-1', 1), xp('a', 'p-1', 2), xp('b', 'p-2', 1)]);
+    const [poison] = batch;
+    for (let n = 1; n <= SUSPECT_AFTER + CRASHES_MAX; n += 1)
+      await dieWith(batch, (delivery) => delivery === poison);
+    const last = await startWorker();
+    expect(said(await last.handle(batch))).toEqual(['crash_loop', 'retry', 'ok']);
+    expect(await deliverAll(db, last.handle, batch)).toEqual([true, true, true]);
+    expect(last.calls.flat()).not.toContain(poison?.messageId);
+  });
+
   test('keeps its count until its letter is written; sent round again it counts anew', async () => {
     const batch = three().slice(0, 1);
     await suspectAll(batch);

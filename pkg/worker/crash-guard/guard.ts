@@ -4,7 +4,7 @@ import { dead, retry, type Outcome } from '../../kernel/outcome.js';
 import type { RoleName } from '../../kernel/roles.js';
 import type { Counter, Logger, Metrics } from '../../runtime/port.js';
 import type { Marks } from './port.js';
-import { crashKey, CRASHES_MAX, portionsOf, type Portion } from './rules.js';
+import { crashKey, CRASHES_MAX, portionsOf } from './rules.js';
 import { Turns } from './turns.js';
 
 export interface CrashGuardOptions {
@@ -82,31 +82,45 @@ class GuardedRole {
     }
   }
 
-  private async run(batch: Batch): Promise<readonly Outcome[]> {
+  private async run({ slot, deliveries, keys }: Batch): Promise<readonly Outcome[]> {
     const { marks, logger } = this.options;
     let suspects: ReadonlyMap<string, number> = new Map();
     const whole = await this.shared.turns.together(async () => {
-      suspects = await guarding(marks.take(this.role, batch.slot, batch.keys, false));
-      if (suspects.size === 0) return this.handler(batch.deliveries);
+      suspects = await guarding(marks.take(this.role, slot, keys, false));
+      if (suspects.size === 0) return this.handler(deliveries);
       // It may be long until its turn comes to run alone.
-      await guarding(marks.putDown(this.role, batch.slot, null));
+      await guarding(marks.putDown(this.role, slot, null));
       return null;
     });
     if (whole !== null) return whole;
     logger.warn(
-      { role: this.role, suspects: suspects.size, events: batch.keys.length },
+      { role: this.role, suspects: suspects.size, events: keys.length },
       'a process died with these events in hand: each runs alone',
     );
-    const outcomes: Outcome[] = [];
-    for (const portion of portionsOf(batch.keys, (key) => suspects.has(key)))
-      outcomes.push(...(await this.runPortion(batch, portion)));
+    // Its letter first: another content of its id may come behind a dead event, and the role must know by then that it is second.
+    const waits = retry(new OutageError('The letter of the event before'));
+    const outcomes = deliveries.map(() => waits);
+    const waiting = new Set<string>();
+    for (const { isAlone, from, to } of portionsOf(keys, (key) => suspects.has(key))) {
+      const places = [...deliveries.keys()]
+        .slice(from, to)
+        .filter((n) => !waiting.has(playerOf(deliveries[n])));
+      if (places.length === 0) continue;
+      const ended = await this.runPortion(slot, isAlone, places.flatMap((n) => deliveries[n] ?? [])); // prettier-ignore
+      for (const [i, place] of places.entries()) {
+        outcomes[place] = ended[i] ?? waits;
+        if (ended[i]?.kind !== 'ok') waiting.add(playerOf(deliveries[place]));
+      }
+    }
     return outcomes;
   }
 
-  private runPortion(batch: Batch, { isAlone, from, to }: Portion): Promise<readonly Outcome[]> {
-    const { slot } = batch;
-    const deliveries = batch.deliveries.slice(from, to);
-    const keys = batch.keys.slice(from, to);
+  private runPortion(
+    slot: number,
+    isAlone: boolean,
+    deliveries: readonly Delivery[],
+  ): Promise<readonly Outcome[]> {
+    const keys = deliveries.map(({ messageId }) => crashKey(messageId));
     const [key] = keys;
     if (isAlone && key !== undefined)
       return this.shared.turns.alone(() => this.runAlone(slot, deliveries, key));
@@ -161,6 +175,9 @@ class GuardedRole {
     }
   }
 }
+
+const playerOf = (delivery: Delivery | undefined): string =>
+  `${delivery?.gameId ?? ''}\u0000${delivery?.playerId ?? ''}`;
 
 /** The events have no part in what fails here: the batch waits. @throws OutageError */
 async function guarding<T>(step: Promise<T>): Promise<T> {

@@ -10,6 +10,7 @@ import type { Database, Sql } from '../../../postgres/port.js';
 import type { Role, RoleEvent } from '../../../worker/port.js';
 import { definitionOf } from '../game.js';
 import type { Doubles } from '../doubles.js';
+import { WRONG_RULE } from '../wrong-rule.js';
 import { meaningNamed, withoutLocks, type Mutant } from './mutant.js';
 
 const ENTER = 'pkg/worker/inbox/postgres.ts ENTER';
@@ -46,6 +47,18 @@ const seenBy = (
       ...(role.refresh === undefined ? {} : { refresh: async (events) => role.refresh?.(all(events)) }),
     };
   };
+
+/** A wrong rule of progression that is never mended, and that goes by the content. */
+function refusingHalf<State, Changes>(role: Role<State, Changes>): Role<State, Changes> {
+  if (role.name !== 'progression') return role;
+  return {
+    ...role,
+    fold: (state, events) => {
+      if (events.some(({ event }) => event.contentHash < '8')) throw new PoisonError(WRONG_RULE, 'refused');
+      return role.fold(state, events);
+    },
+  };
+}
 
 /** The inbox row in a transaction of its own, before the effects. */
 const splitTransaction = (db: Database): Database => ({
@@ -148,6 +161,23 @@ export const workerMutants: readonly Mutant[] = [
         (await handler(batch)).map((outcome) =>
           outcome.kind === 'dead' && outcome.reason === 'event_id_conflict' ? ok : outcome,
         ),
+    }),
+  },
+  {
+    name: 'where the first content of an id died the second counts',
+    // Few players and short memories of gateways: two contents under one id get as far as the roles.
+    needs: ({ bus, hasWrongRule, players, recentEvents }) =>
+      hasWrongRule && bus !== 'sqs' && players <= 2 && recentEvents < 200,
+    doubles: () => ({
+      role: refusingHalf,
+      statements: {
+        [ENTER]: (session, values) => {
+          const blind = Object.create(session) as typeof session;
+          blind.rows = (table, fits) => (table === 'dead_letters' ? [] : session.rows(table, fits));
+          blind.insert = (table, key, row) => session.insert(table, key, row);
+          return meaningNamed(ENTER)(blind, values);
+        },
+      },
     }),
   },
   {

@@ -15,6 +15,17 @@ function* ensureMonth(session: Session, [day]: readonly unknown[]): Running<obje
   return [];
 }
 
+/** The content that died first of an identity, and waits for a decision. */
+function firstDead(session: Session, role: unknown, day: unknown, identity: unknown): unknown {
+  let first: Row | null = null;
+  for (const { row } of session.rows('dead_letters', (one) => one['identity'] === identity)) {
+    const isIt = row['role'] === role && row['dedupe_day'] === day && isUnsettled(row);
+    if (!isIt || row['reason'] === 'event_id_conflict') continue;
+    if (first === null || (row['id'] as number) < (first['id'] as number)) first = row;
+  }
+  return first?.['content_hash'] ?? null;
+}
+
 function* enter(session: Session, [role, ...given]: readonly unknown[]): Running<object[]> {
   const rows = unnest(
     given,
@@ -26,13 +37,17 @@ function* enter(session: Session, [role, ...given]: readonly unknown[]): Running
     'definition_version',
   );
   for (const { game_id } of rows) session.games.add(game_id);
-  // EXISTS is asked in the statement's own snapshot, before anything of it is waited for.
+  // Letters are looked at in the statement's own snapshot, before anything of it is waited for.
   const has_open_letters = session.some(
     'dead_letters',
     (letter) => letter['role'] === role && isUnsettled(letter),
   );
+  const free = rows.filter(({ dedupe_day, identity, content_hash }) => {
+    const first = has_open_letters ? firstDead(session, role, dedupe_day, identity) : null;
+    return first === null || first === content_hash;
+  });
   const entered = new Set<string>();
-  for (const row of orderedBy(rows, (one) => keyText(one.dedupe_day, one.identity))) {
+  for (const row of orderedBy(free, (one) => keyText(one.dedupe_day, one.identity))) {
     if (session.get('months', monthOf(row.dedupe_day)) === null)
       throw new SqlError(
         '23514',
@@ -40,18 +55,19 @@ function* enter(session: Session, [role, ...given]: readonly unknown[]): Running
       );
     const key = inboxKey(role, row.dedupe_day, row.identity);
     const settled_at = session.beganAtMs;
-    if (yield* session.insert('inbox', key, { role, ...row, settled_at })) entered.add(key);
+    if (yield* session.insert('inbox', key, { role, ...row, settled_at }))
+      entered.add(keyText(key, row.content_hash));
   }
   const standing = rows.flatMap((row, i) =>
-    entered.has(inboxKey(role, row.dedupe_day, row.identity)) ? [] : [i],
+    entered.has(keyText(inboxKey(role, row.dedupe_day, row.identity), row.content_hash)) ? [] : [i],
   );
   return [{ standing, has_open_letters }];
 }
 
 function* look(session: Session, [role, ...given]: readonly unknown[]): Running<object[]> {
-  return unnest(given, 'n', 'dedupe_day', 'identity').flatMap(({ n, dedupe_day, identity }) => {
+  return unnest(given, 'n', 'dedupe_day', 'identity').map(({ n, dedupe_day, identity }) => {
     const row = session.get('inbox', inboxKey(role, dedupe_day, identity));
-    return row === null ? [] : [{ n, content_hash: row['content_hash'] }];
+    return { n, content_hash: row?.['content_hash'] ?? firstDead(session, role, dedupe_day, identity) };
   });
 }
 
@@ -145,8 +161,8 @@ export function* floor(session: Session, [gameId]: readonly unknown[]): Running<
 
 export const workerStatements: readonly Taught[] = [
   { name: 'pkg/worker/inbox/postgres.ts ensureMonth', fingerprint: '9737616c7bc0', meaning: ensureMonth },
-  { name: 'pkg/worker/inbox/postgres.ts ENTER', fingerprint: 'a1e31ffc52ba', meaning: enter },
-  { name: 'pkg/worker/inbox/postgres.ts LOOK', fingerprint: '3199d526feb4', meaning: look },
+  { name: 'pkg/worker/inbox/postgres.ts ENTER', fingerprint: '620010ad2fcf', meaning: enter },
+  { name: 'pkg/worker/inbox/postgres.ts LOOK', fingerprint: '001b757b3c8a', meaning: look },
   { name: 'pkg/worker/inbox/postgres.ts countSettled', fingerprint: '815acb41a97e', meaning: countSettled },
   {
     name: 'pkg/worker/dead-letters/postgres.ts PUT_BY_IDENTITY',
