@@ -72,7 +72,7 @@ export class SimClient {
   private intent(gameId: string): Intent {
     // Few ids for all clients: two of them may say different things under one.
     const { chance } = this.world;
-    const isShared = chance.is(0.1);
+    const isShared = chance.is(this.world.swarm.sharedIds);
     const id = isShared ? `shared-${String(chance.below(4))}` : `${this.name}-e${String((this.count += 1))}`;
     return intentOf(this.world, gameId, id);
   }

@@ -67,6 +67,8 @@ export interface Swarm {
   readonly bucketsMax: number;
   /** Identities that a gateway remembers. */
   readonly recentEvents: number;
+  /** How often clients take one of a few ids that all share. */
+  readonly sharedIds: number;
   readonly latencyMs: number;
   /** How slowly clients and faults come: the slower, the more time a run of equally many steps covers. */
   readonly pace: number;
@@ -130,5 +132,6 @@ export function swarmOf(seed: number, focus: readonly FaultKind[] = []): Swarm {
     recentEvents: chance.pick([2, 16, 200]),
     latencyMs: chance.pick([0.5, 2, 10]),
     pace: chance.pick([0.5, 2, 4]),
+    sharedIds: chance.is(0.2) ? 0.5 : 0.1,
   };
 }

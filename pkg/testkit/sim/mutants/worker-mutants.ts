@@ -165,9 +165,7 @@ export const workerMutants: readonly Mutant[] = [
   },
   {
     name: 'where the first content of an id died the second counts',
-    // Few players and short memories of gateways: two contents under one id get as far as the roles.
-    needs: ({ bus, hasWrongRule, players, recentEvents }) =>
-      hasWrongRule && bus !== 'sqs' && players <= 2 && recentEvents < 200,
+    needs: ({ bus, hasWrongRule, sharedIds }) => hasWrongRule && bus !== 'sqs' && sharedIds > 0.1,
     doubles: () => ({
       role: refusingHalf,
       statements: {
