@@ -27,6 +27,7 @@ import { serviceRoutes } from '../../pkg/query/service-routes.js';
 import { sessionRoutes } from '../../pkg/query/session-routes.js';
 import { createSessions } from '../../pkg/query/sessions.js';
 import { RECEIPT_ISSUER, type Platform } from '../platform.js';
+import type { Metrics } from '../../pkg/runtime/port.js';
 
 const API_DOCUMENT = new URL('../../api/openapi.yaml', import.meta.url);
 
@@ -42,6 +43,7 @@ type Parts = Pick<
   Platform,
   'db' | 'redis' | 'clock' | 'random' | 'logger' | 'health' | 'definitions' | 'receiptKeys'
 > & {
+  readonly metrics: Metrics;
   readonly config: { readonly http: Pick<Platform['config']['http'], 'corsOrigins' | 'signedPathPrefix'> };
 };
 
@@ -67,7 +69,7 @@ export function readRoutes(parts: Parts, { keyRing, limits }: Front): readonly R
   const { config, db, redis, clock, random, logger, health, definitions, receiptKeys } = parts;
   const access = createAccess({
     authenticate: createAuthenticate({
-      credentials: new Credentials(keyRing, limits.sessionSecrets),
+      credentials: new Credentials(keyRing, limits.sessionSecrets, parts.metrics),
       signedPathPrefix: config.http.signedPathPrefix,
     }),
     keyRing,

@@ -1,5 +1,6 @@
 import type { Game, KeyRing, Scope, SessionRevocation, SigningKey } from '../games/port.js';
 import { parseSessionKeyId, sessionSecret, type SessionKey } from '../signing/session.js';
+import type { Counter, Metrics } from '../runtime/port.js';
 import type { SignatureScheme } from '../signing/verify.js';
 
 /** Who signed, by a signing key or by a player's session. */
@@ -25,6 +26,9 @@ const MINT_SKEW_MS = 60_000;
 
 const SESSION_SCHEMES: ReadonlySet<SignatureScheme> = new Set(['v1']);
 
+/** Keys that get a label of their own; the later ones share `other`. */
+const ENDING_KEYS_NAMED_MAX = 100;
+
 /** What an unknown key is verified with, so that it costs and looks the same as a known one. */
 export const DUMMY_SECRET = 'no key has this secret: it is only here to take the same time';
 
@@ -36,10 +40,17 @@ export class Credentials {
   readonly #sessions = new Map<string, { readonly master: Buffer; readonly caller: Caller }>();
   readonly #keys = new WeakMap<SigningKey, Caller>();
   readonly #revocations = new WeakMap<readonly SessionRevocation[], Revoked>();
+  readonly #endingKeys: Counter;
+  readonly #endingKeysNamed = new Set<string>();
 
-  constructor(ring: KeyRing, maxSessions: number) {
+  constructor(ring: KeyRing, maxSessions: number, metrics: Metrics) {
     this.#ring = ring;
     this.#maxSessions = maxSessions;
+    this.#endingKeys = metrics.counter(
+      'fairtally_ending_key_requests_total',
+      'Requests rightly signed with a key that has an end: who still uses it must change to the next, and is refused after it',
+      ['game', 'key', 'answer'],
+    );
   }
 
   /**
@@ -72,16 +83,27 @@ export class Credentials {
     }
   }
 
-  /** Whether the key is in its time and not revoked. A caller learns no difference between the reasons. */
+  /**
+   * Whether the key is in its time and not revoked. A caller learns no difference between the reasons; who runs the game sees
+   * how often a key that ends is still used. Asked once per request, after its signature was right.
+   */
   isUsable(caller: Caller, nowMs: number): boolean {
     if (caller.session !== null) return this.#isLive(caller.session, nowMs);
     const key = this.#ring.key(caller.keyId);
     if (key === null) return false;
-    return (
+    const isInTime =
       nowMs >= key.notBeforeMs &&
       (key.notAfterMs === null || nowMs < key.notAfterMs) &&
-      (key.revokedAtMs === null || nowMs < key.revokedAtMs)
-    );
+      (key.revokedAtMs === null || nowMs < key.revokedAtMs);
+    if (key.notAfterMs !== null || key.revokedAtMs !== null) this.#countEnding(key, isInTime);
+    return isInTime;
+  }
+
+  #countEnding({ gameId, keyId }: SigningKey, isInTime: boolean): void {
+    const names = this.#endingKeysNamed;
+    if (names.size < ENDING_KEYS_NAMED_MAX) names.add(keyId);
+    const key = names.has(keyId) ? keyId : 'other';
+    this.#endingKeys.inc({ game: gameId, key, answer: isInTime ? 'taken' : 'refused' });
   }
 
   #keyCaller(key: SigningKey): Caller {

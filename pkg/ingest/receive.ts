@@ -44,7 +44,7 @@ export class Receiver {
 
   constructor(deps: IngestDeps) {
     this.#deps = deps;
-    this.#credentials = new Credentials(deps.keyRing, deps.limits.sessionSecrets);
+    this.#credentials = new Credentials(deps.keyRing, deps.limits.sessionSecrets, deps.metrics);
   }
 
   /** The order is the law of docs/signing.md: what costs least and needs no secret comes first. */

@@ -6,6 +6,7 @@ import type { Game, KeyRing, SigningKey } from '../games/port.js';
 import { createAuthenticate } from '../ingest/authenticate.js';
 import { Credentials } from '../ingest/credentials.js';
 import { operation } from '../testkit/api-document.js';
+import { quietMetrics } from '../testkit/quiet.js';
 import { SERVER, startReadApp, STRANGER, type ReadApp } from '../testkit/read-app.js';
 import type { Authenticated } from './port.js';
 import { createCaller, SIGNED, targetsOf, textLike } from './fixtures.js';
@@ -192,7 +193,8 @@ describe('the published vectors', () => {
     revocationsAreKnown: () => true,
     ageMs: () => 0,
   };
-  const authenticate = createAuthenticate({ credentials: new Credentials(ring, 10), signedPathPrefix: '' });
+  const credentials = new Credentials(ring, 10, quietMetrics);
+  const authenticate = createAuthenticate({ credentials, signedPathPrefix: '' });
 
   const judge = ({ now, method, target, headers, bodyBase64 }: Vector): Authenticated => {
     const request = new IncomingMessage(new Socket());

@@ -24,7 +24,7 @@ import { createSealer } from '../secrets/seal.js';
 import { sign } from '../signing/sign.js';
 import { roleEvent } from './admitted-event.js';
 import { testDatabase } from './postgres.js';
-import { quietLogger } from './quiet.js';
+import { quietLogger, quietMetrics } from './quiet.js';
 import { SettableClock } from './settable-clock.js';
 
 /** Far ahead, so that no row is dropped for its age by the clock of the database. */
@@ -137,6 +137,7 @@ export async function startReadApp(): Promise<ReadApp> {
       clock,
       random: systemRandom,
       logger: quietLogger,
+      metrics: quietMetrics,
       health,
       definitions,
       receiptKeys: options.db === undefined ? receiptKeys : createReceiptKeys(options.db, sealer),
