@@ -16,6 +16,7 @@ import { createHealth, type Health } from '../pkg/runtime/health.js';
 import { createLifecycle, type Lifecycle } from '../pkg/runtime/lifecycle.js';
 import { createLogger } from '../pkg/runtime/log.js';
 import { createMetrics, type MetricsRegistry } from '../pkg/runtime/metrics.js';
+import { tellingOutages } from '../pkg/runtime/outage-log.js';
 import type { Logger, Tracer } from '../pkg/runtime/port.js';
 import { masterKeyText } from '../pkg/runtime/secret-files.js';
 import { createSealer, parseMasterKeys } from '../pkg/secrets/seal.js';
@@ -80,7 +81,7 @@ export function createProcess(
     config,
     clock: systemClock,
     random: systemRandom,
-    logger,
+    logger: tellingOutages(logger, systemClock, lifecycle.stopping),
     metrics: createMetrics({ processMetrics: true }),
     health: createHealth(systemClock),
     lifecycle,
