@@ -88,15 +88,23 @@ interface Finding {
   readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
 }
 
-/** What axe-core finds serious or critical on the page as it is; `rules` are all of WCAG 2.2 AA where none is named. */
-export async function violations(page: Page, rules?: readonly string[]): Promise<string[]> {
+export interface Looked {
+  /** All of WCAG 2.2 AA where none is named. */
+  readonly rules?: readonly string[] | undefined;
+  /** A CSS selector; the whole page where there is none. */
+  readonly within?: string | undefined;
+}
+
+/** What axe-core finds serious or critical on the page as it is. */
+export async function violations(page: Page, { rules, within }: Looked = {}): Promise<string[]> {
   if (!(await page.evaluate<boolean>(`'axe' in window`))) await page.evaluate(AXE);
   const only =
     rules === undefined
       ? { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }
       : { type: 'rule', values: rules };
+  const where = within === undefined ? 'document' : JSON.stringify(within);
   const found = await page.evaluate<readonly Finding[]>(
-    `axe.run(document, { runOnly: ${JSON.stringify(only)}, resultTypes: ['violations'] }).then((all) =>
+    `axe.run(${where}, { runOnly: ${JSON.stringify(only)}, resultTypes: ['violations'] }).then((all) =>
       all.violations.map(({ id, impact, nodes }) => ({ id, impact,
         nodes: nodes.map(({ html, failureSummary }) => ({ html, failureSummary })) })))`,
   );

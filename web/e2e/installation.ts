@@ -3,6 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSignedClient, type SignedClient } from '../../pkg/client/signed-client.js';
 import { systemClock } from '../../pkg/kernel/clock.js';
+import { createDatabase } from '../../pkg/postgres/database.js';
+import { APPLICATION, SUPERUSER } from '../../pkg/postgres/embedded-cluster.js';
+import { SOCKET_PORT } from '../../pkg/postgres/embedded-leftovers.js';
+import type { Database } from '../../pkg/postgres/port.js';
+import { socketFolder } from '../../pkg/runtime/socket-folder.js';
+import { serverUser } from '../../pkg/runtime/unprivileged.js';
 import { freePort } from '../../pkg/testkit/postgres-server.js';
 import { built, startProcess } from '../../pkg/testkit/processes.js';
 
@@ -15,6 +21,8 @@ export interface Installation {
   /** Signs with the sample game's own key. */
   readonly client: SignedClient;
   clientOf(keyId: string, secret: string): SignedClient;
+  /** Its own database, as the one who administers the server: to break something there, and to mend it. */
+  database(): Database;
   stop(): Promise<void>;
 }
 
@@ -41,17 +49,26 @@ export async function startInstallation(
     clients.push(client);
     return client;
   };
+  let db: Database | null = null;
   return {
     gatewayUrl,
     adminUrl: `http://127.0.0.1:${String(adminPort)}`,
     password: secret('admin.password'),
     client: clientOf('demo', secret('demo.hmac')),
     clientOf,
+    database: () =>
+      (db ??= createDatabase({ url: databaseUrl(dataDir, secret('postgres.superuser')), poolSize: 1 })),
     stop: async () => {
+      await db?.close();
       for (const client of clients) client.close();
       started.kill('SIGTERM');
       await started.exited;
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function databaseUrl(dataDir: string, password: string): string {
+  const sockets = socketFolder(dataDir, serverUser(join(dataDir, 'pg')));
+  return `postgres://${SUPERUSER}:${password}@/${APPLICATION}?host=${encodeURIComponent(sockets)}&port=${String(SOCKET_PORT)}`;
 }

@@ -1,5 +1,5 @@
 import { Alert, Button, Code, Group, Skeleton, Stack, Text, ThemeIcon } from '@mantine/core';
-import { IconAlertTriangle, IconMoodEmpty } from '@tabler/icons-react';
+import { IconAlertTriangle, IconCheck, IconInbox } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { ApiError } from '../api/problem.ts';
 
@@ -28,11 +28,17 @@ export function Trouble({ error, onRetry }: { readonly error: unknown; readonly 
 }
 
 /** Nothing is here, said so that it is clear whether that is good, and what would bring something. */
-export function Nothing({ children, icon }: { readonly children: ReactNode; readonly icon?: ReactNode }) {
+export function Nothing({
+  children,
+  isGood = false,
+}: {
+  readonly children: ReactNode;
+  readonly isGood?: boolean;
+}) {
   return (
     <Stack align="center" gap="xs" py="xl">
-      <ThemeIcon size="xl" radius="xl" variant="light" color="gray" aria-hidden>
-        {icon ?? <IconMoodEmpty />}
+      <ThemeIcon size="xl" radius="xl" variant="light" color={isGood ? 'green' : 'gray'} aria-hidden>
+        {isGood ? <IconCheck /> : <IconInbox />}
       </ThemeIcon>
       <Text c="dimmed" ta="center" maw={420}>
         {children}
@@ -53,23 +59,32 @@ export interface DataStateProps<T> {
   readonly rows?: number;
   readonly isEmpty?: (data: T) => boolean;
   readonly empty?: ReactNode;
+  /** That there is nothing is good news. */
+  readonly isEmptyGood?: boolean;
   readonly children: (data: T) => ReactNode;
 }
 
 /** Loading, empty, broken or there: each has its look, and what was there stays while it is asked for again. */
-export function DataState<T>({ query, rows = 4, isEmpty, empty, children }: DataStateProps<T>) {
+export function DataState<T>({
+  query,
+  rows = 4,
+  isEmpty,
+  empty,
+  isEmptyGood = false,
+  children,
+}: DataStateProps<T>) {
   const { data, error, isPending, refetch } = query;
   if (data === undefined && error !== null) return <Trouble error={error} onRetry={() => void refetch()} />;
   if (isPending || data === undefined) {
     return (
-      <Stack gap="sm" aria-busy="true" aria-label="Loading">
+      <Stack gap="sm" role="status" aria-busy="true" aria-label="Loading">
         {Array.from({ length: rows }, (_, row) => (
           <Skeleton key={row} height={28} radius="sm" />
         ))}
       </Stack>
     );
   }
-  if (isEmpty?.(data) === true) return <Nothing>{empty ?? 'Nothing here yet.'}</Nothing>;
+  if (isEmpty?.(data) === true) return <Nothing isGood={isEmptyGood}>{empty ?? 'Nothing here yet.'}</Nothing>;
   return (
     <>
       {error !== null && <Trouble error={error} onRetry={() => void refetch()} />}

@@ -1,6 +1,7 @@
-import { Button, Group, Modal, Stack, Text, Textarea } from '@mantine/core';
+import { Button, Group, Stack, Text, Textarea } from '@mantine/core';
 import { useId, useState, type ReactNode } from 'react';
 import { Trouble } from './data-state.tsx';
+import { Dialog } from './dialog.tsx';
 
 export interface DecideProps {
   readonly isOpen: boolean;
@@ -19,11 +20,15 @@ export interface DecideProps {
 
 /** A question before something that others will see or that is hard to take back. */
 export function Decide(props: DecideProps) {
-  const { isOpen, onClose, title, children, action, isDangerous = false, needsReason = false } = props;
+  return props.isOpen && <Question {...props} />;
+}
+
+function Question(props: DecideProps) {
+  const { onClose, title, children, action, isDangerous = false, needsReason = false } = props;
   const [reason, setReason] = useState('');
   const form = useId();
   return (
-    <Modal opened={isOpen} onClose={onClose} title={title} centered>
+    <Dialog title={title} onClose={onClose}>
       <form
         id={form}
         onSubmit={(event) => {
@@ -57,6 +62,6 @@ export function Decide(props: DecideProps) {
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

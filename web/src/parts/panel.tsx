@@ -2,7 +2,7 @@ import { Group, Paper, Stack, Text, Title } from '@mantine/core';
 import { useId, type ReactNode } from 'react';
 
 export interface PanelProps {
-  readonly title: string;
+  readonly title: ReactNode;
   readonly about?: ReactNode;
   /** What concerns this panel alone: a link to where one acts, a switch. */
   readonly aside?: ReactNode;

@@ -1,5 +1,6 @@
-import { Alert, Button, Code, CopyButton, Group, Modal, Stack, Text } from '@mantine/core';
+import { Alert, Button, Code, CopyButton, Group, Stack, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
+import { Dialog } from './dialog.tsx';
 
 /** A secret that is shown once: nobody can ask for it again. */
 export function Reveal({
@@ -13,8 +14,9 @@ export function Reveal({
   readonly children: ReactNode;
   readonly onClose: () => void;
 }) {
+  if (secret === null) return null;
   return (
-    <Modal opened={secret !== null} onClose={onClose} title={title} closeOnClickOutside={false} centered>
+    <Dialog title={title} onClose={onClose} staysOnClick>
       <Stack>
         <Text size="sm">{children}</Text>
         <Code block data-testid="secret">
@@ -22,7 +24,7 @@ export function Reveal({
         </Code>
         <Alert color="yellow">This is the only time it is shown.</Alert>
         <Group justify="flex-end">
-          <CopyButton value={secret ?? ''}>
+          <CopyButton value={secret}>
             {({ copied, copy }) => (
               <Button variant="default" onClick={copy}>
                 {copied ? 'Copied' : 'Copy'}
@@ -32,6 +34,6 @@ export function Reveal({
           <Button onClick={onClose}>I have kept it</Button>
         </Group>
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

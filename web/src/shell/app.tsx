@@ -74,6 +74,6 @@ function FirstGame() {
 
 const Waiting = () => (
   <Center mih="60dvh">
-    <Loader aria-label="Loading" />
+    <Loader role="status" aria-label="Loading" />
   </Center>
 );

@@ -28,7 +28,7 @@ export function OidcReturn() {
   }, [navigate, parameters]);
   return (
     <Center mih="100dvh">
-      <Loader aria-label="Signing in" />
+      <Loader role="status" aria-label="Signing in" />
     </Center>
   );
 }

@@ -49,4 +49,6 @@ export const theme = createTheme({
   fontFamilyMonospace: mono,
   headings: { fontFamily: sans, fontWeight: '650' },
   cursorType: 'pointer',
+  // On a ground of full colour the small words of a badge are hard to read.
+  components: { Badge: { defaultProps: { variant: 'light' } } },
 });

@@ -53,7 +53,11 @@ export function Audit() {
       <DataState
         query={pages.list}
         isEmpty={(items) => items.length === 0}
-        empty="Nothing was done that fits."
+        empty={
+          filter.actor === '' && filter.subject === ''
+            ? 'Nobody changed anything yet. Whoever makes a key, judges a case, applies a definition or hides a player will stand here, with the reason.'
+            : 'Nothing was done that fits.'
+        }
       >
         {(items) => (
           <Table.ScrollContainer minWidth={760}>

@@ -2,12 +2,13 @@ import { Group, SegmentedControl, Select, Skeleton, Stack } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useState, type ReactNode } from 'react';
-import { useLocation, useParams } from 'wouter';
+import { useLocation } from 'wouter';
 import { api, dataOf } from '../../api/client.ts';
 import { DataState, Nothing } from '../../parts/data-state.tsx';
 import { Page } from '../../parts/page.tsx';
 import { useQueryState } from '../../parts/use-query-state.ts';
 import { useGame } from '../../shell/game.ts';
+import { useThing } from '../../shell/thing.ts';
 import {
   useCycles,
   useFirstWindow,
@@ -25,7 +26,7 @@ const SEARCHABLE = 8;
 /** Who leads, now and in the cycles before. What is chosen stands in the address. */
 export function Boards() {
   const { gameId, to } = useGame();
-  const { board: name } = useParams<{ board?: string }>();
+  const name = useThing();
   const [, navigate] = useLocation();
   const boards = useQuery({
     queryKey: ['boards', gameId],

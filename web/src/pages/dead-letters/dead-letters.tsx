@@ -1,8 +1,8 @@
-import { useParams } from 'wouter';
 import { GoesTo } from '../../parts/goes-to.tsx';
 import { Page } from '../../parts/page.tsx';
 import { useQueryState } from '../../parts/use-query-state.ts';
 import { useGame } from '../../shell/game.ts';
+import { useThing } from '../../shell/thing.ts';
 import { filterOf } from './letter-filter.ts';
 import { LetterList } from './letter-list.tsx';
 import { OneLetter } from './one-letter.tsx';
@@ -11,7 +11,7 @@ import { Tally } from './tally.tsx';
 /** Events that could not take effect: why, and what is decided about them. */
 export function DeadLetters() {
   const { to } = useGame();
-  const { letter } = useParams<{ letter?: string }>();
+  const letter = useThing();
   const [address, setAddress] = useQueryState(['role', 'state', 'reason', 'player']);
   if (letter !== undefined) {
     return (

@@ -1,6 +1,7 @@
-import { Button, Group, Modal, Stack, Text, Textarea } from '@mantine/core';
+import { Button, Group, Stack, Text, Textarea } from '@mantine/core';
 import { useState, type ReactNode, type SubmitEvent } from 'react';
 import { Trouble } from '../../parts/data-state.tsx';
+import { Dialog } from '../../parts/dialog.tsx';
 
 /** A decision about many letters, in two steps: how many it would be, then for good. */
 export function FirstCount(props: {
@@ -27,7 +28,7 @@ export function FirstCount(props: {
     (isCounted ? props.onAct : props.onCount)(reason.trim());
   };
   return (
-    <Modal opened onClose={onClose} title={title} centered>
+    <Dialog title={title} onClose={onClose}>
       {outcome ?? (
         <form onSubmit={submit}>
           <Stack>
@@ -67,6 +68,6 @@ export function FirstCount(props: {
           </Stack>
         </form>
       )}
-    </Modal>
+    </Dialog>
   );
 }

@@ -65,7 +65,12 @@ export function LetterList({
       <DataState
         query={pages.list}
         isEmpty={(items) => items.length === 0}
-        empty={filter.state === 'open' ? 'No open letter fits. That is how it should be.' : 'No letter fits.'}
+        isEmptyGood={filter.state === 'open'}
+        empty={
+          filter.state === 'open'
+            ? 'No open letter. One would stand here with the message as it came, to be sent again or dropped.'
+            : 'No letter fits.'
+        }
       >
         {(items) => <Letters items={items} />}
       </DataState>

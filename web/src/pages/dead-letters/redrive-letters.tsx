@@ -1,11 +1,12 @@
 import { Button, Group, Progress, Stack, Text } from '@mantine/core';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import { DataState } from '../../parts/data-state.tsx';
 import { count } from '../../parts/figures.ts';
 import { useGame } from '../../shell/game.ts';
 import { FirstCount } from './first-count.tsx';
 import type { Selection } from './letter-filter.ts';
+import { useTwoSteps } from './use-two-steps.ts';
 
 const LOOK_MS = 1_000;
 
@@ -18,49 +19,34 @@ export function RedriveLetters({
   readonly onClose: () => void;
 }) {
   const { gameId } = useGame();
-  const client = useQueryClient();
-  const ask = (dryRun: boolean) => (reason: string) =>
+  const { answer, steps } = useTwoSteps(select, 'sent', (body) =>
     dataOf(
       api.POST('/admin/v1/games/{gameId}/dead-letters/redrive', {
         params: { path: { gameId }, header: OWN_PAGE },
-        body: { dryRun, reason, select },
+        body,
       }),
-    );
-  const dryRun = useMutation({ mutationFn: ask(true) });
-  const redrive = useMutation({
-    mutationFn: ask(false),
-    onSuccess: () => client.invalidateQueries({ queryKey: ['letters', gameId] }),
-  });
-  const { data } = dryRun;
+    ),
+  );
   return (
     <FirstCount
+      {...steps}
       title="Send again"
       about="Each letter goes to its own role, through the normal way. What took effect before is skipped."
-      told={data === undefined ? null : `${lettersOf(data.letters, data.truncated)} would be sent.`}
       action="Send them"
-      canAct={(data?.letters ?? 0) > 0}
       outcome={
-        redrive.data === undefined ? null : (
+        answer === undefined ? null : (
           <UnderWay
-            actionId={redrive.data.actionId}
-            sent={redrive.data.sent}
-            isCutShort={redrive.data.truncated}
+            actionId={answer.actionId}
+            sent={answer.sent}
+            isCutShort={answer.truncated}
             onClose={onClose}
           />
         )
       }
-      isBusy={dryRun.isPending || redrive.isPending}
-      error={redrive.error ?? dryRun.error}
-      onCount={dryRun.mutate}
-      onAct={redrive.mutate}
       onClose={onClose}
     />
   );
 }
-
-/** `12 letters`, and that there are more than one request decides about. */
-export const lettersOf = (letters: number, isCutShort: boolean): string =>
-  `${count(letters)}${isCutShort ? ' and more' : ''} open ${letters === 1 ? 'letter' : 'letters'}`;
 
 function UnderWay(props: {
   readonly actionId: number | null;

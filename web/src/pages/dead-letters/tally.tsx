@@ -31,7 +31,8 @@ export function Tally({ onPick }: { readonly onPick: (picked: Omit<TallyItem, 'l
         query={tally}
         rows={2}
         isEmpty={({ items }) => items.length === 0}
-        empty="None: every event of this game took effect."
+        isEmptyGood
+        empty="None: every event of this game took effect. One that a role cannot apply, however often it tries, will be counted here by its reason."
       >
         {({ items }) => (
           <Table.ScrollContainer minWidth={620}>

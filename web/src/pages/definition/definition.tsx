@@ -1,6 +1,6 @@
 import { Stack, Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useLocation, useParams } from 'wouter';
+import { useLocation } from 'wouter';
 import { api, dataOf } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
 import { DataState } from '../../parts/data-state.tsx';
@@ -9,6 +9,7 @@ import { Panel } from '../../parts/panel.tsx';
 import { Raw } from '../../parts/raw.tsx';
 import { useQueryState } from '../../parts/use-query-state.ts';
 import { useGame } from '../../shell/game.ts';
+import { useThing } from '../../shell/thing.ts';
 import { Compare } from './compare.tsx';
 import { Edit } from './edit.tsx';
 import { useSource } from './use-source.ts';
@@ -41,7 +42,7 @@ export function Definition() {
 
 function Whole({ items }: { readonly items: readonly Item[] }) {
   const { may, to } = useGame();
-  const { version } = useParams<{ version?: string }>();
+  const version = useThing();
   const [, navigate] = useLocation();
   const [{ tab = 'yaml', against }, setAddress] = useQueryState(['tab', 'against']);
   const inForce = items.find(({ state }) => state === 'in_force');

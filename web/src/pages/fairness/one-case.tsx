@@ -123,7 +123,7 @@ function Header({ one }: { readonly one: Case }) {
       <Group gap="md">
         <Assignee one={one} />
         <GoesTo href={to('players', one.playerId)}>Progress, boards, receipts</GoesTo>
-        <GoesTo href={`${to('debugger')}?${new URLSearchParams({ playerId: one.playerId }).toString()}`}>
+        <GoesTo href={`${to('debugger')}?${new URLSearchParams({ player: one.playerId }).toString()}`}>
           Last events
         </GoesTo>
       </Group>

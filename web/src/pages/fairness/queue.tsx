@@ -10,11 +10,12 @@ import {
   Select,
   Stack,
   Text,
+  useMatches,
 } from '@mantine/core';
 import { IconArrowLeft } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useRef } from 'react';
-import { Link, useLocation, useSearch } from 'wouter';
+import { useEffect, useEffectEvent, useRef } from 'react';
+import { Link, useLocation } from 'wouter';
 import { api, dataOf } from '../../api/client.ts';
 import { CaseState } from '../../parts/case-state.tsx';
 import { DataState, Nothing } from '../../parts/data-state.tsx';
@@ -39,12 +40,12 @@ const ANY = 'all';
 /** The cases that fit, and beside them the one that is looked at. */
 export function Queue({ caseId }: { readonly caseId: number | undefined }) {
   const { to } = useGame();
-  const query = useSearch();
   const [, navigate] = useLocation();
   const { pages, live, filters } = useQueue();
   const items = pages.list.data ?? NO_CASES;
-  const addressOf = (id: number) => `${to('fairness', String(id))}${query === '' ? '' : `?${query}`}`;
+  const addressOf = (id: number) => `${to('fairness', String(id))}${window.location.search}`;
   const go = useSteps(items, caseId, (id) => navigate(addressOf(id)));
+  useFirstBeside(items, caseId, (id) => navigate(addressOf(id), { replace: true }));
   useKeys({ j: () => go(1), k: () => go(-1) });
   const list = (
     <Stack gap="sm">
@@ -105,7 +106,7 @@ export function Queue({ caseId }: { readonly caseId: number | undefined }) {
               <Group hiddenFrom="md" justify="space-between">
                 <Button
                   component={Link}
-                  href={`${to('fairness')}${query === '' ? '' : `?${query}`}`}
+                  href={`${to('fairness')}${window.location.search}`}
                   variant="default"
                   size="compact-md"
                   leftSection={<IconArrowLeft size={16} aria-hidden />}
@@ -141,6 +142,16 @@ function useSteps(items: readonly Case[], caseId: number | undefined, open: (cas
   };
 }
 
+/** Where there is room for a case beside the list, the first one stands there without being asked for. */
+function useFirstBeside(items: readonly Case[], caseId: number | undefined, open: (caseId: number) => void) {
+  const isWide = useMatches({ base: false, md: true });
+  const first = items[0]?.caseId;
+  const openFirst = useEffectEvent(open);
+  useEffect(() => {
+    if (isWide && caseId === undefined && first !== undefined) openFirst(first);
+  }, [isWide, caseId, first]);
+}
+
 interface FilterProps {
   readonly state: string;
   readonly metric: string | undefined;
@@ -156,10 +167,11 @@ function useQueue() {
   const [{ state: named, metric, assignee }, choose] = useQueryState(['state', 'metric', 'assignee']);
   const state = named ?? 'open';
   const wanted = CASE_STATES.find((one) => one === state);
-  const live = useLive(gameId, [{ topic: 'findings' }], () => {
+  const seeAgain = () => {
     void client.invalidateQueries({ queryKey: ['cases', gameId] });
     void client.invalidateQueries({ queryKey: ['case', gameId] });
-  });
+  };
+  const live = useLive(gameId, [{ topic: 'findings' }], seeAgain, seeAgain);
   const pages = usePages<Case>(
     ['cases', gameId, wanted, metric, assignee],
     (cursor) =>

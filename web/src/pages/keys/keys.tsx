@@ -10,6 +10,7 @@ import { Moment } from '../../parts/moment.tsx';
 import { Page } from '../../parts/page.tsx';
 import { Reveal } from '../../parts/reveal.tsx';
 import { useGame } from '../../shell/game.ts';
+import { EndKey } from './end-key.tsx';
 import { NewKeyForm } from './new-key.tsx';
 import { RotateKey } from './rotate-key.tsx';
 
@@ -33,6 +34,7 @@ export function Keys() {
   });
   const [isAdding, setAdding] = useState(false);
   const [rotating, setRotating] = useState<string | null>(null);
+  const [ending, setEnding] = useState<SigningKey | null>(null);
   const [revoking, setRevoking] = useState<string | null>(null);
   const [issued, setIssued] = useState<{ readonly keyId: string; readonly secret: string } | null>(null);
   const client = useQueryClient();
@@ -82,6 +84,7 @@ export function Keys() {
                     key={key.keyId}
                     signingKey={key}
                     onRotate={() => setRotating(key.keyId)}
+                    onEnd={() => setEnding(key)}
                     onRevoke={() => setRevoking(key.keyId)}
                   />
                 ))}
@@ -92,6 +95,17 @@ export function Keys() {
       </DataState>
       {isAdding && <NewKeyForm onClose={() => setAdding(false)} onIssued={show} />}
       {rotating !== null && <RotateKey keyId={rotating} onClose={() => setRotating(null)} onIssued={show} />}
+      {ending !== null && (
+        <EndKey
+          keyId={ending.keyId}
+          notAfter={ending.notAfter}
+          onClose={() => setEnding(null)}
+          onEnded={() => {
+            setEnding(null);
+            void seeAgain();
+          }}
+        />
+      )}
       <Reveal
         title={`Secret of ${issued?.keyId ?? ''}`}
         secret={issued?.secret ?? null}
@@ -120,10 +134,12 @@ export function Keys() {
 function KeyRow({
   signingKey: key,
   onRotate,
+  onEnd,
   onRevoke,
 }: {
   readonly signingKey: SigningKey;
   readonly onRotate: () => void;
+  readonly onEnd: () => void;
   readonly onRevoke: () => void;
 }) {
   const isOver = key.state === 'revoked' || key.state === 'retired';
@@ -155,6 +171,7 @@ function KeyRow({
               </Menu.Target>
               <Menu.Dropdown>
                 <Menu.Item onClick={onRotate}>Rotate</Menu.Item>
+                <Menu.Item onClick={onEnd}>End at a date</Menu.Item>
                 <Menu.Item color="red" onClick={onRevoke}>
                   Revoke
                 </Menu.Item>

@@ -1,19 +1,10 @@
-import {
-  Button,
-  Checkbox,
-  Group,
-  Modal,
-  SegmentedControl,
-  Stack,
-  Switch,
-  Text,
-  TextInput,
-} from '@mantine/core';
+import { Button, Checkbox, Group, SegmentedControl, Stack, Switch, Text, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type SubmitEvent } from 'react';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
 import { Trouble } from '../../parts/data-state.tsx';
+import { Dialog } from '../../parts/dialog.tsx';
 import { useGame } from '../../shell/game.ts';
 
 type Scope = Schema<'KeyScope'>;
@@ -53,7 +44,7 @@ export function NewKeyForm({
     make.mutate();
   };
   return (
-    <Modal opened onClose={onClose} title="New key" centered>
+    <Dialog title="New key" onClose={onClose}>
       <form onSubmit={submit}>
         <Stack>
           <TextInput
@@ -101,6 +92,6 @@ export function NewKeyForm({
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,8 +1,9 @@
-import { Button, Group, Modal, Select, Stack, Text } from '@mantine/core';
+import { Button, Group, Select, Stack, Text } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import { Trouble } from '../../parts/data-state.tsx';
+import { Dialog } from '../../parts/dialog.tsx';
 import { useGame } from '../../shell/game.ts';
 
 const OVERLAPS = [
@@ -36,7 +37,7 @@ export function RotateKey({
     onSuccess: ({ key, secret }) => onIssued({ keyId: key.keyId, secret }),
   });
   return (
-    <Modal opened onClose={onClose} title={`Rotate ${keyId}`} centered>
+    <Dialog title={`Rotate ${keyId}`} onClose={onClose}>
       <Stack>
         <Text size="sm">
           A new key with the same rights is made now. Both are accepted until the old one ends; the list shows
@@ -59,6 +60,6 @@ export function RotateKey({
           </Button>
         </Group>
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

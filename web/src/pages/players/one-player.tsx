@@ -45,7 +45,7 @@ export function OnePlayer({ playerId }: { readonly playerId: string }) {
           <Button
             variant="default"
             component={Link}
-            href={`${to('debugger')}?${new URLSearchParams({ playerId }).toString()}`}
+            href={`${to('debugger')}?${new URLSearchParams({ player: playerId }).toString()}`}
           >
             Last events
           </Button>

@@ -1,6 +1,7 @@
 import { Badge, Loader, Table, Text, Tooltip } from '@mantine/core';
 import { IconAlertTriangle, IconBan, IconShieldCheck, IconShieldX } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
 import { DataState } from '../../parts/data-state.tsx';
@@ -19,7 +20,13 @@ type Receipt = Schema<'Receipt'>;
 const ROWS = 10;
 
 /** The rewards of a player, each with its signature checked anew. */
-export function PlayerReceipts({ playerId }: { readonly playerId: string }) {
+export function PlayerReceipts({
+  playerId,
+  title = 'Receipts',
+}: {
+  readonly playerId: string;
+  readonly title?: ReactNode;
+}) {
   const { gameId } = useGame();
   const pages = usePages<Receipt>(['player', gameId, playerId, 'receipts'], (cursor) =>
     dataOf(
@@ -32,10 +39,7 @@ export function PlayerReceipts({ playerId }: { readonly playerId: string }) {
     ),
   );
   return (
-    <Panel
-      title="Receipts"
-      about="What was granted, and for what. Every signature is checked as it is shown."
-    >
+    <Panel title={title} about="What was granted, and for what. Every signature is checked as it is shown.">
       <DataState query={pages.list} isEmpty={(items) => items.length === 0} empty="Nothing was granted yet.">
         {(items) => (
           <Table.ScrollContainer minWidth={480}>
@@ -104,7 +108,7 @@ function Verified({ receipt: { receiptId, jws, revokedReason, revokedAt } }: { r
       ),
     staleTime: Infinity,
   });
-  if (verdict.isPending) return <Loader size="xs" aria-label="Checking the signature" />;
+  if (verdict.isPending) return <Loader size="xs" role="status" aria-label="Checking the signature" />;
   if (verdict.data === undefined)
     return (
       <Badge color="yellow" variant="light" leftSection={<IconAlertTriangle size={12} aria-hidden />}>

@@ -1,13 +1,15 @@
 import { Button, Group, Stack, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState, type SubmitEvent } from 'react';
-import { useLocation, useParams } from 'wouter';
+import { useLocation } from 'wouter';
 import { api, dataOf } from '../../api/client.ts';
 import { DataState } from '../../parts/data-state.tsx';
 import { GoesTo } from '../../parts/goes-to.tsx';
 import { Page } from '../../parts/page.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { useGame } from '../../shell/game.ts';
+import { useThing } from '../../shell/thing.ts';
+import { LeadersReceipts } from './leaders-receipts.tsx';
 import { OneReceipt } from './one-receipt.tsx';
 import { RevokedReceipts } from './revoked-receipts.tsx';
 import { VerifyReceipt } from './verify-receipt.tsx';
@@ -17,7 +19,7 @@ const MONO = 'var(--mantine-font-family-monospace)';
 /** Signed proof of granted rewards: looked up, checked, declared void. */
 export function Receipts() {
   const { gameId, to } = useGame();
-  const { receipt: receiptId } = useParams<{ receipt?: string }>();
+  const receiptId = useThing();
   return (
     <Page
       title="Receipts"
@@ -27,6 +29,7 @@ export function Receipts() {
       <LookUp key={receiptId} receiptId={receiptId ?? ''} />
       {receiptId !== undefined && <Found gameId={gameId} receiptId={receiptId} />}
       <VerifyReceipt />
+      {receiptId === undefined && <LeadersReceipts />}
       <RevokedReceipts />
     </Page>
   );

@@ -1,7 +1,7 @@
-import { useParams } from 'wouter';
 import { GoesTo } from '../../parts/goes-to.tsx';
 import { Page } from '../../parts/page.tsx';
 import { useGame } from '../../shell/game.ts';
+import { useThing } from '../../shell/thing.ts';
 import { JobList } from './job-list.tsx';
 import { OneJob } from './one-job.tsx';
 import { Upload } from './upload.tsx';
@@ -9,7 +9,7 @@ import { Upload } from './upload.tsx';
 /** Recordings of events, fed through the same door again. */
 export function Replay() {
   const { to } = useGame();
-  const { job } = useParams<{ job?: string }>();
+  const job = useThing();
   if (job !== undefined) {
     return (
       <Page title="Recording" actions={<GoesTo href={to('replay')}>All recordings</GoesTo>}>

@@ -1,8 +1,9 @@
-import { Button, Group, Modal, NumberInput, Stack, Text, Textarea } from '@mantine/core';
+import { Button, Group, NumberInput, Stack, Text, Textarea } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type SubmitEvent } from 'react';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import { Trouble } from '../../parts/data-state.tsx';
+import { Dialog } from '../../parts/dialog.tsx';
 import { useGame } from '../../shell/game.ts';
 import type { Job } from './job-list.tsx';
 
@@ -43,7 +44,7 @@ export function StartReplay({
     start.mutate();
   };
   return (
-    <Modal opened onClose={onClose} title="Start the replay" centered>
+    <Dialog title="Start the replay" onClose={onClose}>
       <form onSubmit={submit}>
         <Stack>
           <Text size="sm">
@@ -92,6 +93,6 @@ export function StartReplay({
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

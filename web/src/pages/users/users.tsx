@@ -1,10 +1,11 @@
-import { Badge, Button, Group, Modal, Select, Stack, Table, TextInput } from '@mantine/core';
+import { Badge, Button, Group, Select, Stack, Table, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState, type SubmitEvent } from 'react';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
 import { Heads } from '../../parts/heads.tsx';
 import { DataState, Trouble } from '../../parts/data-state.tsx';
+import { Dialog } from '../../parts/dialog.tsx';
 import { Decide } from '../../parts/decide.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { More } from '../../parts/more.tsx';
@@ -224,7 +225,7 @@ function AddUser({
     add.mutate();
   };
   return (
-    <Modal opened onClose={onClose} title="Add a user" centered>
+    <Dialog title="Add a user" onClose={onClose}>
       <form onSubmit={submit}>
         <Stack>
           <TextInput
@@ -258,6 +259,6 @@ function AddUser({
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,0 +1,115 @@
+import { expect, test } from '@jest/globals';
+import { eventually } from '../../../pkg/testkit/eventually.js';
+import type { Schema } from '../admin-api.js';
+import { dialogOf, expectAccessible, HOSTILE, postAll, progression, type Stage } from '../stage.js';
+
+const CHEAT = HOSTILE[0];
+const SUSPECT = 'a-good-day';
+const SAMPLES = 24;
+const TOO_MUCH = 900_000;
+
+/** A player of steady gains, and one gain that does not fit. */
+const strangeGains = (player: string) => [
+  ...Array.from({ length: SAMPLES }, (_, number) => progression(player, 100 + (number % 7) * 5)),
+  progression(player, TOO_MUCH),
+];
+const kill = (playerId: string, durationMs: number) => ({
+  ...progression(playerId, 0),
+  type: 'boss_kill',
+  payload: { bossId: 'hydra', durationMs },
+});
+
+export function fairnessFlow(at: () => Stage): void {
+  const cases = async (state: string): Promise<string[]> =>
+    (await at().admin.get<Schema<'CasePage'>>(`/cases?state=${state}`)).items
+      .map(({ playerId }) => playerId)
+      .sort();
+  const settledCase = (state: string) =>
+    at()
+      .page.getByRole('status')
+      .filter({ hasText: `xp-gain, ${state}` })
+      .waitFor({ state: 'attached' });
+
+  test('who is judged a cheat leaves every board at once, and a reversal restores every board exactly', async () => {
+    const { page, admin, installation } = at();
+    await postAll(installation.client, [...strangeGains(CHEAT), kill(CHEAT, 61_000), kill(SUSPECT, 72_000)]);
+    await postAll(installation.client, strangeGains(SUSPECT));
+    await eventually(
+      'both have a case',
+      async () => (await cases('open')).join() === [CHEAT, SUSPECT].sort().join(),
+    );
+    const holding = async () =>
+      [...(await admin.boards())].filter(([, rows]) => rows.some(({ subject }) => subject === CHEAT));
+    await eventually('both stand on seven boards', async () => (await holding()).length === 7);
+    const before = await admin.boards();
+    const publicBoard = async () =>
+      (
+        await fetch(`${installation.gatewayUrl}/v1/leaderboards/xp?game=demo&window=all-time&limit=100`)
+      ).json();
+    const publicBefore = await publicBoard();
+    const seenOn = async (): Promise<string[]> => {
+      await at().open('boards/xp?window=all-time');
+      await page.locator('tr[data-subject]').first().waitFor();
+      return page.locator('tr[data-subject]').allInnerTexts();
+    };
+    const seenBefore = await seenOn();
+
+    await at().goTo('Fairness');
+    await page.getByRole('list', { name: 'Cases' }).getByText(CHEAT).click();
+    await settledCase('open');
+    await expectAccessible(page, 'a case');
+    expect(await page.getByRole('heading', { level: 2 }).first().innerText()).toBe(CHEAT);
+    await page.getByRole('button', { name: 'Cheat' }).click();
+    await expectAccessible(page, 'a verdict', 'section[aria-label="Confirm: cheat"]');
+    await page.getByRole('button', { name: 'Confirm: cheat' }).click();
+    await settledCase('cheat');
+    await eventually('the cheat is on no board', async () => (await holding()).length === 0);
+    const without = [...before].map(([name, rows]) => [
+      name,
+      rows.map(({ subject }) => subject).filter((subject) => subject !== CHEAT),
+    ]);
+    expect(
+      [...(await admin.boards())].map(([name, rows]) => [name, rows.map(({ subject }) => subject)]),
+    ).toEqual(without);
+    await eventually(
+      'and on no public one',
+      async () => !JSON.stringify(await publicBoard()).includes('onerror'),
+    );
+    expect((await seenOn()).some((row) => row.includes(CHEAT))).toBe(false);
+
+    await at().open('fairness?state=cheat');
+    await page.getByRole('list', { name: 'Cases' }).getByText(CHEAT).click();
+    await page.getByRole('button', { name: 'Take the verdict back' }).click();
+    const dialog = await dialogOf(page, 'Take this verdict back?');
+    await dialog.getByLabel('Reason').fill('it was a gift of ours');
+    await dialog.getByRole('button', { name: 'Take it back' }).click();
+    await settledCase('open');
+    await eventually('the cheat is on seven boards again', async () => (await holding()).length === 7);
+    expect(await admin.boards()).toEqual(before);
+    await eventually('and on the public one', async () =>
+      JSON.stringify(await publicBoard()).includes('onerror'),
+    );
+    expect(await publicBoard()).toEqual(publicBefore);
+    expect(await seenOn()).toEqual(seenBefore);
+    expect(at().faults()).toEqual([]);
+  }, 180_000);
+
+  test('a case is opened and judged by keys alone', async () => {
+    const { page } = at();
+    const here = page.getByRole('list', { name: 'Cases' }).locator('[aria-current="true"]');
+    await at().goTo('Fairness');
+    // Where there is room for it, the first case is there without being asked for.
+    await here.waitFor();
+    const first = await here.textContent();
+    await page.keyboard.press('j');
+    await eventually('the next case is open', async () => (await here.textContent()) !== first);
+    await settledCase('open');
+    const judged = await here.textContent();
+    await page.keyboard.press('c');
+    await page.getByRole('button', { name: 'Confirm: clean' }).waitFor();
+    await page.keyboard.press('Enter');
+    await settledCase('clean');
+    expect(await cases('clean')).toEqual([judged]);
+    expect(at().faults()).toEqual([]);
+  }, 180_000);
+}

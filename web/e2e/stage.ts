@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from '@jest/globals';
+import type { Browser, Locator, Page } from 'playwright-core';
+import type { SignedClient } from '../../pkg/client/signed-client.js';
+import { eventually } from '../../pkg/testkit/eventually.js';
+import { openAdminApi, type AdminApi } from './admin-api.js';
+import { launch, settled, violations, watchedPage, wearScheme, type Watched } from './browser.js';
+import { startInstallation, type Installation } from './installation.js';
+
+/** Names that other places would run, follow, turn around or break a line by. */
+export const HOSTILE = [
+  '<img src=x onerror=alert(1)>',
+  '=HYPERLINK("http://x","y")',
+  '\u202egnp.exe',
+  'two\nlines',
+  'a/b?c#d&e+100%41',
+] as const;
+
+/** One installation and one signed-in page, which all flows of a run share: to start them costs more than any flow. */
+export interface Stage {
+  readonly installation: Installation;
+  readonly browser: Browser;
+  readonly page: Page;
+  /** Beside the page: what a program is told. */
+  readonly admin: AdminApi;
+  /** What went wrong on the page since the last look. */
+  faults(): string[];
+  /** To a page of the game by its address, such as `keys`. */
+  open(path: string): Promise<void>;
+  /** By the menu, as a person goes: the page is not loaded anew. */
+  goTo(place: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function openStage(): Promise<Stage> {
+  const installation = await startInstallation();
+  const { adminUrl, password } = installation;
+  const browser = await launch();
+  const context = await browser.newContext({ viewport: WIDE, reducedMotion: 'reduce' });
+  const watched: Watched = await watchedPage(context, adminUrl);
+  const { page } = watched;
+  return {
+    installation,
+    browser,
+    page,
+    admin: await openAdminApi(adminUrl, 'admin', password),
+    faults: () => watched.faults.splice(0),
+    async open(path) {
+      await page.goto(`${adminUrl}/g/demo/${path}`);
+      await settled(page);
+    },
+    async goTo(place) {
+      await page
+        .getByRole('navigation', { name: 'Pages' })
+        .getByRole('link', { name: place, exact: true })
+        .click();
+      await page.getByRole('heading', { level: 1, name: place }).waitFor();
+      await settled(page);
+    },
+    async close() {
+      await browser.close();
+      await installation.stop();
+    },
+  };
+}
+
+export async function signIn(on: Page, password: string): Promise<void> {
+  await on.getByLabel('Name').fill('admin');
+  await on.getByLabel('Password', { exact: true }).fill(password);
+  await on.getByRole('button', { name: 'Sign in' }).click();
+}
+
+/** Axe finds nothing serious on the page, or in a part of it (a CSS selector), in light or dark. */
+export async function expectAccessible(page: Page, what: string, within?: string): Promise<void> {
+  const found = (await violations(page, { within })).map((one) => `${what}, light: ${one}`);
+  await wearScheme(page, 'dark');
+  // The same elements in other colours.
+  const dark = await violations(page, { within, rules: ['color-contrast'] });
+  await wearScheme(page, 'light');
+  expect([...found, ...dark.map((one) => `${what}, dark: ${one}`)]).toEqual([]);
+}
+
+const WIDE = { width: 1440, height: 900 };
+const NARROW = { width: 375, height: 800 };
+const FIT_MS = 5_000;
+
+/** Nothing of the page stands beyond the edge of a telephone. */
+export async function expectFits(page: Page, what: string): Promise<void> {
+  const beyond = () =>
+    page.evaluate<number>('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+  await page.setViewportSize(NARROW);
+  // Pictures and tables take their new size a moment after the window has it.
+  await eventually('it fits', async () => (await beyond()) <= 0, FIT_MS).catch(() => undefined);
+  expect([what, await beyond()]).toEqual([what, 0]);
+  await page.setViewportSize(WIDE);
+}
+
+/** A dialog by its title, open and looked at by axe. */
+export async function dialogOf(page: Page, title: string): Promise<Locator> {
+  const dialog = page.getByRole('dialog', { name: title });
+  await dialog.waitFor();
+  await expectAccessible(page, title, '[role="dialog"]');
+  return dialog;
+}
+
+/** An event that gains XP, as a game sends it now. */
+export const progression = (playerId: string, deltaXp: number, id: string = randomUUID()) => ({
+  id,
+  type: 'progression',
+  playerId,
+  ts: Date.now(),
+  payload: { deltaXp, activity: 'quest' },
+});
+
+/** Posts something as JSON. */
+export const postBody = (client: SignedClient, path: string, body: object) =>
+  client.send('POST', path, { body: JSON.stringify(body), contentType: 'application/json' });
+
+/** Posts one event; answers the status. */
+export const post = async (client: SignedClient, event: object): Promise<number> =>
+  (await postBody(client, '/v1/events', event)).status;
+
+/** Posts events in their order, all of which must be taken. */
+export async function postAll(client: SignedClient, events: readonly object[]): Promise<void> {
+  const answer = await postBody(client, '/v1/events/batch', events);
+  expect(answer.status).toBe(202);
+  expect(JSON.parse(answer.text)).toMatchObject({ accepted: events.length });
+}
