@@ -7,8 +7,12 @@ export type Schema<Name extends keyof components['schemas']> = components['schem
 /** The admin API as a program asks it: what the pages show is held against its answers. */
 export interface AdminApi {
   get<T>(path: string): Promise<T>;
-  /** Every ranked row of every part of every board in its current cycle, by the name of that ranking. */
-  boards(): Promise<ReadonlyMap<string, readonly Schema<'BoardEntry'>[]>>;
+  /**
+   * Every ranked row of every part of every board, by the name of that ranking.
+   *
+   * @param rankings those of an answer before, that the same cycles are looked at; unset: the current ones
+   */
+  boards(rankings?: Iterable<string>): Promise<ReadonlyMap<string, readonly Schema<'BoardEntry'>[]>>;
 }
 
 const ROWS = 100;
@@ -33,20 +37,23 @@ export async function openAdminApi(url: string, username: string, password: stri
       throw new FairtallyError('too_many', `${ranking} has more than ${String(ROWS)} rows`);
     return items;
   };
+  const current = async (): Promise<string[]> => {
+    const all: string[] = [];
+    for (const { board, windows, partition } of (await get<Schema<'BoardList'>>('/boards')).items)
+      for (const { window, cycle } of windows) {
+        const of = `window=${window}&cycle=${cycle}`;
+        if (partition === null) all.push(`${board}?${of}`);
+        else
+          for (const part of (await get<Schema<'PartitionPage'>>(`/boards/${board}/partitions?${of}`)).items)
+            all.push(`${board}?${of}&partition=${encodeURIComponent(part)}`);
+      }
+    return all;
+  };
   return {
     get,
-    async boards() {
+    async boards(rankings) {
       const all = new Map<string, readonly Schema<'BoardEntry'>[]>();
-      const { items } = await get<Schema<'BoardList'>>('/boards');
-      for (const { board, windows, partition } of items)
-        for (const { window, cycle } of windows) {
-          const name = `${board}?window=${window}&cycle=${cycle}`;
-          const path = `${board}/partitions?window=${window}&cycle=${cycle}`;
-          const parts =
-            partition === null ? null : (await get<Schema<'PartitionPage'>>(`/boards/${path}`)).items;
-          const rankings = parts?.map((part) => `${name}&partition=${encodeURIComponent(part)}`) ?? [name];
-          for (const ranking of rankings) all.set(ranking, await rows(ranking));
-        }
+      for (const ranking of rankings ?? (await current())) all.set(ranking, await rows(ranking));
       return all;
     },
   };

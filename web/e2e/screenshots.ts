@@ -48,6 +48,11 @@ async function main(): Promise<void> {
       await settled(page);
       await shoot(page, nameOf(place));
     }
+    await page.goto(`${installation.adminUrl}/g/demo/players`);
+    await page.getByRole('table', { name: 'Players' }).getByRole('link').first().click();
+    await page.getByRole('heading', { level: 2, name: 'On the boards' }).waitFor();
+    await settled(page);
+    await shoot(page, 'player');
     await page.goto(`${installation.adminUrl}/account`);
     await settled(page);
     await shoot(page, 'account');

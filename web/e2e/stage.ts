@@ -39,6 +39,7 @@ export async function openStage(): Promise<Stage> {
   const context = await browser.newContext({ viewport: WIDE, reducedMotion: 'reduce' });
   const watched: Watched = await watchedPage(context, adminUrl);
   const { page } = watched;
+  page.setDefaultTimeout(PATIENCE_MS);
   return {
     installation,
     browser,
@@ -70,6 +71,16 @@ export async function signIn(on: Page, password: string): Promise<void> {
   await on.getByRole('button', { name: 'Sign in' }).click();
 }
 
+const LOOK_MS = 400;
+
+/** As `eventually`, but looks a few times a second alone: the admin API limits how much one may ask. */
+export const eventuallyTold = (what: string, holds: () => Promise<boolean>): Promise<void> =>
+  eventually(what, async () => {
+    if (await holds()) return true;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    return false;
+  });
+
 /** Axe finds nothing serious on the page, or in a part of it (a CSS selector), in light or dark. */
 export async function expectAccessible(page: Page, what: string, within?: string): Promise<void> {
   const found = (await violations(page, { within })).map((one) => `${what}, light: ${one}`);
@@ -80,9 +91,11 @@ export async function expectAccessible(page: Page, what: string, within?: string
   expect([...found, ...dark.map((one) => `${what}, dark: ${one}`)]).toEqual([]);
 }
 
+/** A bound for what hangs, on a machine that is busy with other tests. */
+const PATIENCE_MS = 60_000;
 const WIDE = { width: 1440, height: 900 };
 const NARROW = { width: 375, height: 800 };
-const FIT_MS = 5_000;
+const FIT_MS = 30_000;
 
 /** Nothing of the page stands beyond the edge of a telephone. */
 export async function expectFits(page: Page, what: string): Promise<void> {

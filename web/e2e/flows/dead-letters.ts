@@ -1,7 +1,15 @@
 import { expect, test } from '@jest/globals';
 import { eventually } from '../../../pkg/testkit/eventually.js';
 import type { Schema } from '../admin-api.js';
-import { dialogOf, expectAccessible, HOSTILE, post, progression, type Stage } from '../stage.js';
+import {
+  dialogOf,
+  eventuallyTold,
+  expectAccessible,
+  HOSTILE,
+  post,
+  progression,
+  type Stage,
+} from '../stage.js';
 
 const PLAYER = HOSTILE[1];
 const XP = 777;
@@ -25,7 +33,7 @@ export function deadLetterFlow(at: () => Stage): void {
       (await admin.get<Schema<'LetterTally'>>('/dead-letters/tally')).items.filter(
         ({ state }) => state === 'open',
       );
-    await eventually('there is a letter', async () => (await open()).length > 0);
+    await eventuallyTold('there is a letter', async () => (await open()).length > 0);
     expect(await open()).toEqual([expect.objectContaining({ role: 'leaderboard', letters: 1 })]);
     await database.query(MEND);
 

@@ -19,7 +19,7 @@ const healthy: Pipeline = {
   definitionVersion: 1,
   bus: 'postgres',
   rate: { perSecond: 1, lastMinute: 60, lastHour: 95, lastEventAt: '2026-11-20T00:00:00.000Z' },
-  refusals: { lastHour: 0, isKnown: true, byReason: [] },
+  refusals: { lastHour: 0, byReason: [] },
   roles: [role],
   conservation: { holds: true, acknowledged: 10, archived: 10, openLetters: 0 },
   deadLetters: { open: 0, redriven: 0 },
@@ -63,8 +63,8 @@ test('what a role lacks and a Redis that is away are grave; how much a role lack
 
 test('refusals are told from one in twenty on, with the reason and build that most have', () => {
   const byReason = [{ code: 'schema_mismatch', build: '1.4.0', events: 4 }];
-  expect(told({ refusals: { lastHour: 5, isKnown: true, byReason } })).toEqual([]);
-  const [step] = nextSteps({ ...healthy, refusals: { lastHour: 6, isKnown: true, byReason } });
+  expect(told({ refusals: { lastHour: 5, byReason } })).toEqual([]);
+  const [step] = nextSteps({ ...healthy, refusals: { lastHour: 6, byReason } });
   expect(step).toMatchObject({ weight: 'warn', what: '6 % of the events of the last hour were refused.' });
   expect(step?.how).toContain('schema_mismatch from build 1.4.0');
 });
