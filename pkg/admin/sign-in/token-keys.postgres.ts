@@ -79,8 +79,9 @@ export async function openTokenKeys(deps: TokenKeyDeps): Promise<TokenKeyStore> 
     refreshSecret,
     current() {
       const nowMs = clock.now();
-      // Of a process whose clock is behind no key may have begun.
-      const key = keys.findLast(({ signsFromMs }) => signsFromMs <= nowMs) ?? keys[0];
+      // Of a process whose clock is behind no key may have begun: the newest is one that holds.
+      const key =
+        keys.findLast((one) => one.signsFromMs <= nowMs && nowMs < one.verifiesUntilMs) ?? keys.at(-1);
       if (key === undefined) throw new Error('there is no key of access tokens');
       return key;
     },
