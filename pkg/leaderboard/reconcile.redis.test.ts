@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import { createRedisClient, redisReady } from '../redis/client.js';
 import { roleEvent } from '../testkit/admitted-event.js';
@@ -139,6 +139,43 @@ test('a row in motion is looked at again, and is no drift when its refresh arriv
     }),
   );
   expect([looks, step.drifts]).toEqual([2, []]);
+});
+
+describe('a cycle that closes while it is compared is no drift,', () => {
+  const close = (isFinal: boolean): Promise<unknown> =>
+    database.db.query(
+      `UPDATE board_cycles SET final_at = ${isFinal ? 'now()' : 'NULL'} WHERE game_id = '${GAME}'`,
+    );
+  afterEach(() => close(false));
+  /** Closes before a look of the truth. */
+  const closingAt = (lookNo: number): ViewReconcileParts => {
+    const given = parts();
+    let looks = 0;
+    return {
+      ...given,
+      truth: {
+        ...given.truth,
+        rows: async (subjects) => {
+          looks += 1;
+          if (looks === lookNo) await close(true);
+          return given.truth.rows(subjects);
+        },
+      },
+    };
+  };
+  test.each([1, 2, 3])('at look %i of a sample of it', async (lookNo) => {
+    await redis.hdel(`${NAME}:rows`, 'p3'); // something to look at again
+    expect((await reconcile(closingAt(lookNo))).drifts).toEqual([]);
+    expect(await redis.exists(`${NAME}:mark`)).toBe(1);
+  });
+  test.each([1, 2, 3])('at look %i of a player', async (lookNo) => {
+    await redis.hdel(`${NAME}:rows`, 'p3');
+    expect((await reconcilePlayer({ gameId: GAME, playerId: 'p3' }, closingAt(lookNo))).drifts).toEqual([]);
+  });
+  test('while one that stays open is told', async () => {
+    await redis.hdel(`${NAME}:rows`, 'p3');
+    expect(told(await reconcile(closingAt(99)))).toEqual([['p3', 'refreshed']]);
+  });
 });
 
 test('a view that is being built is not judged', async () => {

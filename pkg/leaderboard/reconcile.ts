@@ -130,6 +130,8 @@ async function look(
   const ranksPlayers = board.subjectField === null;
   const rows = await truth.rows(subjects.map((subject) => ({ key: cycle.key, subject, ranksPlayers })));
   if (rows.some((row) => row.cycle.epoch !== cycle.epoch)) return null;
+  // A final cycle has no rows, and neither has one that ranks nobody: the second is still among the open ones.
+  if (rows.length === 0 && subjects.length > 0 && !(await truth.isOpen(cycle.key))) return null;
   const held = await stored(cycle.key, board.order, cycle.epoch, subjects);
   const members = draw === null ? [] : await ranked(cycle.key, board.order, cycle.epoch, draw);
   if (held === null || members === null) return null;

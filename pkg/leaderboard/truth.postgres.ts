@@ -35,6 +35,10 @@ JOIN board_cycles c USING (game_id, board, cycle, partition)
 LEFT JOIN player_state p ON p.game_id = s.game_id AND p.player_id = s.subject
 WHERE s.game_id = $1 AND s.subject = $2 AND s.subject <> '' AND c.final_at IS NULL`;
 
+const IS_OPEN = `
+SELECT EXISTS (SELECT FROM board_cycles
+                WHERE game_id = $1 AND board = $2 AND cycle = $3 AND partition = $4 AND final_at IS NULL) AS "isOpen"`;
+
 const PAGE = `
 SELECT ${TRUTH_COLUMNS}
 FROM board_scores s
@@ -180,6 +184,10 @@ export function postgresBoardTruth(db: Database): BoardTruth {
     },
     async rowsOfPlayer(gameId: string, playerId: string) {
       return (await db.query<CycleRow & ScoreRow>(ROWS_OF_PLAYER, [gameId, playerId])).map(truthRow);
+    },
+    async isOpen(key: BoardKey) {
+      const [found] = await db.query<{ isOpen: boolean }>(IS_OPEN, keyValues(key));
+      return found?.isOpen === true;
     },
     async page(key: BoardKey, ranksPlayers: boolean, afterSubject: string, limit: number) {
       const values = [...keyValues(key), ranksPlayers, afterSubject, limit];

@@ -42,6 +42,8 @@ export interface BoardTruth {
   rows(subjects: readonly TruthSubject[]): Promise<readonly TruthRow[]>;
   /** Rows whose subject has a player's id, of boards of guilds too: the caller knows which boards rank players. */
   rowsOfPlayer(gameId: string, playerId: string): Promise<readonly TruthRow[]>;
+  /** Whether a cycle has no snapshot yet. */
+  isOpen(key: BoardKey): Promise<boolean>;
   page(
     key: BoardKey,
     ranksPlayers: boolean,
