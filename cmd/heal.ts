@@ -11,7 +11,7 @@ import { scoreRederivation } from '../pkg/leaderboard/rederive.js';
 import { redisRankedSample, redisStoredRows } from '../pkg/leaderboard/stored.redis.js';
 import { postgresBoardTruth } from '../pkg/leaderboard/truth.postgres.js';
 import type { BoardView } from '../pkg/leaderboard/view.js';
-import type { Database } from '../pkg/postgres/port.js';
+import type { Database, KnownLife } from '../pkg/postgres/port.js';
 import { createReceiptSigner } from '../pkg/progression/receipt-signer.js';
 import { progressRederivation } from '../pkg/progression/rederive.js';
 import { healPlayers, rederiverOf, type HealParts } from '../pkg/worker/rederive/heal.js';
@@ -24,12 +24,20 @@ export interface HealEngines {
   readonly definitions: Pick<DefinitionSource, 'version'>;
   readonly receiptKeys: Pick<ReceiptKeys, 'current'>;
   readonly view: BoardView;
+  readonly life: KnownLife;
   readonly clock: Clock;
   readonly random: Random;
 }
 
 /** What makes players again from the archive: with the roles' own folds, held against the audit's recount. */
-export function healParts({ db, definitions, receiptKeys, view, clock, random }: HealEngines): HealParts {
+export function healParts({
+  db,
+  definitions,
+  receiptKeys,
+  view,
+  clock,
+  random,
+}: Omit<HealEngines, 'life'>): HealParts {
   const deps: RederiveDeps = {
     db,
     definitions,
@@ -51,7 +59,10 @@ export function openHealing(platform: Platform, view: BoardView): void {
   const loop = runReconciler(
     {
       walks: postgresWalks(db),
-      views: redis === null ? null : healableViews(redis, { db, definitions, view, clock, random }),
+      views:
+        redis === null
+          ? null
+          : healableViews(redis, { db, definitions, view, life: platform.life, clock, random }),
       truth: {
         playersAfter: (player, limit) => playersAfter(db, player, limit),
         heal: (gameId, players) => healPlayers(gameId, players, parts),
@@ -84,11 +95,11 @@ function healableViews(
 /** What compares views with the truth, and repairs them. */
 export const viewParts = (
   redis: Redis,
-  { db, definitions, view, clock, random }: Omit<HealEngines, 'receiptKeys'>,
+  { db, definitions, view, life, clock, random }: Omit<HealEngines, 'receiptKeys'>,
 ): ViewReconcileParts => ({
   truth: postgresBoardTruth(db),
-  stored: redisStoredRows(redis),
-  ranked: redisRankedSample(redis),
+  stored: redisStoredRows(redis, life),
+  ranked: redisRankedSample(redis, life),
   view,
   definitions,
   clock,

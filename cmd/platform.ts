@@ -8,9 +8,11 @@ import { FairtallyError } from '../pkg/kernel/errors.js';
 import { systemRandom, type Random } from '../pkg/kernel/random.js';
 import { refuseUnsafeRole } from '../pkg/postgres/acting-role.js';
 import { createDatabase } from '../pkg/postgres/database.js';
+import { LifeWatch } from '../pkg/postgres/life-watch.js';
 import { pendingMigrations } from '../pkg/postgres/migrate.js';
-import type { Database } from '../pkg/postgres/port.js';
-import { createRedisClient } from '../pkg/redis/client.js';
+import type { Database, KnownLife } from '../pkg/postgres/port.js';
+import { createRedisClient, redisReady } from '../pkg/redis/client.js';
+import { redisLifeNotes } from '../pkg/redis/life-notes.js';
 import { readConfig, type Config } from '../pkg/runtime/config.js';
 import { createHealth, type Health } from '../pkg/runtime/health.js';
 import { createLifecycle, type Lifecycle } from '../pkg/runtime/lifecycle.js';
@@ -48,6 +50,7 @@ export interface Platform extends Process {
   readonly databaseUrl: string;
   readonly db: Database;
   readonly redis: Redis | null;
+  readonly life: KnownLife;
   readonly sealer: Sealer;
   readonly definitions: RefreshingDefinitions;
   readonly receiptKeys: ReceiptKeyStore;
@@ -56,6 +59,8 @@ export interface Platform extends Process {
 
 const DEFINITIONS_EVERY_MS = 1_000;
 const KEYS_EVERY_MS = 2_000;
+const LIFE_EVERY_MS = 2_000;
+const REDIS_WAIT_MS = 2_000;
 const GAMES_NAMED = 10;
 
 /** Somebody waits for what a gateway asks; a worker's batches may take longer. The client gives up a little after the server. */
@@ -132,13 +137,31 @@ export async function openPlatform(process: Process): Promise<Platform> {
     redisUrl === null ? null : createRedisClient({ url: redisUrl, connectionName: `fairtally-${name}` });
   if (redis !== null) lifecycle.onStop('redis', () => redis.disconnect());
 
+  const life = await openLife(process, db, redis);
   const sealer = createSealer(parseMasterKeys(masterKeyText(config, random)), random);
   const definitions = createDefinitionSource(db);
   refreshInBackground('definitions', definitions.refresh, DEFINITIONS_EVERY_MS, { clock, logger, lifecycle });
   const receiptKeys = createReceiptKeys(db, sealer);
   refreshInBackground('receipt keys', receiptKeys.refresh, KEYS_EVERY_MS, { clock, logger, lifecycle });
   const deadLetters = createDeadLetters({ db, codeVersion: codeVersion(), metrics: process.metrics });
-  return { ...process, tracer, databaseUrl, db, redis, sealer, definitions, receiptKeys, deadLetters };
+  return { ...process, tracer, databaseUrl, db, redis, life, sealer, definitions, receiptKeys, deadLetters };
+}
+
+/** Which life of the database this process works in: it ends with it, because it remembers things (docs/operations.md). */
+async function openLife(process: Process, db: Database, redis: Redis | null): Promise<KnownLife> {
+  const { logger, lifecycle } = process;
+  const watch = new LifeWatch({ db, notes: redis === null ? null : redisLifeNotes(redis), logger });
+  if (redis !== null) await redisReady(redis, REDIS_WAIT_MS).catch(() => undefined); // it may come later, or never
+  await watch.look();
+  const look = async (): Promise<void> => {
+    if ((await watch.look()) && !lifecycle.stopping.aborted)
+      lifecycle.fail(
+        'the database was restored: this process remembers what was before, and is to be started again',
+        new FairtallyError('database_restored', 'the database has another life than at the start'),
+      );
+  };
+  refreshInBackground('the life of the database', look, LIFE_EVERY_MS, process);
+  return watch.known;
 }
 
 /** Traces are sent where a collector is named; its end comes after everything that makes spans. */

@@ -46,7 +46,7 @@ import { RECEIPT_ISSUER, type Platform } from '../platform.js';
 /** What the resources are made of. */
 export interface ResourcePlatform extends Pick<
   Platform,
-  'redis' | 'sealer' | 'definitions' | 'receiptKeys' | 'clock' | 'random' | 'logger'
+  'redis' | 'life' | 'sealer' | 'definitions' | 'receiptKeys' | 'clock' | 'random' | 'logger'
 > {
   /** Sees all games: for views of boards alone, never for what a request names. */
   readonly db: Platform['db'];
@@ -63,7 +63,7 @@ export function composeResources(
   platform: ResourcePlatform,
 ): ResourceParts & { readonly liveBoards: BoardQueries } {
   const { db, games, redis, definitions, clock, logger, bus, busName } = platform;
-  const store = redis === null ? null : redisBoardView(redis, logger);
+  const store = redis === null ? null : redisBoardView(redis, logger, platform.life);
   const view = new BoardView({ truth: postgresBoardTruth(db), store, definitions, clock, log: logger });
   const hiddenPlaces = new HiddenPlaces();
   const reader = boundedReader(

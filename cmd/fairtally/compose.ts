@@ -37,6 +37,8 @@ import {
   type CommandLine,
   type GatewayOptions,
 } from '../command-line.js';
+import type { Output } from '../../pkg/cli/output.js';
+import { beginLife } from '../../pkg/postgres/life.js';
 import { withDatabase, withMigratedDatabase } from '../database.js';
 import { describeReplay } from '../replay/compose.js';
 import { describeAdmin } from './admin.js';
@@ -310,6 +312,12 @@ function describeMaintenance(root: Command, line: CommandLine): void {
       ),
     );
   root
+    .command('restored')
+    .description(
+      'after the database was restored from a backup: let nothing be answered from what came after it',
+    )
+    .action(program.action(() => withDatabase(line, ({ db }) => restored(db, out))));
+  root
     .command('audit')
     .description('compare every effect with the events it came from; 1 when anything differs')
     .option(...GAME_OPTION)
@@ -334,6 +342,25 @@ function describeMaintenance(root: Command, line: CommandLine): void {
       ),
     );
   describeRebuild(root.command('rebuild'), line);
+}
+
+/** Run again it does the same again, which costs a start of every process. */
+async function restored(db: Database, out: Output): Promise<number> {
+  const life = await beginLife(db, null);
+  out.line(`The database has begun another life (${life}).`);
+  out.line(
+    'What Redis and running processes remember of the one before is answered to nobody any more: answers under',
+  );
+  out.line(
+    'Idempotency-Keys are forgotten, views are built anew, and processes that run end within seconds, to be started again.',
+  );
+  out.line(
+    'Next: with Kafka, `fairtally bus rewind --to <when the backup was made>` while the workers stand; start the',
+  );
+  out.line(
+    'gateways and workers; let clients send again what they keep; `fairtally reconcile`, then `fairtally audit`.',
+  );
+  return 0;
 }
 
 async function printRoles({ out }: CommandLine): Promise<number> {

@@ -14,7 +14,8 @@ import { redisStoredRows } from '../../pkg/leaderboard/stored.redis.js';
 import { postgresBoardTruth } from '../../pkg/leaderboard/truth.postgres.js';
 import { auditViews } from '../../pkg/leaderboard/view-audit.js';
 import { BoardView } from '../../pkg/leaderboard/view.js';
-import type { Database } from '../../pkg/postgres/port.js';
+import { readLife } from '../../pkg/postgres/life.js';
+import type { Database, KnownLife } from '../../pkg/postgres/port.js';
 import { createRedisClient, redisReady } from '../../pkg/redis/client.js';
 import type { CommandLine } from '../command-line.js';
 import { withDatabase } from '../database.js';
@@ -29,21 +30,25 @@ export interface Engines {
 const REDIS_READY_TIMEOUT_MS = 5_000;
 
 /** With a connected Redis, or with null where there is none. @throws when the one that is named cannot be reached */
-async function withRedis<T>(redisUrl: string | null, work: (redis: Redis | null) => Promise<T>): Promise<T> {
-  if (redisUrl === null) return work(null);
+async function withRedis<T>(
+  { db, redisUrl }: Engines,
+  work: (redis: Redis | null, life: KnownLife) => Promise<T>,
+): Promise<T> {
+  const life = await readLife(db);
+  if (redisUrl === null) return work(null, () => life);
   const redis = createRedisClient({ url: redisUrl, connectionName: 'fairtally-command' });
   try {
     await redisReady(redis, REDIS_READY_TIMEOUT_MS);
-    return await work(redis);
+    return await work(redis, () => life);
   } finally {
     redis.disconnect();
   }
 }
 
-const boardView = (db: Database, redis: Redis | null, line: CommandLine): BoardView =>
+const boardView = (db: Database, redis: Redis | null, life: KnownLife, line: CommandLine): BoardView =>
   new BoardView({
     truth: postgresBoardTruth(db),
-    store: redis === null ? null : redisBoardView(redis, line.logger()),
+    store: redis === null ? null : redisBoardView(redis, line.logger(), life),
     definitions: createDefinitionSource(db),
     clock: line.clock,
     log: line.logger(),
@@ -52,10 +57,11 @@ const boardView = (db: Database, redis: Redis | null, line: CommandLine): BoardV
 /** Builds views anew, with progress. */
 export const rebuild = (
   { game, board }: { readonly game?: string; readonly board?: string },
-  { db, redisUrl }: Engines,
+  engines: Engines,
   line: CommandLine,
 ): Promise<number> =>
-  withRedis(redisUrl, async (redis) => {
+  withRedis(engines, async (redis, life) => {
+    const { db } = engines;
     if (redis === null) {
       line.out.line('There is no Redis: boards are read from PostgreSQL, and nothing has to be built.');
       return 0;
@@ -64,29 +70,30 @@ export const rebuild = (
       ...(game === undefined ? {} : { gameId: game }),
       ...(board === undefined ? {} : { board }),
     };
-    return rebuildViews(scope, { view: boardView(db, redis, line), out: line.out });
+    return rebuildViews(scope, { view: boardView(db, redis, life, line), out: line.out });
   });
 
 /** Lends a view that reaches Redis where there is one; without Redis it has nothing to do. */
 export const withBoardView = (
-  { db, redisUrl }: Engines,
+  engines: Engines,
   line: CommandLine,
   work: (view: BoardView) => Promise<number>,
-): Promise<number> => withRedis(redisUrl, (redis) => work(boardView(db, redis, line)));
+): Promise<number> => withRedis(engines, (redis, life) => work(boardView(engines.db, redis, life, line)));
 
 /** Compares the rows that views hold of one player with the truth, and repairs them. */
 export const rebuildPlayerViews = (
   player: { readonly gameId: string; readonly playerId: string },
-  { db, redisUrl }: Engines,
+  engines: Engines,
   line: CommandLine,
 ): Promise<number> =>
-  withRedis(redisUrl, async (redis) => {
+  withRedis(engines, async (redis, life) => {
+    const { db } = engines;
     if (redis === null) {
       line.out.line('There is no Redis: boards are read from PostgreSQL, and nothing has to be built.');
       return 0;
     }
-    const view = boardView(db, redis, line);
-    const parts = viewParts(redis, { db, definitions: createDefinitionSource(db), view, ...line });
+    const view = boardView(db, redis, life, line);
+    const parts = viewParts(redis, { db, definitions: createDefinitionSource(db), view, life, ...line });
     await view.refreshPlayer(player.gameId, player.playerId);
     const { rows, drifts } = await reconcilePlayer(player, parts);
     for (const { key, expected, found, repair } of drifts)
@@ -100,16 +107,18 @@ export const rebuildPlayerViews = (
 
 /** Gives an audit its look at the views, where there is a Redis. */
 export const withViewCheck = (
-  { db, redisUrl }: Engines,
+  engines: Engines,
   audit: (check: { readonly checkView?: ViewCheck }) => Promise<number>,
 ): Promise<number> =>
-  withRedis(redisUrl, (redis) => (redis === null ? audit({}) : audit({ checkView: viewCheck(db, redis) })));
+  withRedis(engines, (redis, life) =>
+    redis === null ? audit({}) : audit({ checkView: viewCheck(engines.db, redis, life) }),
+  );
 
-function viewCheck(db: Database, redis: Redis): ViewCheck {
+function viewCheck(db: Database, redis: Redis, life: KnownLife): ViewCheck {
   const definitions = createDefinitionSource(db);
   const deps = {
     truth: postgresBoardTruth(db),
-    stored: redisStoredRows(redis),
+    stored: redisStoredRows(redis, life),
     boardOf: async ({
       key,
       definitionVersion,
@@ -157,12 +166,13 @@ export function describePlayers(players: Command, line: CommandLine): void {
 
 const changeHidden = (
   request: Parameters<typeof setHidden>[1],
-  { db, redisUrl }: Engines,
+  engines: Engines,
   line: CommandLine,
 ): Promise<number> =>
-  withRedis(redisUrl, async (redis) => {
+  withRedis(engines, async (redis, life) => {
+    const { db } = engines;
     const changed = await setHidden(
-      { players: postgresPlayerStates(db), view: boardView(db, redis, line) },
+      { players: postgresPlayerStates(db), view: boardView(db, redis, life, line) },
       request,
     );
     const state = request.hidden ? 'hidden' : 'on the boards';

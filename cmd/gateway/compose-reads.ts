@@ -41,7 +41,7 @@ export interface Front {
 
 type Parts = Pick<
   Platform,
-  'db' | 'redis' | 'clock' | 'random' | 'logger' | 'health' | 'definitions' | 'receiptKeys'
+  'db' | 'redis' | 'life' | 'clock' | 'random' | 'logger' | 'health' | 'definitions' | 'receiptKeys'
 > & {
   readonly metrics: Metrics;
   readonly config: { readonly http: Pick<Platform['config']['http'], 'corsOrigins' | 'signedPathPrefix'> };
@@ -79,7 +79,7 @@ export function readRoutes(parts: Parts, { keyRing, limits }: Front): readonly R
   const boards = createBoardQueries({
     definitions,
     reader: boundedReader(postgresBoardReader(db)),
-    view: redis === null ? null : redisBoardView(redis, logger),
+    view: redis === null ? null : redisBoardView(redis, logger, parts.life),
     clock,
   });
   const revocations = createSessionRevocationStore(db);

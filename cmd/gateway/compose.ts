@@ -39,7 +39,7 @@ export async function composeGateway(platform: Platform, bus: Bus): Promise<Gate
     idempotency:
       shared === null
         ? new MemoryIdempotencyStore({ clock, random })
-        : new RedisIdempotencyStore({ ...shared, random }),
+        : new RedisIdempotencyStore({ ...shared, random, life: platform.life }),
     clock,
     random,
     metrics,

@@ -28,7 +28,7 @@ export async function composeWorker(platform: Platform, bus: Bus): Promise<void>
   const { config, db, redis, clock, logger, metrics, lifecycle, definitions } = platform;
   const view = new BoardView({
     truth: postgresBoardTruth(db),
-    store: redis === null ? null : redisBoardView(redis, logger),
+    store: redis === null ? null : redisBoardView(redis, logger, platform.life),
     definitions,
     clock,
     log: logger,

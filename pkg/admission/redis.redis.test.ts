@@ -72,7 +72,7 @@ for (const protocol of [2, 3] as const) {
     const prefix = randomUUID();
     const deps = await options();
     const advance = (ms: number): Promise<void> => passTime(deps.redis, `idempotency:{*:${prefix}*`, ms);
-    return { store: storeUnder(new RedisIdempotencyStore(deps), prefix), advance };
+    return { store: storeUnder(new RedisIdempotencyStore({ ...deps, life: () => 'life' }), prefix), advance };
   });
 }
 
@@ -111,7 +111,7 @@ describe('while Redis cannot be reached', () => {
     };
     const deps = { redis, clock: systemClock, metrics, random: systemRandom };
     const limiter = new RedisRateLimiter({ ...deps, whileAway: 'limit locally' });
-    const store = new RedisIdempotencyStore(deps);
+    const store = new RedisIdempotencyStore({ ...deps, life: () => 'life' });
     const rule = { rate: 0.001, burst: 10 };
     expect((await limiter.take('a', 1, rule)).remaining).toBe(9);
 

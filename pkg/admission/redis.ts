@@ -4,6 +4,7 @@ import type { Cluster, Redis } from 'ioredis';
 import type { Clock } from '../kernel/clock.js';
 import { OutageError } from '../kernel/errors.js';
 import type { Random } from '../kernel/random.js';
+import type { KnownLife } from '../postgres/port.js';
 import type { Counter, Metrics } from '../runtime/port.js';
 import { GCRA_TOLERANCE_MS, gcraDecision } from './gcra.js';
 import { ANSWER_TTL_MS, LEASE_MS } from './lease.js';
@@ -138,29 +139,45 @@ const strictest = (rule: RateRule): RateRule => ({
   burst: Math.max(1, rule.burst * LOCAL_SHARE),
 });
 
-/** Idempotency keys shared by all gateways. Leases and ages are the server's own expiry, so no clock of ours takes part. */
+/**
+ * Idempotency keys shared by all gateways. Leases and ages are the server's own expiry, so no clock of ours takes part. Keys belong to
+ * a life of the database: an answer of before a restore tells of events that are in no table any more.
+ */
 export class RedisIdempotencyStore implements IdempotencyStore {
   readonly #scripts: Scripts;
   readonly #random: Random;
+  readonly #life: KnownLife;
 
-  constructor(options: RedisAdmissionOptions & { readonly random: Random }) {
+  constructor(options: RedisAdmissionOptions & { readonly random: Random; readonly life: KnownLife }) {
     this.#scripts = new Scripts(options, 'idempotency');
     this.#random = options.random;
+    this.#life = options.life;
   }
 
   async claim(scope: string, key: string, fingerprint: string): Promise<ClaimResult> {
     const token = this.#random.bytes(12).toString('base64url');
-    const reply = await this.#scripts.run(CLAIM, nameOf(scope, key), fingerprint, token, String(LEASE_MS));
+    const name = this.#nameOf(scope, key);
+    if (name === null) return { kind: 'unavailable' };
+    const reply = await this.#scripts.run(CLAIM, name, fingerprint, token, String(LEASE_MS));
     return Array.isArray(reply) ? claimResult(reply.map(String), token) : { kind: 'unavailable' };
   }
 
   async complete(scope: string, key: string, token: string, answer: StoredAnswer): Promise<void> {
     const { status, body } = answer;
-    await this.#scripts.run(COMPLETE, nameOf(scope, key), token, String(status), body, String(ANSWER_TTL_MS));
+    const name = this.#nameOf(scope, key);
+    if (name === null) return; // then nothing was claimed
+    await this.#scripts.run(COMPLETE, name, token, String(status), body, String(ANSWER_TTL_MS));
   }
 
   async release(scope: string, key: string, token: string): Promise<void> {
-    await this.#scripts.run(RELEASE, nameOf(scope, key), token);
+    const name = this.#nameOf(scope, key);
+    if (name !== null) await this.#scripts.run(RELEASE, name, token);
+  }
+
+  /** The braces make scope and key one Cluster slot; the length keeps apart a scope and a key that share a border. */
+  #nameOf(scope: string, key: string): string | null {
+    const life = this.#life();
+    return life === null ? null : `idempotency:{${life}:${String(scope.length)}:${scope}:${key}}`;
   }
 }
 
@@ -171,7 +188,3 @@ function claimResult(reply: readonly string[], token: string): ClaimResult {
   if (kind === 'reused') return { kind };
   return { kind: 'in-progress', retryAfterSeconds: Math.max(0, Number(first)) / 1000 };
 }
-
-/** The braces make scope and key one Cluster slot; the length keeps apart a scope and a key that share a border. */
-const nameOf = (scope: string, key: string): string =>
-  `idempotency:{${String(scope.length)}:${scope}:${key}}`;

@@ -159,7 +159,7 @@ export async function effectsOfPlayers(
     ledger: await sql.query<LedgerRow>(LEDGER, values),
     receipts: await sql.query<ReceiptRow>(RECEIPTS, values),
     scores: await sql.query<ScoreRow>(
-      `SELECT ${SCORE_COLUMNS} FROM board_scores WHERE game_id = $1 AND subject = ANY($2) AND subject <> ''`,
+      `SELECT ${SCORE_COLUMNS} FROM board_scores WHERE game_id = $1 AND subject = ANY($2) AND subject <> '' AND (revision, score, reached_at) <> (0, 0, 0)`,
       values,
     ),
   };

@@ -146,7 +146,7 @@ function questionsFor(ranked: readonly Entry[]): BoardQuestion[] {
 let round = 0;
 
 test('view, truth, snapshot and model give the same answers to every question', async () => {
-  const view = redisBoardView(redis, quietLogger);
+  const view = redisBoardView(redis, quietLogger, () => 'life');
   const reader = postgresBoardReader(database.db);
   await fc.assert(
     fc.asyncProperty(boardsOfRows, fc.boolean(), async (rows, ascending) => {

@@ -30,7 +30,7 @@ beforeAll(async () => {
   await redisReady(redis, 5_000);
   view = new BoardView({
     truth: postgresBoardTruth(database.db),
-    store: redisBoardView(redis, quietLogger),
+    store: redisBoardView(redis, quietLogger, () => 'life'),
     definitions,
     clock: handClock(NOON_MS),
     log: quietLogger,
@@ -53,8 +53,8 @@ beforeEach(async () => {
 
 const parts = (onSleep: () => Promise<void> = async () => undefined): ViewReconcileParts => ({
   truth: postgresBoardTruth(database.db),
-  stored: redisStoredRows(redis),
-  ranked: redisRankedSample(redis),
+  stored: redisStoredRows(redis, () => 'life'),
+  ranked: redisRankedSample(redis, () => 'life'),
   view,
   definitions,
   clock: { sleep: onSleep },

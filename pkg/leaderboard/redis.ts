@@ -1,7 +1,14 @@
 import type { Redis } from 'ioredis';
 import type { Board } from '../games/port.js';
 import { redisScript } from '../redis/client.js';
-import { forgetsWhenFull, serverLife, type ServerInfo, type ServerLife } from '../redis/server-life.js';
+import type { KnownLife } from '../postgres/port.js';
+import {
+  forgetsWhenFull,
+  lifeOfViews,
+  serverLife,
+  type ServerInfo,
+  type ServerLife,
+} from '../redis/server-life.js';
 import type { Logger } from '../runtime/port.js';
 import type { BoardKey, BoardQuestion, BoardSlice, Entry } from './port.js';
 import type { ApplyOptions, BoardViewStore, Mark, ViewRow } from './view-port.js';
@@ -21,12 +28,13 @@ const nameOf = (key: BoardKey): string =>
 
 type BoardScript = (key: BoardKey, args: readonly (string | number)[]) => Promise<unknown>;
 
-/** A script of the view of a cycle. It is told the life of the server, without which no mark is trusted. */
+/** A script of the view of a cycle. It is told the life of server and database, without which no mark is trusted. */
 export function boardScript(redis: Redis, life: ServerLife, name: string): BoardScript {
   const script = redisScript(redis, name);
   return async (key, args) => {
     const current = await life();
-    if (current === null) throw new Error('Redis is away or does not tell its run_id (INFO)');
+    if (current === null)
+      throw new Error('Redis is away, or the life of it (INFO run_id) or of the database is not known');
     const rank = nameOf(key);
     return script([rank, `${rank}:rows`, `${rank}:mark`], [current, ...args]);
   };
@@ -38,8 +46,8 @@ export const ascending = (order: Board['order'], score: number): number =>
 const digitsOf = (reachedAtMs: number): string => String(reachedAtMs).padStart(REACHED_DIGITS, '0');
 
 /** The view in Redis, through the scripts of pkg/redis. */
-export function redisBoardView(redis: Redis, log: Logger): BoardViewStore {
-  const life = serverLife(redis, forgettingTold(log));
+export function redisBoardView(redis: Redis, log: Logger, databaseLife: KnownLife): BoardViewStore {
+  const life = lifeOfViews(serverLife(redis, forgettingTold(log)), databaseLife);
   const begin = boardScript(redis, life, 'board-begin-3');
   const apply = boardScript(redis, life, 'board-apply-3');
   const complete = boardScript(redis, life, 'board-complete-3');

@@ -48,7 +48,7 @@ beforeEach(() => {
   games += 1;
   definition = definitionWith(`closing-${String(games)}`, testBoard());
   clock = handClock(NOON_MS);
-  const store = redisBoardView(redis, quietLogger);
+  const store = redisBoardView(redis, quietLogger, () => 'life');
   const definitions = {
     version: (gameId: string) => Promise.resolve({ ...definition, gameId }),
     inForce: (gameId: string) => Promise.resolve({ ...definition, gameId }),

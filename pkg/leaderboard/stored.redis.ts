@@ -1,11 +1,12 @@
 import type { Redis } from 'ioredis';
-import { serverLife } from '../redis/server-life.js';
+import type { KnownLife } from '../postgres/port.js';
+import { lifeOfViews, serverLife } from '../redis/server-life.js';
 import { ascending, boardScript, REACHED_DIGITS, SUBJECT_AT } from './redis.js';
 import type { RankedSample, StoredRow, StoredRows } from './view-audit.js';
 
 /** Reads the rows of a view as they are stored, for an audit. */
-export function redisStoredRows(redis: Redis): StoredRows {
-  const rows = boardScript(redis, serverLife(redis), 'board-rows-3');
+export function redisStoredRows(redis: Redis, databaseLife: KnownLife): StoredRows {
+  const rows = boardScript(redis, lifeOfViews(serverLife(redis), databaseLife), 'board-rows-3');
   return async (key, order, epoch, subjects) => {
     const reply = await rows(key, [epoch, ...subjects]);
     if (!Array.isArray(reply)) return null;
@@ -25,8 +26,8 @@ function storedRow(order: 'asc' | 'desc', stored: string, score: string): Stored
 }
 
 /** Draws members of a view as they are ranked, for a sample. */
-export function redisRankedSample(redis: Redis): RankedSample {
-  const sample = boardScript(redis, serverLife(redis), 'board-sample-3');
+export function redisRankedSample(redis: Redis, databaseLife: KnownLife): RankedSample {
+  const sample = boardScript(redis, lifeOfViews(serverLife(redis), databaseLife), 'board-sample-3');
   return async (key, order, epoch, { count, at }) => {
     const reply = await sample(key, [epoch, count, Math.floor(at * 1_000_000)]);
     if (!Array.isArray(reply)) return null;

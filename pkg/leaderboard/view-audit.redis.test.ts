@@ -35,7 +35,7 @@ beforeAll(async () => {
   await redisReady(redis, 5_000);
   const view = new BoardView({
     truth: postgresBoardTruth(database.db),
-    store: redisBoardView(redis, quietLogger),
+    store: redisBoardView(redis, quietLogger, () => 'life'),
     definitions: { version: () => Promise.resolve(definition) },
     clock: handClock(NOON_MS),
     log: quietLogger,
@@ -57,7 +57,7 @@ const audit = (): Promise<ViewDifference[]> =>
   auditViews(
     {
       truth: postgresBoardTruth(database.db),
-      stored: redisStoredRows(redis),
+      stored: redisStoredRows(redis, () => 'life'),
       boardOf: () => Promise.resolve(board),
     },
     GAME,

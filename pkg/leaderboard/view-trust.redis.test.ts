@@ -26,7 +26,7 @@ beforeAll(async () => {
   [database, server] = await Promise.all([testDatabase(), startRedisServer()]);
   redis = createRedisClient({ url: server.url, commandTimeoutMs: 1_000 });
   await redisReady(redis, 5_000);
-  store = redisBoardView(redis, quietLogger);
+  store = redisBoardView(redis, quietLogger, () => 'life');
 });
 afterAll(async () => {
   redis.disconnect();
@@ -109,7 +109,7 @@ test('row 38: a replica that lost the tail is not believed when it takes over', 
   const client = createRedisClient({ url: replica.url });
   try {
     await redisReady(client, 5_000);
-    const over = redisBoardView(client, quietLogger);
+    const over = redisBoardView(client, quietLogger, () => 'life');
     await client.replicaof('127.0.0.1', server.port);
     await eventually('the mark is copied', async () => (await client.get(`${rankOf(key)}:mark`)) !== null);
     await client.replicaof('NO', 'ONE');
@@ -194,7 +194,7 @@ test('a server that forgets when its memory is full is told once', async () => {
   const told: unknown[] = [];
   const log = { ...quietLogger, warn: (fields: object) => void told.push(fields) };
   await redis.config('SET', 'maxmemory', '1gb', 'maxmemory-policy', 'allkeys-lru');
-  const watching = redisBoardView(redis, log);
+  const watching = redisBoardView(redis, log, () => 'life');
   await watching.read(key, board, 2, ALL);
   await server.kill();
   await isBack();

@@ -26,7 +26,7 @@ beforeAll(async () => {
   [database, server] = await Promise.all([testDatabase(), startRedisServer()]);
   redis = createRedisClient({ url: server.url, commandTimeoutMs: 1_000 });
   await redisReady(redis, 5_000);
-  store = redisBoardView(redis, quietLogger);
+  store = redisBoardView(redis, quietLogger, () => 'life');
 });
 afterAll(async () => {
   redis.disconnect();

@@ -22,3 +22,6 @@ export interface Database extends Sql {
   transaction<T>(work: (sql: Sql) => Promise<T>, options?: TransactionOptions): Promise<T>;
   close(): Promise<void>;
 }
+
+/** The life of the database, as long as this process runs; null while it is not known. Another life ends the process. */
+export type KnownLife = () => string | null;

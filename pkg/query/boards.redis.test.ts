@@ -60,7 +60,7 @@ beforeEach(() => {
   gameId = `query-${String(games)}`;
   definition = definitionWith(gameId, xp, perTrack);
   clock = handClock(NOON_MS);
-  const store = redisBoardView(redis, quietLogger);
+  const store = redisBoardView(redis, quietLogger, () => 'life');
   const definitions = { version: () => Promise.resolve(definition) };
   view = new BoardView({
     truth: postgresBoardTruth(database.db),

@@ -2,8 +2,9 @@
 -- KEYS[1] rank: sorted set of members, best first in ascending order
 -- KEYS[2] rows: hash of subject -> 'revision|member'; the member is empty where the subject is hidden. Of two fields that no
 --         subject can have one tells how many members rank has, the other which build made the view.
--- KEYS[3] mark: 'epoch|building|life' or 'epoch|complete|life', where life is the run_id of the server that was told so.
--- ARGV[1] life of the server as the caller learned it when it connected.
+-- KEYS[3] mark: 'epoch|building|life' or 'epoch|complete|life', where life is the run_id of the server that was told so
+--         and the life of the database that it shows.
+-- ARGV[1] life of the server as the caller learned it when it connected, and of the database.
 local VISIBLE = '\0visible'
 local BUILD = '\0build'
 

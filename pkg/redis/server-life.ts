@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { KnownLife } from '../postgres/port.js';
 
 /** What INFO tells of the server at the other end. */
 export type ServerInfo = ReadonlyMap<string, string>;
@@ -38,6 +39,14 @@ export function serverLife(redis: Redis, onInfo?: (info: ServerInfo) => void): S
   if (redis.status === 'ready') void life();
   return life;
 }
+
+/** The life of a view: of the server that holds it and of the database that it shows. Where one of them is another, nothing stands. */
+export const lifeOfViews =
+  (server: ServerLife, database: KnownLife): ServerLife =>
+  async () => {
+    const [of, shown] = [await server(), database()];
+    return of === null || shown === null ? null : `${of}.${shown}`;
+  };
 
 const infoOf = (text: string): ServerInfo =>
   new Map(

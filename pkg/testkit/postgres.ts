@@ -34,6 +34,8 @@ async function cloneOf(template: string, prefix: string, poolSize: number): Prom
   await onServer(`CREATE DATABASE ${name} TEMPLATE ${template}`);
   const url = serverUrl(name);
   const db = createDatabase({ url, poolSize });
+  // A copy has the life of what it was copied from; these are no restored ones.
+  if (template === TEMPLATE) await db.query('UPDATE database_life SET life = gen_random_uuid()');
   return {
     db,
     url,

@@ -134,6 +134,7 @@ export async function startReadApp(): Promise<ReadApp> {
     const parts = {
       db: options.db ?? db,
       redis: null,
+      life: () => 'life',
       clock,
       random: systemRandom,
       logger: quietLogger,

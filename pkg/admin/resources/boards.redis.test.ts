@@ -29,7 +29,7 @@ beforeAll(async () => {
   await redisReady(redis, 10_000);
   server = await startResourceServer(redis);
   const truth = postgresBoardTruth(server.db);
-  const store = redisBoardView(redis, quietLogger);
+  const store = redisBoardView(redis, quietLogger, () => 'life');
   view = new BoardView({
     truth,
     store,

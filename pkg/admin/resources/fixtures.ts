@@ -50,6 +50,7 @@ export async function startResourceServer(redis: Redis | null): Promise<Resource
         db,
         games,
         redis,
+        life: () => 'life',
         sealer: ofServer,
         definitions,
         receiptKeys,
