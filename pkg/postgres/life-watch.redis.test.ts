@@ -6,7 +6,8 @@ import { testDatabase, type TestDatabase } from '../testkit/postgres.js';
 import { quietLogger } from '../testkit/quiet.js';
 import { testRedisUrl } from '../testkit/redis.js';
 import { beginLife, readLife } from './life.js';
-import { LifeWatch, type LifeNotes } from './life-watch.js';
+import { LifeWatch } from './life-watch.js';
+import type { LifeNotes } from './port.js';
 
 let server: TestDatabase;
 let redis: Redis;

@@ -1,13 +1,6 @@
 import type { Logger } from '../runtime/port.js';
-import { beat, beginLife, readLife, type Beat } from './life.js';
-import type { KnownLife, Sql } from './port.js';
-
-/** What outlives the database when it is set back: there the furthest that was seen of each life is noted. */
-export interface LifeNotes {
-  /** 0: nothing is noted of it. Rejects while it cannot be asked. */
-  furthest(life: string): Promise<number>;
-  note(beat: Beat): Promise<void>;
-}
+import { beat, beginLife, readLife } from './life.js';
+import type { Beat, KnownLife, LifeNotes, Sql } from './port.js';
 
 export interface LifeWatchParts {
   readonly db: Sql;

@@ -1,11 +1,5 @@
 import { FairtallyError } from '../kernel/errors.js';
-import type { Sql } from './port.js';
-
-/** Where a life of the database has come to. */
-export interface Beat {
-  readonly life: string;
-  readonly beats: number;
-}
+import type { Beat, Sql } from './port.js';
 
 const missing = (): FairtallyError =>
   new FairtallyError('no_life', 'the database has no row in database_life: run `fairtally restored`');

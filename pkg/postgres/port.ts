@@ -25,3 +25,16 @@ export interface Database extends Sql {
 
 /** The life of the database, as long as this process runs; null while it is not known. Another life ends the process. */
 export type KnownLife = () => string | null;
+
+/** Where a life of the database has come to. */
+export interface Beat {
+  readonly life: string;
+  readonly beats: number;
+}
+
+/** What outlives the database when it is set back: there the furthest that was seen of each life is noted. */
+export interface LifeNotes {
+  /** 0: nothing is noted of it. Rejects while it cannot be asked. */
+  furthest(life: string): Promise<number>;
+  note(beat: Beat): Promise<void>;
+}

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { LifeNotes } from '../postgres/life-watch.js';
+import type { LifeNotes } from '../postgres/port.js';
 
 /** A database that nobody has looked at for longer is not told from a restored one. */
 const KEPT_SECONDS = 400 * 86_400;
