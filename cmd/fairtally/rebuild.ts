@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { wrongCommand } from '../../pkg/cli/program.js';
+import { countOf } from '../../pkg/cli/plural.js';
 import { rebuildTruthCommand } from '../../pkg/cli/rebuild-truth.js';
 import { createDefinitionSource } from '../../pkg/games/definitions/postgres.js';
 import { createReceiptKeys } from '../../pkg/games/receipt-keys/postgres.js';
@@ -9,6 +10,7 @@ import { countPlayers, playersAfter, refuseUnknown } from '../../pkg/heal/walks.
 import { masterKeyText } from '../../pkg/runtime/secret-files.js';
 import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
 import { healPlayers } from '../../pkg/worker/rederive/heal.js';
+import { makeProfile } from '../../pkg/worker/rederive/profile.postgres.js';
 import type { CommandLine } from '../command-line.js';
 import { withDatabase } from '../database.js';
 import { healParts } from '../heal.js';
@@ -21,6 +23,7 @@ interface RebuildOptions {
   readonly after?: string;
   readonly all?: true;
   readonly check?: true;
+  readonly profile?: true;
 }
 
 /** `rebuild`: views of boards as before, or the truth that they show. */
@@ -34,14 +37,15 @@ export function describeRebuild(command: Command, line: CommandLine): void {
     .option('--all', 'truth: of every game')
     .option('--after <player>', 'truth: go on after this player of the game')
     .option('--check', 'truth: tell what is wrong, change nothing')
+    .option('--profile', 'truth of a --player: the archive is whole, make the profile from it first')
     .action(
       line.program.action((what: string, options: RebuildOptions) => {
         if (what === 'truth') {
           const scope = scopeOf(options);
           return withDatabase(line, (engines) => rebuildTruthOf(scope, options, engines, line));
         }
-        if (what !== 'views' || options.check === true || options.after !== undefined)
-          throw wrongCommand('rebuild takes views or truth; --check and --after are for truth');
+        if (what !== 'views' || isOfTruth(options))
+          throw wrongCommand('rebuild takes views or truth; --check, --after and --profile are for truth');
         const { game, board, player } = options;
         const scope = { ...(game === undefined ? {} : { game }), ...(board === undefined ? {} : { board }) };
         return withDatabase(line, (engines) =>
@@ -53,10 +57,15 @@ export function describeRebuild(command: Command, line: CommandLine): void {
     );
 }
 
-function scopeOf({ game, player, after, all, check }: RebuildOptions): TruthScope {
+const isOfTruth = ({ check, after, profile }: RebuildOptions): boolean =>
+  check === true || after !== undefined || profile === true;
+
+function scopeOf({ game, player, after, all, check, profile }: RebuildOptions): TruthScope {
   if (game === undefined && player === undefined && all !== true)
     throw wrongCommand('rebuild truth needs --game, --player or --all');
   if (after !== undefined && game === undefined) throw wrongCommand('--after goes on within a --game');
+  if (profile === true && (player === undefined || check === true))
+    throw wrongCommand('--profile is for one --player, and not for --check');
   return {
     gameId: game ?? (player === undefined ? null : DEFAULT_GAME_ID),
     playerId: player ?? null,
@@ -74,6 +83,15 @@ async function rebuildTruthOf(
   const { db } = engines;
   if (scope.gameId !== null) await refuseUnknown(db, scope.gameId, scope.playerId);
   const { clock, random, out } = line;
+  if (options.profile === true && scope.gameId !== null && scope.playerId !== null) {
+    const player = { gameId: scope.gameId, playerId: scope.playerId };
+    const events = await db.transaction((sql) => makeProfile(sql, player, true));
+    out.line(
+      events === null
+        ? 'The archive has no event of the player: there is no profile to make.'
+        : `The profile counts ${countOf(events, 'event')}, as the archive does.`,
+    );
+  }
   return withBoardView(engines, line, (view) => {
     const sealer = createSealer(parseMasterKeys(masterKeyText(line.config(), random)), random);
     const receiptKeys = createReceiptKeys(db, sealer);

@@ -1,4 +1,5 @@
 import type { AuditDeps, AuditResult } from '../audit/audit.js';
+import { nowAndThen } from './now-and-then.js';
 import type { Output } from './output.js';
 import { countOf } from './plural.js';
 import { table } from './table.js';
@@ -11,18 +12,18 @@ export async function auditCommand(
   { isJson, out }: { readonly isJson: boolean; readonly out: Output },
   audit: (onProgress: NonNullable<AuditDeps['onProgress']>) => Promise<AuditResult>,
 ): Promise<number> {
+  const isDue = isJson ? () => false : out.isTerminal ? () => true : nowAndThen();
   const result = await audit(({ players, differences }) => {
-    if (out.isTerminal && !isJson)
-      out.line(`${countOf(players, 'player')} looked at, ${countOf(differences, 'difference')}`);
+    if (isDue()) out.line(`${countOf(players, 'player')} looked at, ${countOf(differences, 'difference')}`);
   });
   if (isJson) out.line(JSON.stringify(result, null, 2));
   else report(out, result);
-  return result.differences.length === 0 && result.isComplete ? 0 : 1;
+  return result.differences.length === 0 && result.unread.length === 0 && result.isComplete ? 0 : 1;
 }
 
 function report(
   out: Output,
-  { gameId, players, events, differences, isComplete, letters }: AuditResult,
+  { gameId, players, events, differences, isComplete, unread, letters }: AuditResult,
 ): void {
   if (letters.length > 0) {
     out.line('Open dead letters:');
@@ -34,6 +35,15 @@ function report(
     );
   }
   const looked = `${countOf(events, 'event')} of ${countOf(players, 'player')} of ${gameId}`;
+  if (unread.length > 0) {
+    out.line(`Not looked at: ${countOf(unread.length, 'player')}.`);
+    const rows = unread.slice(0, ROWS_SHOWN_MAX).map(({ playerId, why }) => [short(playerId), why]);
+    out.line(table(['player', 'why'], rows));
+  }
+  if (differences.length === 0 && unread.length + Number(!isComplete) > 0) {
+    out.line(`No difference in ${looked}; the rest was not looked at.`);
+    return;
+  }
   if (differences.length === 0) {
     out.line(`Exact: ${looked}, and every effect is what they make it.`);
     return;

@@ -61,3 +61,27 @@ test('control characters of a player do not reach the terminal', async () => {
   const evil = { ...REPAIRED, playerId: 'p\u001b[2J' };
   expect((await run(false, { repaired: [evil] })).text).not.toContain('\u001b');
 });
+
+test('who could not be looked at is named, and fails', async () => {
+  const stays = [healed({ kind: 'unread', why: 'the player has more than 200000 events' })];
+  const { code, text } = await run(false, { stays });
+  expect(code).toBe(1);
+  expect(text).toMatch(/p-1[^]*more than 200000 events[^]*1 player could not be looked at/);
+});
+
+test('where no person looks, a line now and then tells how far it is', async () => {
+  const out = outputForTest();
+  await rebuildTruthCommand(false, {
+    countPlayers: async () => 9,
+    rebuild: async (onProgress) => {
+      for (const players of [3, 6, 9])
+        onProgress({ players, repaired: 1, last: { gameId: 'demo', playerId: `p-${String(players)}` } });
+      return { players: 9, repaired: [], stays: [], moving: [], left: [], isCut: false };
+    },
+    out,
+  });
+  expect(out.text().split('\n')).toEqual([
+    '3 players looked at, 1 made again, at p-3',
+    expect.stringMatching(/^9 players looked at:/),
+  ]);
+});

@@ -1,6 +1,7 @@
 import { SingleBar } from 'cli-progress';
 import type { TruthProgress, TruthRebuilt } from '../heal/rebuild.js';
 import type { Healed } from '../worker/rederive/port.js';
+import { nowAndThen } from './now-and-then.js';
 import type { Output } from './output.js';
 import { countOf } from './plural.js';
 import { table } from './table.js';
@@ -24,9 +25,15 @@ export async function rebuildTruthCommand(
 ): Promise<number> {
   const bar = out.isTerminal ? progressBar(out, await countPlayers()) : null;
   try {
-    const result = await rebuild(({ players, repaired, last }) =>
-      bar?.update(players, { repaired, player: last?.playerId ?? 'those in motion' }),
-    );
+    const isDue = nowAndThen();
+    const result = await rebuild(({ players, repaired, last }) => {
+      const player = last?.playerId ?? 'those in motion';
+      bar?.update(players, { repaired, player });
+      if (bar === null && isDue())
+        out.line(
+          `${countOf(players, 'player')} looked at, ${String(repaired)} made again, at ${short(player)}`,
+        );
+    });
     bar?.stop();
     return report(isDryRun, result, out);
   } finally {
@@ -44,6 +51,15 @@ function report(isDryRun: boolean, result: TruthRebuilt, out: Output): number {
   out.line(
     `${looked}: ${done}, ${String(stays.length)} left as found, ${String(moving.length)} in motion to the end.`,
   );
+  const unread = new Set(
+    stays
+      .filter(({ verdict }) => verdict.kind === 'unread')
+      .map(({ gameId, playerId }) => `${gameId} ${playerId}`),
+  );
+  if (unread.size > 0)
+    out.line(
+      `${countOf(unread.size, 'player')} could not be looked at: whether they are right is not known.`,
+    );
   if (moving.length > 0) out.line('The archive is behind those in motion: run this again when it is not.');
   if (isCut) out.line('There was too much for one report: run this again.');
   if (isDryRun && repaired.length > 0) out.line('Nothing was changed. Without --check they are made again.');

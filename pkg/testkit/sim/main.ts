@@ -86,7 +86,12 @@ async function runAll({ from, to, steps }: Share): Promise<{ total: ShareDone; c
 
 async function lead(): Promise<void> {
   const startedAtMs = performance.now();
-  const { total, coverage } = await runAll(readArguments());
+  const share = readArguments();
+  console.log(
+    `${String(share.to - share.from + 1)} worlds (seeds ${String(share.from)}..${String(share.to)}) of ${String(share.steps)} steps; ` +
+      '2,000 of them take about a minute on two quiet cores',
+  );
+  const { total, coverage } = await runAll(share);
   const failures = [...total.failures].sort((a, b) => a.seed - b.seed);
   for (const { text } of failures.slice(0, FAILURES_SHOWN)) console.log(`${text}\n`);
   for (const { seed, text } of failures.slice(FAILURES_SHOWN))

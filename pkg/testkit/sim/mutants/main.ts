@@ -5,6 +5,10 @@ import { hunt, huntLine, MUTANTS } from './mutants.js';
 
 const SEEDS_MAX = 250;
 
+console.log(
+  `${String(MUTANTS.length)} deliberate bugs, each hunted in up to ${String(SEEDS_MAX)} worlds: a few minutes on two quiet cores`,
+);
+
 let missed = 0;
 for (const mutant of MUTANTS) {
   const result = await hunt(mutant, SEEDS_MAX, DEFAULT_STEPS);
