@@ -60,7 +60,10 @@ const WORKER_POINTS: readonly string[] = [
   ...[...VIEW_POINTS, ...VIEW_POINTS.slice(0, 3), ...VIEW_POINTS.slice(1, 3)],
   ...ROLES.flatMap((role) => [`${role} receive`, `${role} ack`, `${role} ack`]),
 ];
-const ADMIN_POINTS: readonly string[] = ['db query', 'db statement', 'db commit', 'view apply'];
+const ADMIN_POINTS: readonly string[] = [
+  ...['db query', 'db statement', 'db commit', 'view apply'],
+  ...Array.from({ length: 4 }, () => 'view read'),
+];
 const REPLAY_POINTS: readonly string[] = [
   ...['replay read', 'replay read', 'replay read', 'replay submit'],
   ...Array.from({ length: 4 }, () => 'replay checkpoint'),

@@ -39,7 +39,7 @@ export class ViewServer {
   private saved = new Map<string, ViewKeys>();
   private builds = 0;
 
-  constructor(private readonly world: World) {}
+  constructor(protected readonly world: World) {}
 
   /** `standing()` of board.lua. */
   standing(key: BoardKey, life: number): Mark | null {
@@ -104,6 +104,11 @@ export class ViewServer {
   /** What a script that drops a subject would do. */
   protected forget(key: BoardKey, subject: string): void {
     this.views.get(boardId(key))?.rows?.entries.delete(subject);
+  }
+
+  /** All three keys of a view are gone. */
+  protected lose(key: BoardKey): void {
+    this.views.delete(boardId(key));
   }
 
   /** The life that the mark of a view was written in. */

@@ -30,7 +30,10 @@ export class Witness {
     this.lookAtViews();
   }
 
-  /** I13: what is bounded stays under its bound. */
+  /**
+   * I13 of what all requests share: idempotency keys and buckets of limits stay under their bounds. What a process holds for itself
+   * (a gateway's recent events, builds that wait, months that are known) no world looks at.
+   */
   private lookAtMemory(): void {
     const { keys, limiters, world } = this.system;
     const { keysMax, bucketsMax } = world.swarm;
