@@ -127,3 +127,10 @@ test('a profile that counts more than the archive has is told and stays, until s
   expect(await profiles()).toEqual(before);
   expect(kinds(await heal())).toEqual(['p-1 leaderboard repaired']);
 });
+
+test('a score that was lost is told as none, not as the room that was made for it', async () => {
+  await server.db.query("DELETE FROM board_scores WHERE board = 'xp' AND subject = 'p-3'");
+  const [{ verdict } = { verdict: null }, ...others] = await heal();
+  expect(others).toEqual([]);
+  expect(verdict).toMatchObject({ kind: 'repaired', wrong: [{ found: 'none' }, { found: 'none' }] });
+});
