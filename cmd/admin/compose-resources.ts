@@ -16,7 +16,7 @@ import {
   readReplay,
   RECORDINGS_MAX,
 } from '../../pkg/replay/jobs.postgres.js';
-import { readPieces, survey } from '../../pkg/replay/recording.js';
+import { countLines, readPieces, survey } from '../../pkg/replay/recording.js';
 import type { Bus } from '../../pkg/bus/port.js';
 import { DefinitionError } from '../../pkg/games/definitions/faults.js';
 import { createDefinitionStore } from '../../pkg/games/definitions/postgres.js';
@@ -106,6 +106,7 @@ export function composeResources(
       lock: lockReplays,
       markStarted,
       markCancelled,
+      countLines,
       lines: readPieces,
       survey,
       forecast,

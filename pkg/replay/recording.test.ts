@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import {
+  countLines,
   readLine,
+  readPieces,
   readRecording,
   rebaseDaysFor,
   shiftTs,
+  survey,
   surveyRecording,
   type RecordedLine,
 } from './recording.js';
@@ -117,3 +120,34 @@ test.each([
   const line = readLine(Buffer.from(JSON.stringify({ id, playerId: 'p', ts: 1 })), 1, 0);
   expect(line).toMatchObject({ hasDayInId });
 });
+
+test.each([
+  ['no bytes', '', 0],
+  ['one line without its end', '{}', 1],
+  ['one line with its end', '{}\n', 1],
+  ['empty lines among others', '{}\n\n\n{}', 4],
+  ['as many as are looked for', '\n\n\n\n\n', 5],
+  ['more than are looked for', '\n'.repeat(1_000_000), 6],
+])('lines are counted, empty ones too, and no further than asked: %s', (_what, text, lines) => {
+  expect(countLines(Buffer.from(text), 5)).toBe(lines);
+});
+
+test.each([
+  ['short lines', '{}\n'.repeat(10_000), 30],
+  ['empty lines', '\n'.repeat(10_000), 30],
+  ['long lines', `"${'x'.repeat(200_000)}"\n`.repeat(40), 10],
+])(
+  'a recording in the memory leaves the process its turn while it is read: %s',
+  async (_what, text, least) => {
+    let turns = 0;
+    let isRead = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!isRead) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await survey(readPieces([Buffer.from(text)], 0));
+    isRead = true;
+    expect(turns).toBeGreaterThan(least);
+  },
+);

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { dedupeDayOf } from '../contract/identity.js';
 import { parseTimestamp } from '../contract/timestamp.js';
 
@@ -24,6 +25,12 @@ const MS_FROM = 1e11;
 /** Far beyond the greatest event that a gateway takes; a file without line feeds must not fill the memory. */
 const LINE_BYTES_MAX = 256 * 1024;
 const LINE_FEED = 0x0a;
+/**
+ * A recording that lies in the memory is read without ever waiting: after so many bytes, and as many for each line as its
+ * reading costs, whatever else the process does gets its turn.
+ */
+const TURN_BYTES = 256 * 1024;
+const TURN_BYTES_PER_LINE = 1024;
 
 /** Moves an event's time by whole days, in the form it was written in. What is no time stays as it is: the gateway refuses it. */
 export function shiftTs(ts: unknown, days: number): unknown {
@@ -84,8 +91,14 @@ async function* recorded(
   rebaseDays: number,
 ): AsyncGenerator<RecordedLine> {
   let line = 0;
+  let turnBytes = 0;
   for await (const bytes of lines) {
     line += 1;
+    turnBytes += (bytes?.length ?? 0) + TURN_BYTES_PER_LINE;
+    if (turnBytes >= TURN_BYTES) {
+      turnBytes = 0;
+      await setImmediate();
+    }
     const read = readLine(bytes, line, rebaseDays);
     if (read !== null) yield read;
   }
@@ -119,6 +132,16 @@ async function* linesOf(pieces: AsyncIterable<Buffer> | Iterable<Buffer>): Async
     if (restBytes <= LINE_BYTES_MAX) rest.push(chunk.subarray(start));
   }
   if (restBytes > 0) yield take(Buffer.alloc(0));
+}
+
+/** How many lines there are, empty ones too; counts no further than one more than `max`. */
+export function countLines(bytes: Buffer, max: number): number {
+  let lines = 0;
+  for (let start = 0; start < bytes.length && lines <= max; lines += 1) {
+    const end = bytes.indexOf(LINE_FEED, start);
+    start = end < 0 ? bytes.length : end + 1;
+  }
+  return lines;
 }
 
 export interface RecordingSummary {

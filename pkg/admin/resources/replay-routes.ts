@@ -19,7 +19,7 @@ import type {
   readReplay,
   ReplayJob,
 } from '../../replay/jobs.postgres.js';
-import type { readPieces, survey } from '../../replay/recording.js';
+import type { countLines, readPieces, survey } from '../../replay/recording.js';
 import type { GameCall, GameRoutes } from '../api/routes.js';
 import { found, instantOf, instantOrNull, pageAnswer, pageRequest, type Schemas } from './answers.js';
 import type { KeyParts } from './key-routes.js';
@@ -35,6 +35,7 @@ export interface ReplayParts extends Pick<KeyParts, 'keys'> {
     readonly lock: typeof lockReplays;
     readonly markStarted: typeof markStarted;
     readonly markCancelled: typeof markCancelled;
+    readonly countLines: typeof countLines;
     readonly lines: typeof readPieces;
     readonly survey: typeof survey;
     readonly forecast: typeof forecast;
@@ -52,6 +53,7 @@ export interface ReplayParts extends Pick<KeyParts, 'keys'> {
 type ReplayOperation =
   'uploadReplay' | 'dryRunReplay' | 'startReplay' | 'getReplay' | 'listReplays' | 'cancelReplay';
 
+/** Empty ones too: each costs its reading. */
 const LINES_MAX = 100_000;
 const RATE = 500;
 const NDJSON = /^application\/x-ndjson *(; *charset *= *"?utf-8"? *)?$/i;
@@ -93,9 +95,9 @@ async function upload(
 ): Promise<Schemas['Replay']> {
   if (!NDJSON.test(request.headers['content-type'] ?? '')) throw new RequestProblem('unsupported_media_type');
   const { bytes } = sentOf(request);
+  if (replays.countLines(bytes, LINES_MAX) > LINES_MAX) throw new RequestProblem('recording_too_long');
   const { lastLine, idsWithoutDay } = await replays.survey(replays.lines([bytes], 0));
   if (lastLine === 0) throw new RequestProblem('empty_body');
-  if (lastLine > LINES_MAX) throw new RequestProblem('recording_too_long');
   const jobId = random.bytes(16).toString('base64url');
   return change(async ({ sql, audit }) => {
     await replays.lock(sql, gameId);

@@ -237,6 +237,8 @@ describe('a recording', () => {
     expect((await upload(['x'], 'text/plain')).status).toBe(415);
     expect((await upload(['', ''])).body.code).toBe('empty_body');
     expect((await upload(Array.from({ length: 100_001 }, () => '{}'))).body.code).toBe('recording_too_long');
+    // Empty lines cost their reading too.
+    expect((await upload(['\n'.repeat(4 * 1024 * 1024)])).body.code).toBe('recording_too_long');
     const ids: string[] = [];
     for (let kept = 0; kept < 20; kept += 1) ids.push((await upload(recordingOf(1))).body.jobId);
     expect((await upload(recordingOf(1))).body.code).toBe('recordings_full');
