@@ -2364,18 +2364,22 @@ export interface components {
         RecentEvents: {
             items: components["schemas"]["RecentEvent"][];
         };
+        /**
+         * @description A role works for all games of the installation at once. Whether it keeps up and whether its books balance is told to
+         *     everybody; how many events there are only to admins of all games, and null to others.
+         */
         RoleLine: {
             role: components["schemas"]["RoleName"];
-            /** @description Events that it has not settled; null: the bus does not say */
+            /** @description Events that it has not settled; null: the bus does not say, or one is not admin of all games */
             waiting: number | null;
             waitingIsExact: boolean;
-            /** @description Age of the oldest of them */
+            /** @description Age of the oldest event that it has not settled */
             oldestSeconds: number | null;
-            delivered: number;
-            applied: number;
-            duplicate: number;
-            conflict: number;
-            dead: number;
+            delivered: number | null;
+            applied: number | null;
+            duplicate: number | null;
+            conflict: number | null;
+            dead: number | null;
             /** @description delivered = applied + duplicate + conflict + dead */
             holds: boolean;
         };
@@ -2410,14 +2414,16 @@ export interface components {
                 byReason: components["schemas"]["RefusalCount"][];
             };
             roles: components["schemas"]["RoleLine"][];
-            /** @description Holds when delivered = applied + duplicate + conflict + dead in every role */
+            /**
+             * @description Of all games of the installation, hence for admins of all games alone: null to others. Holds when
+             *     delivered = applied + duplicate + conflict + dead in every role
+             */
             conservation: {
                 holds: boolean;
                 /** @description Events that the bus took; null where it does not say */
                 acknowledged: number | null;
                 archived: number;
-                openLetters: number;
-            };
+            } | null;
             deadLetters: {
                 open: number;
                 redriven: number;

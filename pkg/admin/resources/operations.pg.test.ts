@@ -254,6 +254,25 @@ describe('the pipeline', () => {
     expect(Date.now() - Date.parse(key.lastUsedAt)).toBeGreaterThan(19 * 60_000);
   });
 
+  test('row 62: tells who is not admin of all games nothing that is counted over all of them', async () => {
+    await server.db.query(
+      `INSERT INTO role_counters VALUES ('archive', 1, 5, 3, 1, 0, 1) ON CONFLICT DO NOTHING`,
+    );
+    const own = await server.signIn(`viewer-of-${gameId}`, { [gameId]: 'viewer' });
+    const { status, body } = await own.ask('GET', at('/pipeline'));
+    expect([status, body.conservation]).toEqual([200, null]);
+    const untold = {
+      waiting: null,
+      delivered: null,
+      applied: null,
+      duplicate: null,
+      conflict: null,
+      dead: null,
+    };
+    for (const line of body.roles) expect(line).toMatchObject({ ...untold, holds: true });
+    expect((await get('/pipeline')).body.conservation).toMatchObject({ holds: true, archived: 3 });
+  });
+
   test('tells what was refused, by reason and build in the last hour, and by its day', async () => {
     await server.db.query(
       `INSERT INTO refusal_minutes

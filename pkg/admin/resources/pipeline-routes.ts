@@ -4,6 +4,7 @@ import type { Clock } from '../../kernel/clock.js';
 import { ROLES, type RoleName } from '../../kernel/roles.js';
 import type { Sql } from '../../postgres/port.js';
 import type { GameCall, GameRoutes } from '../api/routes.js';
+import type { Person } from '../port.js';
 import { instantOf, instantOrNull, type Schemas } from './answers.js';
 import { acceptedSteps, readRate, type Rate } from './pipeline-minutes.postgres.js';
 import {
@@ -55,7 +56,10 @@ export const pipelineRoutes = (
     return answer;
   };
   return {
-    getPipeline: async (call) => ({ status: 200, body: await remembered(call) }),
+    getPipeline: async (call) => ({
+      status: 200,
+      body: pipelineFor(call.person, await remembered(call)),
+    }),
     getPipelineSeries: async ({ gameId, query, read }) => {
       const stepSeconds = query.stepSeconds ?? SERIES_STEP_SECONDS;
       const span = { hours: query.hours ?? SERIES_HOURS, stepSeconds, nowMs: parts.clock.now() };
@@ -67,7 +71,7 @@ export const pipelineRoutes = (
   };
 };
 
-/** The state of a game's pipeline now; streams ask it too. */
+/** The state of a game's pipeline now, as an admin of all games sees it; streams ask it too. */
 export async function readPipeline(
   { gameId, read }: Pick<GameCall<'getPipeline'>, 'gameId' | 'read'>,
   parts: PipelineParts,
@@ -101,7 +105,6 @@ export async function readPipeline(
       holds,
       acknowledged: seen.acknowledged,
       archived: seen.counts.get('archive')?.applied ?? 0,
-      openLetters: seen.open.openLetters,
     },
     deadLetters: { open: seen.open.openLetters, redriven: seen.open.redrivenLetters },
     drift: driftOf(seen.open),
@@ -110,6 +113,24 @@ export async function readPipeline(
     findings24h: seen.open.findings24h,
   };
 }
+
+/** Without the counts of all games, for who is not admin of all of them: other games are none of theirs. */
+export const pipelineFor = (
+  { isAdminOfAll }: Pick<Person, 'isAdminOfAll'>,
+  pipeline: Schemas['Pipeline'],
+): Schemas['Pipeline'] =>
+  isAdminOfAll
+    ? pipeline
+    : { ...pipeline, roles: pipeline.roles.map((line) => ({ ...line, ...UNTOLD })), conservation: null };
+
+const UNTOLD = {
+  waiting: null,
+  delivered: null,
+  applied: null,
+  duplicate: null,
+  conflict: null,
+  dead: null,
+} as const;
 
 /** null when the bus cannot tell now: the rest is shown all the same, and `waiting` says that it is not known. */
 const lagOf = (role: RoleName, { lag }: PipelineParts): Promise<Lag | null> => lag(role).catch(() => null);

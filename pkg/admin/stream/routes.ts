@@ -14,7 +14,12 @@ import { makeTicket, redeemTicket, type StreamTopic, type Ticket } from './ticke
  * own. What it reads from may be away for a while. Rejects when it cannot go on; the page then comes again.
  */
 export type TopicSource = (
-  place: { readonly gameId: string; readonly topic: StreamTopic; readonly lastEventId: string | null },
+  place: {
+    readonly gameId: string;
+    readonly topic: StreamTopic;
+    readonly lastEventId: string | null;
+    readonly listener: Pick<Person, 'isAdminOfAll'>;
+  },
   emit: (sent: SentEvent) => void,
   signal: AbortSignal,
 ) => Promise<void>;
@@ -75,7 +80,7 @@ export function streamRoutes(deps: StreamRouteDeps): {
           send: async (response) => {
             const stream = openEventStream(response, clock);
             whenAborted(stream.ended, leave);
-            await feed(stream, ticket, query.lastEventId ?? null, deps);
+            await feed(stream, { ...ticket, listener: access.person }, query.lastEventId ?? null, deps);
           },
         };
       },
@@ -83,20 +88,25 @@ export function streamRoutes(deps: StreamRouteDeps): {
   };
 }
 
+interface Heard extends Ticket {
+  readonly listener: Pick<Person, 'isAdminOfAll'>;
+}
+
 /** Why a page may not listen any more; null: it may. */
 async function faultOf(
-  { sessionId, gameId }: Ticket,
+  { sessionId, gameId, listener }: Heard,
   { sessionAccess }: StreamRouteDeps,
 ): Promise<'session_ended' | 'access_changed' | null> {
   const access = await sessionAccess(sessionId, gameId);
   if (access === null) return 'session_ended';
-  return access.role === null ? 'access_changed' : null;
+  const isSame = access.role !== null && access.person.isAdminOfAll === listener.isAdminOfAll;
+  return isSame ? null : 'access_changed';
 }
 
 /** Runs the sources of a stream until the page leaves, may not listen any more, or the process stops. */
 async function feed(
   stream: EventStream,
-  ticket: Ticket,
+  ticket: Heard,
   lastEventId: string | null,
   deps: StreamRouteDeps,
 ): Promise<void> {
@@ -104,8 +114,9 @@ async function feed(
   const drain = (): void => stream.end('draining');
   whenAborted(stopping, drain);
   try {
-    const sources = ticket.topics.map((topic) =>
-      source({ gameId: ticket.gameId, topic, lastEventId }, stream.emit, stream.ended),
+    const { gameId, topics, listener } = ticket;
+    const sources = topics.map((topic) =>
+      source({ gameId, topic, lastEventId, listener }, stream.emit, stream.ended),
     );
     await Promise.all([recheck(stream, ticket, deps), ...sources]);
   } catch (error) {
@@ -118,7 +129,7 @@ async function feed(
 }
 
 /** While the database is away nobody can tell, nor does anything new happen: then it is asked again soon. */
-async function recheck(stream: EventStream, ticket: Ticket, deps: StreamRouteDeps): Promise<void> {
+async function recheck(stream: EventStream, ticket: Heard, deps: StreamRouteDeps): Promise<void> {
   const { clock, recheckMs = RECHECK_MS } = deps;
   let pauseMs = recheckMs;
   for (;;) {

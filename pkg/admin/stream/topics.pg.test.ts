@@ -58,7 +58,9 @@ afterEach(async () => {
 function listen(topic: StreamTopic, lastEventId: string | null = null): SentEvent[] {
   const heard: SentEvent[] = [];
   const emit = (sent: SentEvent): void => void heard.push(sent);
-  listening.push(source({ gameId, topic, lastEventId }, emit, leaving.signal));
+  listening.push(
+    source({ gameId, topic, lastEventId, listener: { isAdminOfAll: true } }, emit, leaving.signal),
+  );
   return heard;
 }
 

@@ -6,7 +6,7 @@ import type { GameDatabase } from '../port.js';
 import type { Schemas } from '../resources/answers.js';
 import { pageOfBoard } from '../resources/board-routes.js';
 import { listFindings } from '../resources/findings.postgres.js';
-import { readPipeline, type PipelineParts } from '../resources/pipeline-routes.js';
+import { pipelineFor, readPipeline, type PipelineParts } from '../resources/pipeline-routes.js';
 import type { SentEvent } from './event-stream.js';
 import type { TopicSource } from './routes.js';
 import { SharedLooks } from './shared-looks.js';
@@ -37,10 +37,10 @@ type PageEvent = NonNullable<SentEvent['event']>;
 export function createTopicSource({ games, boards, pipeline, clock, logger }: TopicParts): TopicSource {
   const looks = { turns: pLimit(LOOKS_AT_ONCE), clock, logger };
   const boardLooks = new SharedLooks<PageEvent>({ ...looks, everyMs: BOARD_EVERY_MS });
-  const pipelineLooks = new SharedLooks<PageEvent>({ ...looks, everyMs: PIPELINE_EVERY_MS });
+  const pipelineLooks = new SharedLooks<Schemas['Pipeline']>({ ...looks, everyMs: PIPELINE_EVERY_MS });
   const findingLooks = new SharedLooks<readonly Finding[]>({ ...looks, everyMs: FINDINGS_EVERY_MS });
 
-  return async ({ gameId, topic, lastEventId }, emit, signal) => {
+  return async ({ gameId, topic, lastEventId, listener }, emit, signal) => {
     const tell = (event: PageEvent): void => emit({ id: null, event });
     switch (topic.topic) {
       case 'board': {
@@ -53,11 +53,11 @@ export function createTopicSource({ games, boards, pipeline, clock, logger }: To
         return boardLooks.listen(key, look, tell, signal);
       }
       case 'pipeline': {
-        const look = async (): Promise<PageEvent> => ({
-          type: 'pipeline',
-          pipeline: await readPipeline({ gameId, read: (work) => games.read(gameId, work) }, pipeline),
-        });
-        return pipelineLooks.listen(gameId, look, tell, signal);
+        const look = (): Promise<Schemas['Pipeline']> =>
+          readPipeline({ gameId, read: (work) => games.read(gameId, work) }, pipeline);
+        const tellState = (state: Schemas['Pipeline']): void =>
+          tell({ type: 'pipeline', pipeline: pipelineFor(listener, state) });
+        return pipelineLooks.listen(gameId, look, tellState, signal);
       }
       case 'findings': {
         const look = async (): Promise<readonly Finding[]> => {

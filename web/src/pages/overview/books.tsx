@@ -7,9 +7,11 @@ import type { Pipeline } from './next-steps.ts';
 
 /** The conservation line: what was acknowledged is somewhere, all of it. */
 export function Books({ pipeline: { conservation, roles } }: { readonly pipeline: Pipeline }) {
+  // It is of all games: whoever is not admin of all of them is told nothing of it.
+  if (conservation === null) return null;
   const archive = roles.find(({ role }) => role === 'archive');
   const { holds, archived } = conservation;
-  const settled = archive === undefined ? archived : archive.delivered;
+  const settled = archive?.delivered ?? archived;
   const waiting = archive?.waiting ?? 0;
   const acknowledged = conservation.acknowledged ?? settled + waiting;
   const broken = roles.filter((role) => !role.holds).map(({ role }) => role);

@@ -18,7 +18,7 @@ export function Figures({ pipeline }: { readonly pipeline: Pipeline }) {
   return (
     <SimpleGrid cols={{ base: 2, lg: 4 }} spacing="md">
       <Figure
-        name="Events per second"
+        name="Events per second, mean of the last minute"
         value={decimal(rate.perSecond)}
         href={to('debugger')}
         link="Event debugger"
@@ -84,7 +84,9 @@ export function Figures({ pipeline }: { readonly pipeline: Pipeline }) {
         {definitionVersion === null ? 'None is in force' : 'In force'}
       </Figure>
       <Figure name="Bus" value={pipeline.bus}>
-        {count(pipeline.conservation.archived)} events archived
+        {pipeline.conservation === null
+          ? 'It carries the events of all games'
+          : `${count(pipeline.conservation.archived)} events of all games archived`}
       </Figure>
     </SimpleGrid>
   );

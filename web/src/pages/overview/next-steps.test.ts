@@ -21,7 +21,7 @@ const healthy: Pipeline = {
   rate: { perSecond: 1, lastMinute: 60, lastHour: 95, lastEventAt: '2026-11-20T00:00:00.000Z' },
   refusals: { lastHour: 0, byReason: [] },
   roles: [role],
-  conservation: { holds: true, acknowledged: 10, archived: 10, openLetters: 0 },
+  conservation: { holds: true, acknowledged: 10, archived: 10 },
   deadLetters: { open: 0, redriven: 0 },
   drift: { isKnown: true, comparedThrough: null, missing: 0 },
   view: { state: 'whole', openCycles: 3, staleCycles: 0 },
@@ -37,7 +37,7 @@ test('of a pipeline that wants nobody there is nothing to do', () => {
 
 test('books that do not balance name their role, and come first', () => {
   const steps = told({
-    conservation: { ...healthy.conservation, holds: false },
+    conservation: { holds: false, acknowledged: 10, archived: 10 },
     roles: [{ ...role, holds: false, oldestSeconds: 90, waiting: 7 }],
     openCases: 2,
   });

@@ -26,13 +26,13 @@ export function nextSteps(pipeline: Pipeline): readonly NextStep[] {
   return [...broken(pipeline), ...behind(pipeline), ...unread(pipeline)];
 }
 
-function broken({ roles, conservation, deadLetters, drift, view }: Pipeline): NextStep[] {
+function broken({ roles, deadLetters, drift, view }: Pipeline): NextStep[] {
   const steps: NextStep[] = [];
   const unbalanced = roles.filter(({ holds }) => !holds).map(({ role }) => role);
-  if (!conservation.holds)
+  if (unbalanced.length > 0)
     steps.push({
       weight: 'bad',
-      what: `The books of ${unbalanced.join(', ') || 'a role'} do not balance.`,
+      what: `The books of ${unbalanced.join(', ')} do not balance.`,
       how: 'Run ./fairtally audit: it names the players and events that differ. Keep the log of the workers.',
       place: null,
       link: '',

@@ -71,19 +71,25 @@ function Status({ pipeline }: { readonly pipeline: Pipeline }) {
 }
 
 /** The state in one sentence. */
-function said({ status, roles, bus }: Pipeline): string {
-  const waiting = Math.max(0, ...roles.map((role) => role.waiting ?? 0));
-  const oldest = Math.max(0, ...roles.map((role) => role.oldestSeconds ?? 0));
-  const lag =
-    waiting === 0
-      ? `No event waits on the ${bus} bus.`
-      : `${count(waiting)} events wait on the ${bus} bus, the oldest for ${span(oldest)}.`;
+function said(pipeline: Pipeline): string {
+  const { status, roles } = pipeline;
+  const lag = lagSaid(pipeline);
   if (status === 'healthy') return `Every role keeps up, and the books balance. ${lag}`;
   if (status === 'behind') {
     const late = roles.filter((role) => isLate(role) || (role.waiting ?? 0) > 0).map(({ role }) => role);
     return `${late.join(', ') || 'A role'} is catching up; nothing is lost. ${lag}`;
   }
   return `Events are still taken and kept; something below wants a person. ${lag}`;
+}
+
+/** How many events wait is told to admins of all games alone; how long the oldest does, to everybody. */
+function lagSaid({ roles, bus, conservation }: Pipeline): string {
+  const waiting = Math.max(0, ...roles.map((role) => role.waiting ?? 0));
+  const oldest = Math.max(0, ...roles.map((role) => role.oldestSeconds ?? 0));
+  if (waiting === 0 && oldest === 0) return `No event waits on the ${bus} bus.`;
+  if (conservation === null)
+    return `Of all games, the oldest event on the ${bus} bus waits for ${span(oldest)}.`;
+  return `${count(waiting)} events wait on the ${bus} bus, the oldest for ${span(oldest)}.`;
 }
 
 const WEIGHTS = { bad: ['red', 'now'], warn: ['orange', 'soon'], todo: ['gray', 'when you can'] } as const;

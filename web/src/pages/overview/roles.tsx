@@ -15,21 +15,32 @@ const ABOUT = {
 } as const;
 
 const HEADS = ['Waiting', 'Oldest', 'Applied', 'per second', 'Repeats', 'Conflicts', 'Dead'] as const;
+/** What is told to those who are not admin of all games. */
+const FEW_HEADS = ['Oldest'] as const;
 
 /** Each role with its lag and its own books. */
 export function Roles({ pipeline }: { readonly pipeline: Pipeline }) {
   const before = useAnswerBefore(pipeline);
+  const isTold = pipeline.conservation !== null;
+  const heads = isTold ? HEADS : FEW_HEADS;
   return (
     <Panel
       title="Roles"
-      about="Each takes every event it has work for, by itself: delivered = applied + repeats + conflicts + dead."
+      about={
+        isTold
+          ? 'Each takes every event it has work for, by itself: delivered = applied + repeats + conflicts + dead. Over all games of this installation.'
+          : 'Each works for all games of this installation at once. How much that is, admins of all games see.'
+      }
     >
-      <Table.ScrollContainer minWidth={760} scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}>
+      <Table.ScrollContainer
+        minWidth={isTold ? 760 : 320}
+        scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}
+      >
         <Table aria-label="Roles">
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Role</Table.Th>
-              {HEADS.map((head) => (
+              {heads.map((head) => (
                 <Table.Th key={head} ta="right">
                   {head}
                 </Table.Th>
@@ -39,7 +50,12 @@ export function Roles({ pipeline }: { readonly pipeline: Pipeline }) {
           </Table.Thead>
           <Table.Tbody>
             {pipeline.roles.map((role) => (
-              <RoleRow key={role.role} role={role} perSecond={rateOf(role, pipeline, before)} />
+              <RoleRow
+                key={role.role}
+                role={role}
+                perSecond={rateOf(role, pipeline, before)}
+                isTold={isTold}
+              />
             ))}
           </Table.Tbody>
         </Table>
@@ -59,12 +75,19 @@ function useAnswerBefore(pipeline: Pipeline): Pipeline | null {
 }
 
 function rateOf({ role, applied }: RoleLine, { at }: Pipeline, before: Pipeline | null): number | null {
-  const earlier = before?.roles.find((one) => one.role === role);
+  const earlier = before?.roles.find((one) => one.role === role)?.applied ?? null;
   const seconds = before === null ? 0 : (Date.parse(at) - Date.parse(before.at)) / 1_000;
-  return earlier === undefined || seconds <= 0 ? null : Math.max(0, applied - earlier.applied) / seconds;
+  if (earlier === null || applied === null || seconds <= 0) return null;
+  return Math.max(0, applied - earlier) / seconds;
 }
 
-function RoleRow({ role: line, perSecond }: { readonly role: RoleLine; readonly perSecond: number | null }) {
+interface RoleRowProps {
+  readonly role: RoleLine;
+  readonly perSecond: number | null;
+  readonly isTold: boolean;
+}
+
+function RoleRow({ role: line, perSecond, isTold }: RoleRowProps) {
   const { to } = useGame();
   const { role, waiting, waitingIsExact, oldestSeconds, applied, duplicate, conflict, dead, holds } = line;
   const late = isLate(line);
@@ -76,9 +99,11 @@ function RoleRow({ role: line, perSecond }: { readonly role: RoleLine; readonly 
           {ABOUT[role]}
         </Text>
       </Table.Th>
-      <Table.Td ta="right">
-        {waiting === null ? '—' : `${waitingIsExact ? '' : '≈ '}${count(waiting)}`}
-      </Table.Td>
+      {isTold && (
+        <Table.Td ta="right">
+          {waiting === null ? '—' : `${waitingIsExact ? '' : '≈ '}${count(waiting)}`}
+        </Table.Td>
+      )}
       <Table.Td ta="right">
         {oldestSeconds === null ? '—' : span(oldestSeconds)}
         {late && (
@@ -90,13 +115,23 @@ function RoleRow({ role: line, perSecond }: { readonly role: RoleLine; readonly 
           </>
         )}
       </Table.Td>
-      <Table.Td ta="right">{count(applied)}</Table.Td>
-      <Table.Td ta="right">{perSecond === null ? '—' : decimal(Math.round(perSecond * 10) / 10)}</Table.Td>
-      <Table.Td ta="right">{count(duplicate)}</Table.Td>
-      <Table.Td ta="right">{count(conflict)}</Table.Td>
-      <Table.Td ta="right">
-        {dead === 0 ? '0' : <GoesTo href={`${to('dead-letters')}?role=${role}`}>{count(dead)}</GoesTo>}
-      </Table.Td>
+      {isTold && (
+        <>
+          <Table.Td ta="right">{count(applied ?? 0)}</Table.Td>
+          <Table.Td ta="right">
+            {perSecond === null ? '—' : decimal(Math.round(perSecond * 10) / 10)}
+          </Table.Td>
+          <Table.Td ta="right">{count(duplicate ?? 0)}</Table.Td>
+          <Table.Td ta="right">{count(conflict ?? 0)}</Table.Td>
+          <Table.Td ta="right">
+            {(dead ?? 0) === 0 ? (
+              '0'
+            ) : (
+              <GoesTo href={`${to('dead-letters')}?role=${role}`}>{count(dead ?? 0)}</GoesTo>
+            )}
+          </Table.Td>
+        </>
+      )}
       <Table.Td>
         <Badge
           variant="light"
