@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { auditGame } from '../../pkg/audit/audit.js';
 import { rolesWithUnread } from '../../pkg/bus/postgres.js';
-import { readEffects } from '../../pkg/chaos/effects.postgres.js';
+import { readFound } from '../../pkg/chaos/effects.postgres.js';
 import { crashDemo, type Victim } from '../../pkg/cli/crash-demo.js';
 import { describeFailure, wholeNumber } from '../../pkg/cli/program.js';
 import { createSignedClient } from '../../pkg/client/signed-client.js';
@@ -103,7 +103,7 @@ async function underFire(
         if (pid !== null) process.kill(pid, 'SIGKILL');
         return pid !== null;
       },
-      effects: () => readEffects(db, DEFAULT_GAME_ID),
+      found: () => readFound(db, DEFAULT_GAME_ID),
       unsettled: async () => (await rolesWithUnread(db)).reduce((sum, { waiting }) => sum + waiting, 0),
       audit: async () => {
         const definitions = createDefinitionSource(db);

@@ -1,9 +1,19 @@
 /** What a client was told of an event it sent: counted, refused for good, or no answer that it could trust. */
 export type Answer = 'ok' | 'fail' | 'unknown';
 
+const RIVAL = '+other';
+
+/**
+ * The name, in a history, of the second content that is sent under the id of an event which was acknowledged before. Whatever
+ * its sender is told, it must never take effect; taken by a gateway that had forgotten the first, it ends as a dead letter.
+ */
+export const rivalOf = (eventId: string): string => `${eventId}${RIVAL}`;
+const firstOf = (key: string): string | null => (key.endsWith(RIVAL) ? key.slice(0, -RIVAL.length) : null);
+
 /** What the client wrote down, to be held against what the system did. As Jepsen's checkers do it. */
 export class History {
   private readonly answers = new Map<string, Answer>();
+  private readonly tallies = new Map<string, number>();
 
   /** @param keep takes a line for each thing noted, before anything else happens: what a killed client leaves behind */
   constructor(private readonly keep: (line: string) => void = () => undefined) {}
@@ -15,12 +25,24 @@ export class History {
     this.answers.set(eventId, 'unknown');
   }
 
+  /** Counts something that was done; its name is no part of the verdict. */
+  did(kind: string, times = 1): void {
+    if (times === 0) return;
+    this.keep(`did ${kind} ${String(times)}\n`);
+    this.tallies.set(kind, this.timesOf(kind) + times);
+  }
+
+  timesOf(kind: string): number {
+    return this.tallies.get(kind) ?? 0;
+  }
+
   /** Takes over the lines that another history kept. A last line that was cut off says nothing. */
   readLines(text: string): void {
     for (const line of text.split('\n').slice(0, -1)) {
-      const [answer, eventId = ''] = line.split(' ');
-      if (answer === 'unknown') this.intend(eventId);
-      else if (answer === 'ok' || answer === 'fail') this.note(eventId, answer);
+      const [word, name = '', times] = line.split(' ');
+      if (word === 'unknown') this.intend(name);
+      else if (word === 'ok' || word === 'fail') this.note(name, word);
+      else if (word === 'did') this.did(name, Number(times));
     }
   }
 
@@ -53,39 +75,83 @@ export class History {
 
 /** What stands of one event after the drain. */
 export interface EventEffects {
+  /** The id; for the second content under an id what `rivalOf` makes of it. */
   readonly eventId: string;
   /** Copies in the archive. */
   readonly archived: number;
-  /** Times it was counted: rows of the ledger of experience. */
+  /** Times it was counted: rows of the ledger of experience, for types without experience rows of the inbox. */
   readonly counted: number;
+}
+
+/** Dead letters of one event. */
+export interface EventLetters {
+  readonly eventId: string;
+  readonly reason: string;
+  /** Roles in which it died. */
+  readonly roles: number;
+}
+
+/** Everything that stands after the drain. */
+export interface Found {
+  readonly effects: readonly EventEffects[];
+  readonly letters: readonly EventLetters[];
 }
 
 export interface Verdict {
   readonly sent: number;
   readonly acknowledged: number;
-  /** Acknowledged, and without effect. */
+  /** Told that it was refused, and nothing else. */
+  readonly refused: number;
+  /** Acknowledged, and without effect; of a second content: neither a dead letter in every role. */
   readonly lost: readonly string[];
   /** Counted or archived more than once, or once in one place and not in the other. */
   readonly doubled: readonly string[];
-  /** In effect although nobody sent it, or although its sender was told that it was refused. */
+  /** In effect, or dead, although nobody sent it, or its sender was told that it was refused, or its id was taken. */
   readonly unexpected: readonly string[];
 }
 
-/** Holds what clients wrote down against what took effect. An `unknown` may have happened, once, or not. */
-export function judge(history: History, effects: Iterable<EventEffects>): Verdict {
+const CONFLICT = 'event_id_conflict';
+
+/** Acknowledged events of which nothing is found yet; after the drain they are lost. */
+export function missingOf(history: History, { effects, letters }: Found, roles: number): string[] {
+  const inEffect = new Set(effects.map(({ eventId }) => eventId));
+  const died = new Map(letters.map((letter) => [letter.eventId, letter]));
+  const missing: string[] = [];
+  for (const [eventId, answer] of history.entries()) {
+    const place = firstOf(eventId) === null ? inEffect.has(eventId) : died.get(eventId)?.roles === roles;
+    if (answer === 'ok' && !place) missing.push(eventId);
+  }
+  return missing;
+}
+
+/**
+ * Holds what clients wrote down against what took effect. An `unknown` may have happened, once, or not; so may the letter of a
+ * second content, for its sender is told of one copy and another may be under way.
+ *
+ * @param roles how many roles there are: each settles every event
+ */
+export function judge(history: History, found: Found, roles: number): Verdict {
   const doubled: string[] = [];
   const unexpected: string[] = [];
-  const found = new Set<string>();
-  for (const { eventId, archived, counted } of effects) {
-    found.add(eventId);
+  for (const { eventId, archived, counted } of found.effects) {
     const answer = history.answerOf(eventId);
-    if (answer === null || answer === 'fail') unexpected.push(eventId);
+    if (answer === null || answer === 'fail' || firstOf(eventId) !== null) unexpected.push(eventId);
     if (archived !== 1 || counted !== 1) doubled.push(eventId);
   }
-  const lost: string[] = [];
-  for (const [eventId, answer] of history.entries())
-    if (answer === 'ok' && !found.has(eventId)) lost.push(eventId);
-  return { sent: history.sent, acknowledged: history.count('ok'), lost, doubled, unexpected };
+  const inEffect = new Set(found.effects.map(({ eventId }) => eventId));
+  for (const { eventId, reason } of found.letters) {
+    const first = firstOf(eventId);
+    const isConflict = reason === CONFLICT && first !== null && inEffect.has(first);
+    if (!isConflict || history.answerOf(eventId) === null) unexpected.push(eventId);
+  }
+  return {
+    sent: history.sent,
+    acknowledged: history.count('ok'),
+    refused: history.count('fail'),
+    lost: missingOf(history, found, roles),
+    doubled,
+    unexpected,
+  };
 }
 
 export const isExact = ({ lost, doubled, unexpected }: Verdict): boolean =>

@@ -1,8 +1,9 @@
-import type { SignedClient } from '../client/signed-client.js';
+import type { ClientAnswer, SignedClient } from '../client/signed-client.js';
 import type { Clock } from '../kernel/clock.js';
 import { FairtallyError, OutageError } from '../kernel/errors.js';
 import type { Random } from '../kernel/random.js';
 import type { History } from './history.js';
+import { LoadPlan, type PlannedEvent, type PlannedRequest } from './plan.js';
 
 export interface LoadOptions {
   /** Begins the ids of its events: apart from those of other loads. */
@@ -17,67 +18,117 @@ export interface LoadOptions {
   readonly signal: AbortSignal;
 }
 
-const EVENTS_PER_REQUEST_MAX = 8;
-const RECENT_MAX = 400;
 const RETRY_MS = { least: 20, spread: 100 };
-const ATTEMPTS_MAX = 1_000;
+/** Of requests without an answer: sent again as it was, Idempotency-Key and all; else its events go into other requests. */
+const SAME_AGAIN_SHARE = 0.6;
+const UNANSWERED_MAX = 1_000;
 
 /**
  * A client as games have them under fire: posts small batches for as long as told, sends what was not answered again until
- * it is, and for good measure what was answered again too, through whichever gateway. Every event adds experience.
+ * it is, and for good measure what was answered again too, through whichever gateway; and such as must be refused.
  *
- * @throws FairtallyError `good_event_refused`, `no_answer`
+ * @throws FairtallyError `good_event_refused`, `bad_event_taken`, `no_answer`
  */
 export async function runLoad(options: LoadOptions): Promise<void> {
-  const { name, players, history, clock, random, signal } = options;
-  const roll = (sides: number): number => Math.floor(random.unit() * sides);
-  const recent: string[] = [];
-  for (let n = 0; !signal.aborted; n += 1) {
-    const fresh = Array.from({ length: 1 + roll(EVENTS_PER_REQUEST_MAX) }, (_, k) => {
-      const id = `${name}-${String(n)}-${String(k)}`;
-      history.intend(id);
-      return JSON.stringify({
-        id,
-        type: 'progression',
-        playerId: `crash-${String(roll(players))}`,
-        ts: clock.now(),
-        payload: { deltaXp: 1 + roll(20), activity: 'crash' },
-      });
-    });
-    const again = recent.length === 0 ? [] : fresh.map(() => recent[roll(recent.length)] ?? '');
-    recent.push(...fresh);
-    await postUntilAnswered([...new Set([...fresh, ...again])], options, roll);
-    if (recent.length > RECENT_MAX) recent.splice(0, RECENT_MAX / 2);
+  const { history, clock, random, signal } = options;
+  const plan = new LoadPlan(options, history);
+  let unanswered = 0;
+  for (;;) {
+    const request = signal.aborted ? plan.last() : plan.next(clock.now());
+    if (request === null) return;
+    intend(request, history);
+    for (;;) {
+      const answer = await post(request, options);
+      if (answer !== null) {
+        unanswered = 0;
+        note(request, answer, plan, history);
+        break;
+      }
+      unanswered += 1;
+      if (unanswered > UNANSWERED_MAX)
+        throw new FairtallyError('no_answer', `nothing was answered in ${String(UNANSWERED_MAX)} attempts`);
+      await clock.sleep(RETRY_MS.least + random.unit() * RETRY_MS.spread);
+      if (random.unit() >= SAME_AGAIN_SHARE) {
+        plan.owe(request.events);
+        break;
+      }
+      history.did('again-after-unknown', request.events.length);
+    }
   }
 }
 
-async function postUntilAnswered(
-  lines: readonly string[],
-  { clients, history, clock }: LoadOptions,
-  roll: (sides: number) => number,
-): Promise<void> {
+/** Of what nobody may take it is clear from the beginning what must become of it. */
+function intend({ events }: PlannedRequest, history: History): void {
+  for (const { key, kind } of events) {
+    history.intend(key);
+    if (kind !== 'good') history.note(key, 'fail');
+  }
+}
+
+/** null: no answer, or one that says to try again. */
+async function post(
+  { events, idempotencyKey }: PlannedRequest,
+  { clients, random }: LoadOptions,
+): Promise<ClientAnswer | null> {
+  const client = clients[Math.floor(random.unit() * clients.length)];
+  const lines = events.map(({ body }) => JSON.stringify(body));
+  const [target, contentType] =
+    lines.length === 1 ? ['/v1/events', 'application/json'] : ['/v1/events/batch', 'application/x-ndjson'];
   const body = lines.join('\n');
-  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-    const client = clients[roll(clients.length)];
-    const answer = await client
-      ?.send('POST', '/v1/events/batch', { body, contentType: 'application/x-ndjson' })
-      .catch((error: unknown) => {
-        if (error instanceof OutageError) return undefined;
-        throw error;
-      });
-    if (answer?.status === 202) return note(answer.text, history);
-    if (answer !== undefined && answer.status < 500)
-      throw new FairtallyError('good_event_refused', `a good request was answered ${String(answer.status)}`);
-    await clock.sleep(RETRY_MS.least + roll(RETRY_MS.spread));
-  }
-  throw new FairtallyError('no_answer', `nothing was answered in ${String(ATTEMPTS_MAX)} attempts`);
+  const answer = await client
+    ?.send('POST', target, { body, contentType, ...(idempotencyKey === null ? {} : { idempotencyKey }) })
+    .catch((error: unknown) => {
+      if (error instanceof OutageError) return undefined;
+      throw error;
+    });
+  if (answer === undefined || answer.status >= 500) return null;
+  return answer.status >= 400 && problemOf(answer).retryable === true ? null : answer;
 }
 
-function note(text: string, history: History): void {
-  const { results } = JSON.parse(text) as { results: { status: string; eventId: string; code?: string }[] };
-  for (const { status, eventId, code } of results) {
-    if (status === 'rejected')
-      throw new FairtallyError('good_event_refused', `a good event was refused: ${String(code)}`);
-    history.note(eventId, 'ok');
-  }
+interface Problem {
+  readonly code?: string;
+  readonly retryable?: boolean;
+}
+const problemOf = ({ text }: ClientAnswer): Problem => JSON.parse(text) as Problem;
+
+/** Of each event, in their order. */
+function resultsOf(
+  { events }: PlannedRequest,
+  answer: ClientAnswer,
+): readonly { readonly status: string; readonly code?: string }[] {
+  if (answer.status === 202) return (JSON.parse(answer.text) as { results: { status: string }[] }).results;
+  const { code } = problemOf(answer);
+  if (events.length === 1 && code !== undefined) return [{ status: 'rejected', code }];
+  throw new FairtallyError(
+    'good_event_refused',
+    `a good request was answered ${String(answer.status)} ${String(code)}`,
+  );
+}
+
+function note(request: PlannedRequest, answer: ClientAnswer, plan: LoadPlan, history: History): void {
+  const results = resultsOf(request, answer);
+  request.events.forEach((event, place) => {
+    const result = results[place];
+    if (result === undefined) throw new FairtallyError('no_answer', `${event.key} has no result of its own`);
+    if (result.status === 'rejected') refused(event, result.code ?? '', plan, history);
+    else taken(event, history);
+  });
+}
+
+/** The codes of what must be refused. */
+const BAD = 'invalid_payload';
+const CONFLICT = 'event_id_conflict';
+
+function refused(event: PlannedEvent, code: string, plan: LoadPlan, history: History): void {
+  const isRight = event.kind === 'bad' ? code === BAD : code === CONFLICT;
+  if (!isRight || (event.kind === 'good' && !plan.hasRival(event)))
+    throw new FairtallyError('good_event_refused', `${event.key} was refused: ${code}`);
+  history.did('refused');
+  history.note(event.key, 'fail');
+}
+
+function taken({ key, kind }: PlannedEvent, history: History): void {
+  if (kind === 'bad') throw new FairtallyError('bad_event_taken', `${key} was taken`);
+  if (kind === 'rival') history.did('rival-taken');
+  history.note(key, 'ok');
 }

@@ -1,10 +1,12 @@
-import { History, isExact, judge, type EventEffects } from '../chaos/history.js';
+import { History, isExact, judge, type Found } from '../chaos/history.js';
 import { runKills } from '../chaos/kills.js';
 import { runLoad } from '../chaos/load.js';
+import { LOAD_KINDS } from '../chaos/plan.js';
 import type { SignedClient } from '../client/signed-client.js';
 import type { Clock } from '../kernel/clock.js';
 import { OutageError } from '../kernel/errors.js';
 import type { Random } from '../kernel/random.js';
+import { ROLES } from '../kernel/roles.js';
 import type { Output } from './output.js';
 
 export type Victim = 'gateway' | 'worker' | 'postgres' | 'redis';
@@ -15,7 +17,7 @@ export interface CrashDemoDeps {
   readonly kill: (victim: Victim) => boolean;
   readonly victims: readonly Victim[];
   /** What stands of every event. */
-  readonly effects: () => Promise<readonly EventEffects[]>;
+  readonly found: () => Promise<Found>;
   /** Copies of events that wait for a role on the bus. */
   readonly unsettled: () => Promise<number>;
   /** Differences that the audit finds. */
@@ -86,10 +88,11 @@ export async function crashDemo(seconds: number, deps: CrashDemoDeps): Promise<n
   if (signal.aborted) return 1;
   out.line('The load ends, nothing is killed any more; the roles catch up.');
   await drained(deps);
-  const verdict = judge(history, await deps.effects());
+  const verdict = judge(history, await deps.found(), ROLES.length);
   const differences = await deps.audit();
   const killed = [...kills.values()].reduce((sum, count) => sum + count, 0);
   out.line('');
+  out.line(`of these: ${LOAD_KINDS.map((kind) => `${kind} ${String(history.timesOf(kind))}`).join(', ')}`);
   out.line(
     `sent ${String(verdict.sent)}, acknowledged ${String(verdict.acknowledged)}, processes killed ${String(killed)}: ` +
       `lost ${String(verdict.lost.length)}, doubled ${String(verdict.doubled.length)}, unexpected ${String(verdict.unexpected.length)}, ` +

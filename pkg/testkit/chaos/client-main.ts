@@ -4,7 +4,7 @@ import { History } from '../../chaos/history.js';
 import { runLoad } from '../../chaos/load.js';
 import { createSignedClient } from '../../client/signed-client.js';
 import { systemClock } from '../../kernel/clock.js';
-import { systemRandom } from '../../kernel/random.js';
+import { Chance } from '../sim/chance.js';
 import { DEMO_SECRET } from '../stack.js';
 
 // A client of the chaos run: posts until its standard input ends, and writes down what it intends and what it is told.
@@ -14,6 +14,7 @@ const { values } = parseArgs({
     file: { type: 'string', default: '' },
     urls: { type: 'string', default: '' },
     players: { type: 'string', default: '40' },
+    seed: { type: 'string', default: '1' },
   },
 });
 const over = new AbortController();
@@ -28,7 +29,7 @@ await runLoad({
   players: Number(values.players),
   history: new History((line) => writeSync(file, line)),
   clock: systemClock,
-  random: systemRandom,
+  random: new Chance(Number(values.seed)),
   signal: over.signal,
 });
 closeSync(file);

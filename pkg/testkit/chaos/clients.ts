@@ -17,12 +17,17 @@ export interface Clients {
   remove(): void;
 }
 
-const PLAYERS = 40;
+export const PLAYERS = 40;
+/** More than clients are ever started in a run. */
+const SEEDS_APART = 10_000;
 
-export function startClients(count: number, urls: readonly string[]): Clients {
+export function startClients(count: number, urls: readonly string[], seed: number): Clients {
   const folder = mkdtempSync(join(tmpdir(), 'fairtally-chaos-'));
   let started = 0;
-  const start = (): Client => startClient(`c${String((started += 1))}`, folder, urls);
+  const start = (): Client => {
+    started += 1;
+    return startClient(`c${String(started)}`, { folder, urls, seed: seed * SEEDS_APART + started });
+  };
   const running = Array.from({ length: count }, start);
   return {
     crashes: running.map((_, place) => async () => {
@@ -46,11 +51,25 @@ interface Client {
   end(): Promise<void>;
 }
 
-function startClient(name: string, folder: string, urls: readonly string[]): Client {
+function startClient(
+  name: string,
+  {
+    folder,
+    urls,
+    seed,
+  }: { readonly folder: string; readonly urls: readonly string[]; readonly seed: number },
+): Client {
   const args = ['--name', name, '--file', join(folder, `${name}.log`), '--urls', urls.join(',')];
   const child: ChildProcess = spawn(
     process.execPath,
-    [built('pkg/testkit/chaos/client-main.js'), ...args, '--players', String(PLAYERS)],
+    [
+      built('pkg/testkit/chaos/client-main.js'),
+      ...args,
+      '--players',
+      String(PLAYERS),
+      '--seed',
+      String(seed),
+    ],
     { stdio: ['pipe', 'ignore', 'pipe'] },
   );
   let errors = '';

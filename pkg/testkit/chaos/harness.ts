@@ -1,23 +1,17 @@
-import { takes } from '../../../cmd/fairtally/takes.js';
-import { auditGame, type AuditResult } from '../../audit/audit.js';
-import { countUnsettled, readEffects } from '../../chaos/effects.postgres.js';
-import { judge, type History, type Verdict } from '../../chaos/history.js';
+import { readFileSync } from 'node:fs';
 import { runKills } from '../../chaos/kills.js';
-import { rerun } from '../../fairness/rerun.js';
-import { createDefinitionSource } from '../../games/definitions/postgres.js';
 import { systemClock } from '../../kernel/clock.js';
-import { systemRandom } from '../../kernel/random.js';
-import { ROLES } from '../../kernel/roles.js';
 import { createDatabase } from '../../postgres/database.js';
 import { migrate } from '../../postgres/migrate.js';
-import type { Database } from '../../postgres/port.js';
-import { reconcileByHand } from '../../worker/reconcile/reconcile.js';
 import { startPostgresServer } from '../postgres-server.js';
 import type { BrokerForProcesses } from '../process-brokers.js';
 import { startRedisServer } from '../redis-server.js';
-import { eventually, startStack, type Stack } from '../stack.js';
-import { startClients, type Clients } from './clients.js';
+import { Chance } from '../sim/chance.js';
+import { startStack, type Stack } from '../stack.js';
+import { runChores, type ChoresDone } from './chores.js';
+import { PLAYERS, startClients, type Clients } from './clients.js';
 import { CrashGround, startServices } from './services.js';
+import { judgeAfterDrain, type AfterDrain } from './verdict.js';
 
 /** What may be killed: processes of ours, the servers below them, the clients, and a broker that keeps what it has on disk. */
 export const VICTIMS = ['gateway', 'worker', 'postgres', 'redis', 'client', 'broker'] as const;
@@ -29,36 +23,23 @@ export interface ChaosOptions {
   readonly killsMax: number;
   readonly clients: number;
   readonly pauseMs: readonly [least: number, most: number];
+  readonly choreEveryMs: readonly [least: number, most: number];
+  /** Of what clients send, of what is killed and done: when each of it happens is up to the machine. */
+  readonly seed: number;
   /** null: the postgres bus. */
   readonly broker: BrokerForProcesses | null;
   readonly onProgress?: (line: string) => void;
 }
 
-interface Sums {
-  readonly progress: number;
-  readonly ledger: number;
-  readonly board: number;
-}
-
-export interface ChaosResult {
-  readonly verdict: Verdict;
+export interface ChaosResult extends AfterDrain {
   readonly kills: ReadonlyMap<Victim, number>;
-  readonly audit: AuditResult;
-  /** Dead letters by reason: an event of this load can never be one. */
-  readonly letters: readonly { readonly role: string; readonly reason: string; readonly detail: string }[];
-  /** Sums of the same experience: in the tables of three roles, and of the board that a player sees. */
-  readonly sums: Sums & { readonly served: number };
+  /** What was done beside the kills. */
+  readonly chores: ChoresDone;
+  /** How often the load did each kind of thing: see LOAD_KINDS. */
+  readonly did: (kind: string) => number;
   readonly loadMs: number;
-  /** From the end of the load until every role had settled everything. */
-  readonly drainMs: number;
-  readonly isDrained: boolean;
-  /** Copies that no client asked for again and that the archive made good: see BrokerForProcesses.publishesInSteps. */
-  readonly reconciled: number;
 }
 
-/** A reader that was killed is missed by its broker after a minute at most; what does not come then never does. */
-const STILL_MS = 90_000;
-const LOOK_EVERY_MS = 200;
 const TELL_EVERY_MS = 5_000;
 
 /** Gateways and workers are met most often; a broker as often as PostgreSQL. */
@@ -91,11 +72,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const stack = await startStack({
       redisUrl: redis.url,
       database: { db, url: postgres.url(), close: async () => undefined },
-      ...(broker === null ? {} : { env: broker.env }),
+      definition: definition(),
+      // What heals itself in the end would hide from the verdict what was wrong.
+      env: { ...broker?.env, HEAL_SECONDS: 'off' },
     });
     try {
       const services = await startServices(stack);
-      const clients = startClients(options.clients, services.urls);
+      const clients = startClients(options.clients, services.urls, options.seed);
       const ground = new CrashGround<Victim>({
         gateway: services.gateways,
         worker: services.workers.map((crash) => () => crash().then(() => broker?.forgetReaders?.())),
@@ -105,8 +88,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
         broker: broker?.crash === undefined ? [] : [broker.crash],
       });
       try {
-        const load = await underLoad(options, clients, ground);
-        return { ...load, ...(await afterDrain(stack, broker, clients.history(), services.urls[0] ?? '')) };
+        const load = await underLoad(options, stack, clients, ground);
+        const history = clients.history();
+        const judged = await judgeAfterDrain(stack, broker, history, services.urls[0] ?? '');
+        return { ...load, ...judged, did: (kind) => history.timesOf(kind) };
       } finally {
         clients.remove();
       }
@@ -119,11 +104,28 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   }
 }
 
+/** The sample game, and a board that ranks guilds. */
+function definition(): string {
+  const sample = readFileSync(new URL('../../../sample_events/demo.yaml', import.meta.url), 'utf8');
+  return sample.replace(/^boards:$/m, `boards:\n${GUILD_BOARD}`);
+}
+
+const GUILD_BOARD = `  guild-xp:
+    event: progression
+    aggregate: sum
+    value: deltaXp
+    subject: activity
+    windows: [daily, weekly, all-time]
+    public: true
+`;
+
+/** The load goes on until as much is killed as was asked for, or the time is over, and each chore was done once. */
 async function underLoad(
-  { seconds, killsMax, pauseMs, broker, onProgress }: ChaosOptions,
+  { seconds, killsMax, pauseMs, choreEveryMs, seed, broker, onProgress }: ChaosOptions,
+  stack: Stack,
   clients: Clients,
   ground: CrashGround<Victim>,
-): Promise<Pick<ChaosResult, 'kills' | 'loadMs'>> {
+): Promise<Pick<ChaosResult, 'kills' | 'loadMs' | 'chores'>> {
   const over = new AbortController();
   const kills = new Map<Victim, number>();
   const startedAtMs = systemClock.monotonicMs();
@@ -133,6 +135,14 @@ async function underLoad(
   });
   const timer = seconds === null ? null : systemClock.sleep(seconds * 1000, over.signal);
   void timer?.then(() => over.abort());
+  const chores = runChores({
+    env: stack.env,
+    players: Array.from({ length: PLAYERS }, (_, n) => `crash-${String(n)}`),
+    pauseMs: choreEveryMs,
+    random: new Chance(seed + 1),
+    signal: over.signal,
+  });
+  chores.catch(() => undefined); // it is awaited below, when the kills are over
   try {
     await runKills<Victim>({
       kinds: kindsOf(broker),
@@ -140,15 +150,16 @@ async function underLoad(
       pauseMs,
       killsMax,
       clock: systemClock,
-      random: systemRandom,
+      random: new Chance(seed),
       signal: over.signal,
       onKill: (victim) => kills.set(victim, (kills.get(victim) ?? 0) + 1),
     });
   } finally {
     over.abort();
-    await Promise.all([telling, ground.healed().finally(clients.end)]);
+    await Promise.allSettled([telling, chores]);
+    await ground.healed().finally(clients.end);
   }
-  return { kills, loadMs: sinceMs() };
+  return { kills, loadMs: sinceMs(), chores: await chores };
 }
 
 export const describeKills = (kills: ReadonlyMap<Victim, number>): string =>
@@ -159,88 +170,4 @@ async function tellEvery(over: AbortSignal, tell: () => void): Promise<void> {
     await systemClock.sleep(TELL_EVERY_MS, over);
     tell();
   }
-}
-
-async function afterDrain(
-  { db }: Stack,
-  broker: BrokerForProcesses | null,
-  history: History,
-  url: string,
-): Promise<Omit<ChaosResult, 'kills' | 'loadMs'>> {
-  const startedAtMs = systemClock.monotonicMs();
-  let isDrained = await drained(db, history);
-  let reconciled = 0;
-  if (!isDrained && broker?.publishesInSteps === true) {
-    reconciled = await reconcileNow(db);
-    isDrained = await drained(db, history);
-  }
-  const drainMs = systemClock.monotonicMs() - startedAtMs;
-  const verdict = judge(history, await readEffects(db, 'demo'));
-  const definitions = createDefinitionSource(db);
-  const audit = await auditGame('demo', { db, definitions, clock: systemClock, takes, rerun });
-  const letters = await db.query<{ role: string; reason: string; detail: string }>(
-    'SELECT role, reason, detail FROM dead_letters',
-  );
-  const [sums = { progress: 0, ledger: 0, board: 0 }] = await db.query<Sums>(
-    `SELECT (SELECT sum(total_xp) FROM player_progress)::bigint AS progress, (SELECT sum(delta_xp) FROM progress_events)::bigint AS ledger,
-            (SELECT sum(score) FROM board_scores WHERE board = 'xp' AND cycle = 'all-time:all')::bigint AS board`,
-  );
-  const served = await servedSum(url, sums.board);
-  return {
-    verdict,
-    audit,
-    letters,
-    sums: { ...sums, served },
-    drainMs,
-    isDrained,
-    reconciled,
-  };
-}
-
-/**
- * Waits until every role has settled what was acknowledged, for as long as something moves. False when nothing does any
- * more: a lost event never comes, and the verdict names it.
- */
-async function drained(db: Database, history: History): Promise<boolean> {
-  let missing = Infinity;
-  let movedAtMs = systemClock.monotonicMs();
-  for (;;) {
-    // What was acknowledged may still be on the bus, before the archive: the sets must meet.
-    const found = new Set((await readEffects(db, 'demo')).map(({ eventId }) => eventId));
-    let left = await countUnsettled(db, 'demo', ROLES);
-    for (const [eventId, answer] of history.entries()) if (answer === 'ok' && !found.has(eventId)) left += 1;
-    if (left === 0) return true;
-    if (left !== missing) movedAtMs = systemClock.monotonicMs();
-    else if (systemClock.monotonicMs() - movedAtMs > STILL_MS) return false;
-    missing = left;
-    await systemClock.sleep(LOOK_EVERY_MS);
-  }
-}
-
-/** What a gateway serves from the view, once that is whole again; what it served last, when it never comes to `expected`. */
-async function servedSum(url: string, expected: number): Promise<number> {
-  let last = 0;
-  const isWhole = async (): Promise<boolean> => {
-    const answer = await fetch(`${url}/v1/leaderboards/xp?window=all-time&limit=1000`);
-    const { stale, entries } = (await answer.json()) as { stale: boolean; entries: { score: number }[] };
-    last = entries.reduce((sum, { score }) => sum + score, 0);
-    return !stale && last === expected;
-  };
-  await eventually(isWhole, STILL_MS, 'the board').catch(() => undefined);
-  return last;
-}
-
-/** What `fairtally reconcile --older-than-minutes 0` does. @returns copies that were missing */
-async function reconcileNow(db: Database): Promise<number> {
-  const missing = await reconcileByHand(
-    {
-      roles: ROLES.filter((role) => role !== 'archive'),
-      sinceMs: 0,
-      ageMs: 0,
-      isDryRun: false,
-      decision: { actor: 'chaos', why: 'nothing is on its way any more' },
-    },
-    { db, clock: systemClock },
-  );
-  return [...missing.values()].reduce((sum, count) => sum + count, 0);
 }

@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
 import { isExact } from '../../chaos/history.js';
+import { LOAD_KINDS } from '../../chaos/plan.js';
+import { systemRandom } from '../../kernel/random.js';
 import {
   startApacheKafka,
   startKafkaForProcesses,
@@ -7,6 +9,7 @@ import {
   startSqsForProcesses,
   type BrokerForProcesses,
 } from '../process-brokers.js';
+import { CHORES } from './chores.js';
 import { describeKills, runChaos } from './harness.js';
 
 // `make chaos`: real processes under load and SIGKILLs, for as long as told or until so many are killed; ends with one line,
@@ -17,8 +20,11 @@ const { values } = parseArgs({
     kills: { type: 'string' },
     clients: { type: 'string', default: '6' },
     bus: { type: 'string', default: 'postgres' },
+    seed: { type: 'string', default: String(Math.floor(systemRandom.unit() * 1_000_000)) },
   },
 });
+
+const SHOWN_MAX = 10;
 
 const BROKERS: Readonly<Record<string, () => Promise<BrokerForProcesses | null>>> = {
   postgres: () => Promise.resolve(null),
@@ -37,32 +43,57 @@ const startBroker = BROKERS[values.bus];
 if (startBroker === undefined) throw new Error(`--bus is one of ${Object.keys(BROKERS).join(', ')}`);
 
 const broker = await startBroker();
-console.log(`bus ${values.bus}: ${broker?.text ?? 'PostgreSQL itself, with fsync'}`);
+console.log(`bus ${values.bus}: ${broker?.text ?? 'PostgreSQL itself, with fsync'}; seed ${values.seed}`);
 try {
-  const { verdict, kills, audit, letters, sums, loadMs, drainMs, isDrained, reconciled } = await runChaos({
+  const result = await runChaos({
     seconds:
       values.seconds === undefined && values.kills !== undefined ? null : Number(values.seconds ?? 180),
     killsMax: Number(values.kills ?? Infinity),
     clients: Number(values.clients),
     pauseMs: [200, 900],
+    choreEveryMs: [500, 4_000],
+    seed: Number(values.seed),
     broker,
     onProgress: (line) => console.log(line),
   });
+  const { verdict, kills, chores, audit, letters, sums, did } = result;
   const killed = [...kills.values()].reduce((sum, count) => sum + count, 0);
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+  const listed = <Kind extends string>(kinds: readonly Kind[], count: (kind: Kind) => number): string =>
+    kinds.map((kind) => `${kind} ${String(count(kind))}`).join(', ');
   console.log(
-    `${describeKills(kills)}; load ${seconds(loadMs)}, ${isDrained ? 'drain' : 'NOT DRAINED AFTER'} ${seconds(drainMs)}, reconciled ${String(reconciled)}`,
+    `${describeKills(kills)}; load ${seconds(result.loadMs)}, ` +
+      `${result.isDrained ? 'drain' : 'NOT DRAINED AFTER'} ${seconds(result.drainMs)}, reconciled ${String(result.reconciled)}`,
+  );
+  console.log(`load: ${listed(LOAD_KINDS, did)}`);
+  console.log(
+    `meanwhile: ${listed(CHORES, (chore) => chores.done.get(chore) ?? 0)}; cut off and begun again ${String(chores.cutOff)}, ` +
+      `hidden at the end ${String(result.hiddenPlayers)}`,
   );
   console.log(`sums of experience: ${JSON.stringify(sums)}`);
-  for (const { role, reason, detail } of letters.slice(0, 10))
-    console.log(`letter: ${role} ${reason} ${detail}`);
+  for (const { reason, letters: count } of letters) console.log(`letters: ${reason} ${String(count)}`);
+  for (const [name, keys] of Object.entries({
+    lost: verdict.lost,
+    doubled: verdict.doubled,
+    unexpected: verdict.unexpected,
+  }))
+    if (keys.length > 0) console.log(`${name}: ${keys.slice(0, SHOWN_MAX).join(' ')}`);
+  for (const difference of audit.differences.slice(0, SHOWN_MAX)) console.log(JSON.stringify(difference));
+  for (const text of chores.madeAgain) console.log(`MADE AGAIN by rebuild truth:\n${text}`);
   console.log(
     `sent ${String(verdict.sent)}, acknowledged ${String(verdict.acknowledged)}, processes killed ${String(killed)}: ` +
       `lost ${String(verdict.lost.length)}, doubled ${String(verdict.doubled.length)}, unexpected ${String(verdict.unexpected.length)}, ` +
-      `dead letters ${String(letters.length)}, differences in the audit ${String(audit.differences.length)}`,
+      `differences in the audit ${String(audit.differences.length)}`,
   );
-  const isAgreed = Object.values(sums).every((sum) => sum === sums.ledger);
-  const isGood = isExact(verdict) && letters.length === 0 && audit.differences.length === 0 && isAgreed;
+  const isAgreed =
+    [sums.progress, sums.board].every((sum) => sum === sums.ledger) && sums.served === sums.shown;
+  const isWhole = result.isDrained && audit.isComplete && audit.unread.length === 0;
+  const isGood =
+    isExact(verdict) &&
+    audit.differences.length === 0 &&
+    isAgreed &&
+    isWhole &&
+    chores.madeAgain.length === 0;
   process.exitCode = isGood ? 0 : 1;
 } finally {
   await broker?.close();
