@@ -7,6 +7,11 @@ import { outputForTest } from './fixtures.js';
 
 const SECONDS = 0.0517; // no other sleep is as long
 
+interface Sent {
+  readonly id: string;
+  readonly payload: { readonly deltaXp?: number; readonly rival?: boolean };
+}
+
 test('a run in which nothing was acknowledged under load proves nothing, and says so', async () => {
   const out = outputForTest();
   let isOver = false;
@@ -18,16 +23,20 @@ test('a run in which nothing was acknowledged under load proves nothing, and say
       },
       send: async (_method, _target, options) => {
         if (!isOver) throw new OutageError('the gateway');
-        const ids = (options?.body ?? '').split('\n').map((line) => (JSON.parse(line) as { id: string }).id);
-        ended.push(...ids);
-        const results = ids.map((eventId) => ({ status: 'accepted', eventId }));
+        const events = (options?.body ?? '').split('\n').map((line) => JSON.parse(line) as Sent);
+        ended.push(...events.map(({ id }) => id));
+        const results = events.map(({ payload }) => {
+          if (payload.rival === true) return { status: 'rejected', code: 'event_id_conflict' };
+          if (payload.deltaXp === -1) return { status: 'rejected', code: 'invalid_payload' };
+          return { status: 'accepted' };
+        });
         return { status: 202, headers: {}, text: JSON.stringify({ results }) };
       },
       close: () => undefined,
     },
     kill: () => true,
     victims: ['worker'],
-    effects: async () => [],
+    found: async () => ({ effects: [], letters: [] }),
     unsettled: async () => 0,
     audit: async () => 0,
     clock: {

@@ -8,7 +8,7 @@ import { MOCK_PARTITIONS, startKafkaBroker } from './kafka-broker.js';
 import { startKafkaProxy } from './kafka-proxy.js';
 import { quietLogger } from './quiet.js';
 import { ServicebusDouble } from './servicebus/double.js';
-import { startSqsEndpoint } from './sqs-endpoint.js';
+import { startSqsEndpoint, type SqsEndpoint } from './sqs-endpoint.js';
 
 /** A broker with topics or queues of its own, for whole processes. */
 export interface BrokerForProcesses {
@@ -16,6 +16,8 @@ export interface BrokerForProcesses {
   readonly text: string;
   /** What the processes' environment needs: BUS and its fellows. */
   readonly env: Readonly<Record<string, string>>;
+  /** What a reader in this process is given, where `env` speaks to the SDK itself. */
+  readonly sqs?: SqsEndpoint['client'];
   /** A gateway that dies between its steps leaves some roles without a copy: workers find that, a quarter of an hour later. */
   readonly publishesInSteps?: true;
   /** Lets the time pass at once that the engine gives a reader who fell silent, where that is long. */
@@ -96,6 +98,7 @@ export async function startSqsForProcesses(): Promise<BrokerForProcesses> {
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     },
+    sqs: endpoint.client,
     publishesInSteps: true,
     forgetReaders: () => endpoint.expire(),
     close: () => endpoint.close(),

@@ -56,7 +56,7 @@ export async function judgeAfterDrain(
 ): Promise<AfterDrain> {
   const { db, env } = stack;
   const startedAtMs = systemClock.monotonicMs();
-  const bus = await openBus(stack);
+  const bus = await openBus(stack, broker);
   let isDrained = await drained(bus, db, history);
   let reconciled = 0;
   if (!isDrained && broker?.publishesInSteps === true) {
@@ -108,9 +108,9 @@ async function auditWithViews(db: Database, redisUrl: string | null): Promise<Au
 }
 
 /** To ask how much waits on it, and nothing else. */
-const openBus = ({ db, databaseUrl, env }: Stack): Promise<Bus> =>
+const openBus = ({ db, databaseUrl, env }: Stack, broker: BrokerForProcesses | null): Promise<Bus> =>
   createBus({
-    settings: readConfig(env).bus,
+    settings: { ...readConfig(env).bus, ...(broker?.sqs === undefined ? {} : { sqs: broker.sqs }) },
     db,
     databaseUrl,
     policy: {
