@@ -63,6 +63,22 @@ test('the first page, sign-in and overview with its charts, loads less than 250 
   expect(loaded.reduce((sum, [, bytes]) => sum + bytes, 0)).toBeLessThan(SCRIPT_BYTES_MAX);
 });
 
+test('a page that is loaded while nobody can tell who is signed in says so, and goes on as who it was', async () => {
+  const { page } = stage;
+  const busy = {
+    status: 503,
+    contentType: 'application/problem+json',
+    body: '{"title":"Too busy just now"}',
+  };
+  await page.route('**/admin/v1/auth/refresh', (route) => route.fulfill(busy));
+  await page.reload();
+  await page.getByRole('alert').filter({ hasText: 'Too busy just now' }).waitFor();
+  await page.unroute('**/admin/v1/auth/refresh');
+  await page.getByRole('navigation', { name: 'Pages' }).waitFor();
+  await settled(page);
+  expect(stage.faults().filter((fault) => !fault.includes('/auth/refresh'))).toEqual([]);
+}, 180_000);
+
 test('every page opens without an error or a report of its policy, fits a telephone of 375 px, and axe finds nothing serious in light or dark', async () => {
   const { page } = stage;
   const links = page.getByRole('navigation', { name: 'Pages' }).getByRole('link');

@@ -1,15 +1,18 @@
 import { Center, Loader } from '@mantine/core';
-import { Suspense, useEffect, type ReactNode } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { Suspense, type ReactNode } from 'react';
 import { Redirect, Route, Switch } from 'wouter';
 import { session } from '../api/client.ts';
 import { Account } from '../pages/account/account.tsx';
-import { Nothing } from '../parts/data-state.tsx';
+import { Nothing, Trouble } from '../parts/data-state.tsx';
 import { useGame } from './game.ts';
 import { Layout } from './layout.tsx';
 import { OidcReturn } from './oidc-return.tsx';
 import { PLACES } from './places.ts';
 import { useMe, useSession } from './session.ts';
 import { SignIn } from './sign-in.tsx';
+
+const ASK_AGAIN_MS = 3_000;
 
 /** The whole page: who is signed in decides what is there. */
 export function App() {
@@ -33,10 +36,25 @@ export function App() {
 
 function NeedsSession({ children }: { readonly children: ReactNode }) {
   const state = useSession();
-  useEffect(() => {
-    if (state.kind === 'unknown') session.resume().catch(() => session.end());
-  }, [state.kind]);
-  if (state.kind === 'unknown') return <Waiting />;
+  // Only a refusal ends a session: a service that is away, or too busy to say, is asked again.
+  const { failureReason, refetch } = useQuery({
+    queryKey: ['session'],
+    queryFn: async () => {
+      await session.resume();
+      return null;
+    },
+    enabled: state.kind === 'unknown',
+    retry: true,
+    retryDelay: ASK_AGAIN_MS,
+  });
+  if (state.kind === 'unknown')
+    return failureReason === null ? (
+      <Waiting />
+    ) : (
+      <Center mih="60dvh" p="md">
+        <Trouble error={failureReason} onRetry={() => void refetch()} />
+      </Center>
+    );
   if (state.kind === 'nobody') return <SignIn reason={state.reason} />;
   return children;
 }
