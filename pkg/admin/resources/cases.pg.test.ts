@@ -4,6 +4,7 @@ import { NOON_MS as NOON, testBoard, definitionWith } from '../../leaderboard/fi
 import type { GameRoutes } from '../api/routes.js';
 import { fairnessRoutes } from './fairness-routes.js';
 import { ANN, auditOf, bodyOf, callTo, openWorld, type World } from './fixtures.js';
+import { playerRoutes } from './player-routes.js';
 
 const METRIC: FairnessMetric = {
   name: 'xp-gain',
@@ -31,14 +32,24 @@ type Routes = Pick<
   | 'getEvidence'
 >;
 let routes: Routes;
+let players: Pick<GameRoutes, 'hidePlayer' | 'restorePlayer'>;
 beforeAll(async () => {
   world = await openWorld();
+  const { setHidden, view, clock } = world;
+  const definitionOf = (id: string) => ({ ...definitionWith(id, testBoard()), fairness: [METRIC] });
   routes = fairnessRoutes({
-    definitions: {
-      version: (id) => Promise.resolve({ ...definitionWith(id, testBoard()), fairness: [METRIC] }),
-    },
-    setHidden: world.setHidden,
-    view: world.view,
+    definitions: { version: (id) => Promise.resolve(definitionOf(id)) },
+    setHidden,
+    view,
+  });
+  players = playerRoutes({
+    progression: () => Promise.reject(new Error('nobody asks')) as never,
+    setHidden,
+    view,
+    boards: world.boardsOf(() => definitionOf('none')),
+    finalRanks: () => Promise.resolve([]),
+    definitions: { inForce: () => Promise.resolve(null) },
+    clock,
   });
   await world.db.query(
     `INSERT INTO admin_users (user_id, username, all_games) VALUES ($1, 'ann', true), ('bob-0000000000000000aa', 'bob', false)`,
@@ -82,6 +93,13 @@ const reverse = (caseId: number) =>
   bodyOf(
     routes.reverseVerdict(
       callTo<'reverseVerdict'>(world, gameId, { path: { caseId }, body: { reason: 'mistaken' } }),
+    ),
+  );
+/** By hand, as an operator. */
+const setByHand = (operation: 'hidePlayer' | 'restorePlayer', playerId: string) =>
+  bodyOf(
+    players[operation](
+      callTo<'hidePlayer'>(world, gameId, { path: { playerId }, body: { reason: 'by hand' } }),
     ),
   );
 const isHidden = async (playerId: string): Promise<boolean> => {
@@ -189,6 +207,36 @@ describe('a case', () => {
     await judge(other, 'cheat', true);
     await reverse(other);
     expect(await isHidden('p-2')).toBe(true);
+  });
+
+  test('taken back leaves hidden whom an operator hid after it, whatever other verdicts ask for', async () => {
+    const first = await openCase('p-1', 'xp-gain');
+    const second = await openCase('p-1', 'boss-speed');
+    await judge(first, 'cheat', true);
+    expect(await setByHand('hidePlayer', 'p-1')).toMatchObject({
+      hidden: true,
+      changed: false,
+      changedBy: 'ann',
+      reason: 'by hand',
+    });
+    await judge(second, 'cheat', true);
+    expect(await reverse(first)).toMatchObject({ playerHidden: true });
+    expect(await reverse(second)).toMatchObject({ playerHidden: true });
+    expect((await auditOf(world, gameId))[1]?.details).toEqual({ changed: false, tookOver: true });
+
+    await setByHand('restorePlayer', 'p-1');
+    await judge(first, 'cheat', true);
+    expect(await reverse(first)).toMatchObject({ playerHidden: false });
+  });
+
+  test('taken back while an operator hides leaves the player hidden whenever both were done', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const playerId = `p-${String(round)}`;
+      const caseId = await openCase(playerId);
+      await judge(caseId, 'cheat', true);
+      await Promise.all([reverse(caseId), setByHand('hidePlayer', playerId)]);
+      expect(await isHidden(playerId)).toBe(true);
+    }
   });
 
   test('taken back beside a later one that is open is reversed, and cannot be taken back again', async () => {

@@ -5,6 +5,7 @@ import {
   type CursorPart,
   type PageRequest,
 } from '../../contract/keyset-page.js';
+import type { HideRequest } from '../../leaderboard/hide.js';
 import type { Sql } from '../../postgres/port.js';
 import { instantOf, instantOrNull, pageAnswer, type Schemas } from './answers.js';
 import { findingsOfCase, type FindingRange } from './findings.postgres.js';
@@ -281,6 +282,25 @@ export async function handOverHiding(
                         ORDER BY case_id LIMIT 1 FOR UPDATE)
      RETURNING 1`,
     [gameId, playerId, caseId, hidingRevision],
+  );
+  return rows.length > 0;
+}
+
+/**
+ * What a verdict hid is hidden by whoever asks for it by hand from now on: the verdict can be taken back, the hiding stays.
+ * Of a player whom no verdict hides it changes nothing. Answers whether it changed something.
+ */
+export async function takeOverHiding(
+  sql: Sql,
+  { gameId, playerId, by, reason }: Omit<HideRequest, 'hidden'>,
+): Promise<boolean> {
+  // Another revision than the verdict's. The case stays as it is: whoever decides about it locks it before the player.
+  const rows = await sql.query(
+    `UPDATE player_state p SET revision = p.revision + 1, changed_at = now(), changed_by = $3, reason = $4
+      WHERE p.game_id = $1 AND p.player_id = $2 AND p.hidden
+        AND EXISTS (SELECT 1 FROM cases c WHERE c.game_id = $1 AND c.player_id = $2 AND c.hiding_revision = p.revision)
+     RETURNING 1`,
+    [gameId, playerId, by, reason],
   );
   return rows.length > 0;
 }

@@ -7,6 +7,7 @@ import type { ProgressionReads } from '../../progression/port.js';
 import type { BoardQueries } from '../../query/boards.js';
 import type { GameCall, GameRoutes } from '../api/routes.js';
 import { found, instantOf, pageAnswer, pageRequest, textOrNull, type Schemas } from './answers.js';
+import { takeOverHiding } from './cases.postgres.js';
 import { listFindings } from './findings.postgres.js';
 import {
   isPlayerKnown,
@@ -114,12 +115,14 @@ async function changeVisibility(
 ): Promise<Schemas['PlayerVisibility']> {
   const visibility = await change(async ({ sql, audit }) => {
     if (!(await isPlayerKnown(sql, gameId, playerId))) found(null);
-    const changed = await setHidden(sql, { gameId, playerId, hidden, by: person.username, reason });
+    const decision = { gameId, playerId, by: person.username, reason };
+    const changed = await setHidden(sql, { ...decision, hidden });
+    const tookOver = hidden && !changed && (await takeOverHiding(sql, decision));
     audit({
       action: hidden ? 'player.hide' : 'player.restore',
       subject: `player ${playerId}`,
       reason,
-      details: { changed },
+      details: { changed, ...(tookOver && { tookOver }) },
     });
     return readVisibility(sql, gameId, playerId, changed);
   });
