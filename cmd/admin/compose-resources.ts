@@ -2,7 +2,6 @@ import { databaseWithin } from '../../pkg/admin/game-database.postgres.js';
 import type { GameDatabase } from '../../pkg/admin/port.js';
 import { boardReaderOfGames } from '../../pkg/admin/resources/game-boards.postgres.js';
 import type { ResourceParts } from '../../pkg/admin/resources/routes.js';
-import { REPLAY_KEY_PREFIX } from '../../pkg/ingest/judge-event.js';
 import { createLineJudge } from '../../pkg/ingest/judge-line.js';
 import { forecast } from '../../pkg/replay/forecast.js';
 import {
@@ -112,7 +111,6 @@ export function composeResources(
       forecast,
       judgeOf: createLineJudge,
       keptMax: RECORDINGS_MAX,
-      keyPrefix: REPLAY_KEY_PREFIX,
     },
     random: platform.random,
     databaseWithin,

@@ -314,7 +314,10 @@ export interface paths {
          */
         get: operations["listKeys"];
         put?: never;
-        /** Make a signing key */
+        /**
+         * Make a signing key
+         * @description 409 `key_exists` when its id is taken, `key_reserved` when it begins with `replay-`: those are the keys of replays.
+         */
         post: operations["createKey"];
         delete?: never;
         options?: never;
@@ -336,7 +339,8 @@ export interface paths {
         put?: never;
         /**
          * Make a key like this one, which goes on for an overlap
-         * @description Both are good until `retiresAt`, then the old one is refused. 409 `key_not_valid` when it has ended already.
+         * @description Both are good until `retiresAt`, then the old one is refused. A key has one successor: 409 `key_replaced` when it was
+         *     rotated before, `key_not_valid` when it has ended already.
          */
         post: operations["rotateKey"];
         delete?: never;

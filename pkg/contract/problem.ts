@@ -117,6 +117,12 @@ const PROBLEMS = {
   receipt_revoked: kind(409, 'The receipt is void already'),
   key_exists: kind(409, 'This key id is taken', 'Choose another, or leave it out.'),
   key_not_valid: kind(409, 'The key has ended', 'Nothing brings it back: create a new one.'),
+  key_replaced: kind(409, 'The key has a successor', 'Rotate the successor, or create a new key.'),
+  key_reserved: kind(
+    409,
+    'Such key ids are those of replays',
+    'Choose one that does not begin with "replay-".',
+  ),
   invalid_key: kind(422, 'Such a key cannot be made'),
   definition_invalid: kind(422, 'The definition is wrong', 'Its plan says where.'),
   definition_incompatible: kind(422, 'The definition would mix what is stored', 'Its plan says what.'),

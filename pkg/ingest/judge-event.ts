@@ -11,6 +11,7 @@ import {
 import type { AdmittedEvent, EventContext, JsonObject, JsonValue } from '../contract/event.js';
 import type { ProblemCode } from '../contract/problem.js';
 import { parseTimestamp } from '../contract/timestamp.js';
+import { REPLAY_KEY_PREFIX } from '../contract/replay-key.js';
 import type { Game, GameDefinition, PayloadFault } from '../games/port.js';
 import type { Caller } from './credentials.js';
 import { pointerSegment } from './json-text.js';
@@ -191,9 +192,6 @@ function contextOf({ caller, context, window, nowMs }: Admission, tsMs: number):
     ...(isReplay ? { replay: true } : {}),
   };
 }
-
-/** What a key sends whose id begins so is a replay, of whatever time its events are. */
-export const REPLAY_KEY_PREFIX = 'replay-';
 
 const NUMBER_WANTED = /\b(?:number|integer)\b/;
 

@@ -96,12 +96,11 @@ const reverse = (caseId: number) =>
     ),
   );
 /** By hand, as an operator. */
-const setByHand = (operation: 'hidePlayer' | 'restorePlayer', playerId: string) =>
-  bodyOf(
-    players[operation](
-      callTo<'hidePlayer'>(world, gameId, { path: { playerId }, body: { reason: 'by hand' } }),
-    ),
-  );
+const byHand = (playerId: string) => ({ path: { playerId }, body: { reason: 'by hand' } });
+const hide = (playerId: string) =>
+  bodyOf(players.hidePlayer(callTo<'hidePlayer'>(world, gameId, byHand(playerId))));
+const restore = (playerId: string) =>
+  bodyOf(players.restorePlayer(callTo<'restorePlayer'>(world, gameId, byHand(playerId))));
 const isHidden = async (playerId: string): Promise<boolean> => {
   const [row] = await world.db.query<{ hidden: boolean }>(
     'SELECT hidden FROM player_state WHERE game_id = $1 AND player_id = $2',
@@ -213,7 +212,7 @@ describe('a case', () => {
     const first = await openCase('p-1', 'xp-gain');
     const second = await openCase('p-1', 'boss-speed');
     await judge(first, 'cheat', true);
-    expect(await setByHand('hidePlayer', 'p-1')).toMatchObject({
+    expect(await hide('p-1')).toMatchObject({
       hidden: true,
       changed: false,
       changedBy: 'ann',
@@ -224,7 +223,7 @@ describe('a case', () => {
     expect(await reverse(second)).toMatchObject({ playerHidden: true });
     expect((await auditOf(world, gameId))[1]?.details).toEqual({ changed: false, tookOver: true });
 
-    await setByHand('restorePlayer', 'p-1');
+    await restore('p-1');
     await judge(first, 'cheat', true);
     expect(await reverse(first)).toMatchObject({ playerHidden: false });
   });
@@ -234,7 +233,7 @@ describe('a case', () => {
       const playerId = `p-${String(round)}`;
       const caseId = await openCase(playerId);
       await judge(caseId, 'cheat', true);
-      await Promise.all([reverse(caseId), setByHand('hidePlayer', playerId)]);
+      await Promise.all([reverse(caseId), hide(playerId)]);
       expect(await isHidden(playerId)).toBe(true);
     }
   });

@@ -55,12 +55,15 @@ async function ownKey(sql: Sql, gameId: string, keyId: string): Promise<void> {
   if (!(await hasKey(sql, gameId, keyId))) throw new RequestProblem('not_found');
 }
 
+const REFUSALS = ['key_exists', 'key_reserved', 'key_replaced', 'key_not_valid'] as const;
+
 async function tried<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
     if (!(error instanceof FairtallyError)) throw error;
-    if (error.code === 'key_exists' || error.code === 'key_not_valid') throw new RequestProblem(error.code);
+    const refusal = REFUSALS.find((code) => code === error.code);
+    if (refusal !== undefined) throw new RequestProblem(refusal);
     if (error.code === 'invalid_key') throw new RequestProblem('invalid_key', { detail: error.message });
     throw error;
   }

@@ -42,8 +42,6 @@ export interface ReplayParts extends Pick<KeyParts, 'keys'> {
     readonly judgeOf: typeof createLineJudge;
     /** Recordings that one game keeps. */
     readonly keptMax: number;
-    /** What the ids of keys begin with that sign replays. */
-    readonly keyPrefix: string;
   };
   readonly definitions: Pick<DefinitionSource, 'inForce'>;
   readonly clock: Pick<Clock, 'now'>;
@@ -113,7 +111,7 @@ async function upload(
 
 async function start(
   { gameId, path: { jobId }, body, person, change }: GameCall<'startReplay'>,
-  { keys, replays, clock, random }: ReplayParts,
+  { keys, replays, clock }: ReplayParts,
 ): Promise<Schemas['Replay']> {
   const { reason, rebaseDays = 0, eventsPerSecond: rate = RATE } = body;
   return change(async ({ sql, audit }) => {
@@ -126,7 +124,7 @@ async function start(
     // A key of its own: it ends with the run, and what it sent can be told from all else.
     const { keyId } = await keys(sql).create({
       gameId,
-      keyId: `${replays.keyPrefix}${random.bytes(8).toString('hex')}`,
+      isForReplay: true,
       scopes: ['ingest', 'replay'],
       notBeforeMs: clock.now() - CLOCKS_APART_MS,
     });

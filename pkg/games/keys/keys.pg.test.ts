@@ -133,8 +133,35 @@ describe('signing keys', () => {
     expect(ring.key(next.keyId)).toMatchObject({ trust: 'client', notAfterMs: null, secret: next.secret });
     expect([...(ring.key(next.keyId)?.schemes ?? [])]).toEqual(['plain-timestamp']);
     expect(next.secret).not.toBe(old.secret);
-    // A second rotation does not lengthen what was to end.
-    expect((await store.rotate(old.keyId, 9 * HOUR_MS)).retiresAtMs).toBe(time.nowMs + HOUR_MS);
+    // A rotation does not lengthen what was to end.
+    await store.retire(next.keyId, time.nowMs + HOUR_MS);
+    expect((await store.rotate(next.keyId, 9 * HOUR_MS)).retiresAtMs).toBe(time.nowMs + HOUR_MS);
+  });
+
+  test('have one successor, of however many rotations at once', async () => {
+    const store = keyStore();
+    const { keyId } = await store.create({ gameId, scopes: ['ingest'] });
+    const rotations = await Promise.allSettled([1, 2, 3].map(() => store.rotate(keyId, HOUR_MS)));
+    const made = rotations.flatMap((one) => (one.status === 'fulfilled' ? [one.value.keyId] : []));
+    const refused = rotations.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+    expect(made).toHaveLength(1);
+    expect(refused).toMatchObject([{ code: 'key_replaced' }, { code: 'key_replaced' }]);
+    await expect(store.rotate(keyId, HOUR_MS)).rejects.toMatchObject({ code: 'key_replaced' });
+    expect((await store.list(gameId)).map((key) => key.keyId).sort()).toEqual([keyId, ...made].sort());
+    await store.rotate(made[0] ?? '', HOUR_MS);
+  });
+
+  test('have no id of those that mark what they send as a replay, whatever their game is called', async () => {
+    const store = keyStore();
+    const key = { gameId, scopes: ['ingest', 'replay'] } as const;
+    for (const keyId of ['replay-', 'replay-0123456789abcdef'])
+      await expect(store.create({ ...key, keyId })).rejects.toMatchObject({ code: 'key_reserved' });
+    expect((await store.create({ ...key, isForReplay: true })).keyId).toMatch(/^replay-[0-9a-f]{16}$/);
+    const games = createGameStore(server.db, sealer, systemRandom);
+    for (const name of ['replay', 'replay-two']) {
+      await games.create({ gameId: name, dedupeFloor: '2026-01-01' });
+      expect((await store.create({ ...key, gameId: name })).keyId).toMatch(/^key-[0-9a-f]{16}$/);
+    }
   });
 
   test('end at a date or at once, and cannot be rotated after', async () => {

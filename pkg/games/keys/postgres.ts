@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+import { REPLAY_KEY_PREFIX } from '../../contract/replay-key.js';
 import { FairtallyError } from '../../kernel/errors.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { Random } from '../../kernel/random.js';
@@ -8,8 +9,10 @@ import type { Scheme, Scope, SigningKey } from '../port.js';
 
 export interface NewKey {
   readonly gameId: string;
-  /** `[A-Za-z0-9_-]{1,64}`, unique over all games; made when not given. */
+  /** `[A-Za-z0-9_-]{1,64}`, unique over all games, not as those of replays; made when not given. */
   readonly keyId?: string;
+  /** It signs one replay and nothing else, which its id tells. */
+  readonly isForReplay?: boolean;
   /** 16 to 256 bytes; made (256 random bits) when not given. */
   readonly secret?: string;
   readonly scopes: readonly Scope[];
@@ -32,16 +35,18 @@ export type KeyDescription = Omit<SigningKey, 'secret' | 'scopes' | 'schemes'> &
   readonly scopes: readonly Scope[];
   readonly schemes: readonly Scheme[];
   readonly createdAtMs: number;
+  /** The key that it was rotated to. */
+  readonly replacedBy: string | null;
 };
 
 /** The signing keys of games. Gateways learn of a change within a few seconds (key-ring). */
 export interface KeyStore {
-  /** @throws FairtallyError `invalid_key`, `key_exists`, `game_unknown` */
+  /** @throws FairtallyError `invalid_key`, `key_reserved`, `key_exists`, `game_unknown` */
   create(key: NewKey): Promise<IssuedKey>;
   /**
-   * A new key like an old one, which stays valid for the overlap (never longer than it was to be).
+   * A new key like an old one, which stays valid for the overlap (never longer than it was to be). A key has one successor.
    *
-   * @throws FairtallyError `key_unknown`; `key_not_valid` when the old key is revoked or retired already
+   * @throws FairtallyError `key_unknown`; `key_replaced` when it has one; `key_not_valid` when it is revoked or retired already
    */
   rotate(keyId: string, overlapMs: number): Promise<IssuedKey & { readonly retiresAtMs: number }>;
   /**
@@ -69,16 +74,17 @@ export interface KeyStoreParts {
 
 const MAX_LISTED = 1000;
 const KEY_COLUMNS =
-  'key_id, game_id, scopes, schemes, trust, debug, not_before, not_after, revoked_at, created_at';
+  'key_id, game_id, scopes, schemes, trust, debug, not_before, not_after, revoked_at, created_at, replaced_by';
 
 export function createKeyStore({ database, sealer, random, clock }: KeyStoreParts): KeyStore {
   const newKey = (key: NewKey): KeyToInsert => {
-    const keyId = key.keyId ?? `${key.gameId}-${random.bytes(4).toString('hex')}`;
+    const keyId = key.keyId ?? madeKeyId(key, random);
     const secret = key.secret ?? random.bytes(32).toString('base64url');
     return {
       schemes: ['v1'],
       trust: 'server',
       debug: false,
+      isForReplay: false,
       notBeforeMs: clock.now(),
       ...key,
       keyId,
@@ -96,9 +102,11 @@ export function createKeyStore({ database, sealer, random, clock }: KeyStorePart
       database.transaction(async (sql) => {
         const nowMs = clock.now();
         const old = await lockValidKey(sql, keyId, nowMs);
+        if (old.replacedBy !== null) throw keyReplaced(old.keyId, old.replacedBy);
         const { gameId, scopes, schemes, trust, debug } = old;
         const next = newKey({ gameId, scopes, schemes, trust, debug });
         await insertKey(sql, sealer, next);
+        await sql.query('UPDATE signing_keys SET replaced_by = $2 WHERE key_id = $1', [keyId, next.keyId]);
         const retiresAtMs = await endBy(sql, old, nowMs + overlapMs);
         return { keyId: next.keyId, secret: next.secret, retiresAtMs };
       }),
@@ -143,6 +151,13 @@ const MAX_SECRET_BYTES = 256;
 const SCOPES: ReadonlySet<string> = new Set<Scope>(['ingest', 'read', 'replay', 'sessions']);
 const SCHEMES: ReadonlySet<string> = new Set<Scheme>(['v1', 'plain-timestamp', 'plain-body']);
 
+/** Begins with the game, unless it would then look like a key of replays. */
+function madeKeyId({ gameId, isForReplay = false }: NewKey, random: Pick<Random, 'bytes'>): string {
+  if (isForReplay) return `${REPLAY_KEY_PREFIX}${random.bytes(8).toString('hex')}`;
+  const keyId = `${gameId}-${random.bytes(4).toString('hex')}`;
+  return keyId.startsWith(REPLAY_KEY_PREFIX) ? `key-${random.bytes(8).toString('hex')}` : keyId;
+}
+
 const refuse = (why: string): never => {
   throw new FairtallyError('invalid_key', why);
 };
@@ -156,6 +171,11 @@ function refuseSecret(secret: string): void {
 /** Messages name the part, never the secret. */
 function refuseWrong(key: KeyToInsert): void {
   if (!KEY_ID.test(key.keyId)) refuse('a key id must match [A-Za-z0-9_-]{1,64}');
+  if (key.keyId.startsWith(REPLAY_KEY_PREFIX) !== key.isForReplay)
+    throw new FairtallyError(
+      'key_reserved',
+      `key ids that begin with "${REPLAY_KEY_PREFIX}" are those of replays; choose another`,
+    );
   refuseSecret(key.secret);
   if (key.scopes.length === 0 || !key.scopes.every((scope) => SCOPES.has(scope))) {
     refuse(`scopes must be some of ${[...SCOPES].join(', ')}`);
@@ -213,6 +233,12 @@ async function insertKey(sql: Sql, sealer: Sealer, key: KeyToInsert): Promise<vo
 const keyUnknown = (keyId: string): FairtallyError =>
   new FairtallyError('key_unknown', `there is no key "${keyId}"`);
 
+const keyReplaced = (keyId: string, by: string): FairtallyError =>
+  new FairtallyError(
+    'key_replaced',
+    `key "${keyId}" was rotated to "${by}" already; rotate that one, or create a new one`,
+  );
+
 async function lockValidKey(sql: Sql, keyId: string, nowMs: number): Promise<KeyDescription> {
   const rows = await sql.query<KeyRow>(
     `SELECT ${KEY_COLUMNS} FROM signing_keys WHERE key_id = $1 FOR UPDATE`,
@@ -247,6 +273,7 @@ interface KeyRow {
   readonly not_after: Date | null;
   readonly revoked_at: Date | null;
   readonly created_at: Date;
+  readonly replaced_by: string | null;
 }
 
 const describe = (row: KeyRow): KeyDescription => ({
@@ -260,4 +287,5 @@ const describe = (row: KeyRow): KeyDescription => ({
   notAfterMs: row.not_after?.getTime() ?? null,
   revokedAtMs: row.revoked_at?.getTime() ?? null,
   createdAtMs: row.created_at.getTime(),
+  replacedBy: row.replaced_by,
 });
