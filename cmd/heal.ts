@@ -27,6 +27,8 @@ export interface HealEngines {
   readonly life: KnownLife;
   readonly clock: Clock;
   readonly random: Random;
+  /** Only scores of this board are looked at and made again; all effects unless given. */
+  readonly onlyBoard?: string | null;
 }
 
 /** What makes players again from the archive: with the roles' own folds, held against the audit's recount. */
@@ -37,17 +39,20 @@ export function healParts({
   view,
   clock,
   random,
+  onlyBoard = null,
 }: Omit<HealEngines, 'life'>): HealParts {
   const deps: RederiveDeps = {
     db,
     definitions,
     clock,
     random,
-    recount: (sql, role, gameId, players) => lookAtTruth(sql, role, gameId, players, { definitions, takes }),
+    recount: (sql, role, gameId, players) =>
+      lookAtTruth(sql, role, gameId, players, { definitions, takes, onlyBoard }),
   };
   const signer = createReceiptSigner({ issuer: RECEIPT_ISSUER, keys: receiptKeys });
   const progress = progressRederivation({ definitions, signer });
-  const scores = scoreRederivation({ definitions, view });
+  const scores = scoreRederivation({ definitions, view, onlyBoard });
+  if (onlyBoard !== null) return { ...deps, rederivers: [rederiverOf(scores, deps)] };
   return { ...deps, rederivers: [rederiverOf(progress, deps), rederiverOf(scores, deps)] };
 }
 

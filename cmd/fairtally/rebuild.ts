@@ -1,20 +1,10 @@
 import type { Command } from 'commander';
 import { wrongCommand } from '../../pkg/cli/program.js';
-import { countOf } from '../../pkg/cli/plural.js';
-import { rebuildTruthCommand } from '../../pkg/cli/rebuild-truth.js';
-import { createDefinitionSource } from '../../pkg/games/definitions/postgres.js';
-import { createReceiptKeys } from '../../pkg/games/receipt-keys/postgres.js';
 import { DEFAULT_GAME_ID } from '../../pkg/games/seed.js';
-import { rebuildTruth, type TruthScope } from '../../pkg/heal/rebuild.js';
-import { countPlayers, playersAfter, refuseUnknown } from '../../pkg/heal/walks.postgres.js';
-import { masterKeyText } from '../../pkg/runtime/secret-files.js';
-import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
-import { healPlayers } from '../../pkg/worker/rederive/heal.js';
-import { makeProfile } from '../../pkg/worker/rederive/profile.postgres.js';
 import type { CommandLine } from '../command-line.js';
 import { withDatabase } from '../database.js';
-import { healParts } from '../heal.js';
-import { rebuildPlayerViews, rebuild, withBoardView, type Engines } from './views.js';
+import { rebuildTruthOf, type TruthAsked } from './rebuild-truth.js';
+import { rebuildPlayerViews, rebuild } from './views.js';
 
 interface RebuildOptions {
   readonly game?: string;
@@ -32,7 +22,7 @@ export function describeRebuild(command: Command, line: CommandLine): void {
     .description('build the views of boards in Redis anew, or make the truth again from the archive')
     .argument('[what]', 'views, or truth: progress, ledger, scores, missing receipts', 'views')
     .option('--game <id>', 'of this game (default: of all; with --player the sample game)')
-    .option('--board <name>', 'views: of this board; truth: only scores')
+    .option('--board <name>', 'of this board alone')
     .option('--player <id>', 'of this player')
     .option('--all', 'truth: of every game')
     .option('--after <player>', 'truth: go on after this player of the game')
@@ -42,7 +32,7 @@ export function describeRebuild(command: Command, line: CommandLine): void {
       line.program.action((what: string, options: RebuildOptions) => {
         if (what === 'truth') {
           const scope = scopeOf(options);
-          return withDatabase(line, (engines) => rebuildTruthOf(scope, options, engines, line));
+          return withDatabase(line, (engines) => rebuildTruthOf(scope, engines, line));
         }
         if (what !== 'views' || isOfTruth(options))
           throw wrongCommand('rebuild takes views or truth; --check, --after and --profile are for truth');
@@ -60,7 +50,7 @@ export function describeRebuild(command: Command, line: CommandLine): void {
 const isOfTruth = ({ check, after, profile }: RebuildOptions): boolean =>
   check === true || after !== undefined || profile === true;
 
-function scopeOf({ game, player, after, all, check, profile }: RebuildOptions): TruthScope {
+function scopeOf({ game, board, player, after, all, check, profile }: RebuildOptions): TruthAsked {
   if (game === undefined && player === undefined && all !== true)
     throw wrongCommand('rebuild truth needs --game, --player or --all');
   if (after !== undefined && game === undefined) throw wrongCommand('--after goes on within a --game');
@@ -69,49 +59,9 @@ function scopeOf({ game, player, after, all, check, profile }: RebuildOptions): 
   return {
     gameId: game ?? (player === undefined ? null : DEFAULT_GAME_ID),
     playerId: player ?? null,
+    board: board ?? null,
+    isProfileAsked: profile === true,
     after: after ?? '',
     isDryRun: check === true,
   };
-}
-
-async function rebuildTruthOf(
-  scope: TruthScope,
-  options: RebuildOptions,
-  engines: Engines,
-  line: CommandLine,
-): Promise<number> {
-  const { db } = engines;
-  if (scope.gameId !== null) await refuseUnknown(db, scope.gameId, scope.playerId);
-  const { clock, random, out } = line;
-  if (options.profile === true && scope.gameId !== null && scope.playerId !== null) {
-    const player = { gameId: scope.gameId, playerId: scope.playerId };
-    const events = await db.transaction((sql) => makeProfile(sql, player, true));
-    out.line(
-      events === null
-        ? 'The archive has no event of the player: there is no profile to make.'
-        : `The profile counts ${countOf(events, 'event')}, as the archive does.`,
-    );
-  }
-  return withBoardView(engines, line, (view) => {
-    const sealer = createSealer(parseMasterKeys(masterKeyText(line.config(), random)), random);
-    const receiptKeys = createReceiptKeys(db, sealer);
-    const definitions = createDefinitionSource(db);
-    const parts = healParts({ db, definitions, receiptKeys, view, clock, random });
-    const rederivers =
-      options.board === undefined
-        ? parts.rederivers
-        : parts.rederivers.filter(({ role }) => role === 'leaderboard');
-    return rebuildTruthCommand(scope.isDryRun, {
-      countPlayers: () => (scope.playerId === null ? countPlayers(db, scope.gameId) : Promise.resolve(1)),
-      rebuild: (onProgress) =>
-        rebuildTruth(scope, {
-          playersAfter: (player, limit, ofGame) => playersAfter(db, player, limit, ofGame),
-          heal: (gameId, players, isDryRun) =>
-            healPlayers(gameId, players, { ...parts, rederivers }, isDryRun),
-          clock,
-          onProgress,
-        }),
-      out,
-    });
-  });
 }

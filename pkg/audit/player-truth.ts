@@ -71,6 +71,8 @@ export function checkEffects(
 export interface PlayerTruthDeps {
   readonly definitions: Pick<DefinitionSource, 'version'>;
   readonly takes: Takes;
+  /** Of scores only those of this board are told; all unless given. */
+  readonly onlyBoard?: string | null;
 }
 
 /** What a look at the effects of one role on one player found, by what can be done about it. */
@@ -95,6 +97,9 @@ export async function lookAtTruth(
 ): Promise<ReadonlyMap<string, PlayerTruth>> {
   const definitions = await learnVersions(sql, gameId, new Map(), deps);
   const { pages, left } = loadsOf(await weigh(sql, gameId, players));
+  const { onlyBoard = null } = deps;
+  const isAskedFor = ({ kind, what }: Difference): boolean =>
+    kind !== 'score' || onlyBoard === null || what.split(' ', 1)[0] === onlyBoard;
   const truths = new Map<string, PlayerTruth>();
   for (const [player, why] of left) truths.set(player, { wrong: [], kept: [], unfit: [], unread: why });
   for (const page of pages) {
@@ -105,7 +110,8 @@ export async function lookAtTruth(
       ...withoutProfile(rows),
     ];
     const bySubject = groupBy(differences, ({ subject }) => subject);
-    for (const player of page) truths.set(player, sortedOut(role, bySubject.get(player) ?? []));
+    for (const player of page)
+      truths.set(player, sortedOut(role, (bySubject.get(player) ?? []).filter(isAskedFor)));
   }
   return truths;
 }

@@ -11,7 +11,11 @@ const TEXT_MAX = 80;
 
 export interface RebuildTruthDeps {
   readonly countPlayers: () => Promise<number>;
-  readonly rebuild: (onProgress: (progress: TruthProgress) => void) => Promise<TruthRebuilt>;
+  /** `onWalk`: events of the archive that were counted for boards that do not rank players, and the player it has come to. */
+  readonly rebuild: (
+    onProgress: (progress: TruthProgress) => void,
+    onWalk: (walked: { readonly events: number; readonly playerId: string }) => void,
+  ) => Promise<TruthRebuilt>;
   readonly out: Output;
 }
 
@@ -26,14 +30,19 @@ export async function rebuildTruthCommand(
   const bar = out.isTerminal ? progressBar(out, await countPlayers()) : null;
   try {
     const isDue = nowAndThen();
-    const result = await rebuild(({ players, repaired, last }) => {
-      const player = last?.playerId ?? 'those in motion';
-      bar?.update(players, { repaired, player });
-      if (bar === null && isDue())
-        out.line(
-          `${countOf(players, 'player')} looked at, ${String(repaired)} made again, at ${short(player)}`,
-        );
-    });
+    const result = await rebuild(
+      ({ players, repaired, last }) => {
+        const player = short(last?.playerId ?? 'those in motion');
+        bar?.update(players, { repaired, player });
+        if (bar === null && isDue())
+          out.line(`${countOf(players, 'player')} looked at, ${String(repaired)} made again, at ${player}`);
+      },
+      ({ events, playerId }) => {
+        const counted = `${short(playerId)}, ${countOf(events, 'event')} counted for boards of guilds`;
+        bar?.update({ player: counted });
+        if (bar === null && isDue()) out.line(`at ${counted}`);
+      },
+    );
     bar?.stop();
     return report(isDryRun, result, out);
   } finally {

@@ -3,7 +3,7 @@ import type { Healed, Verdict } from '../worker/rederive/port.js';
 import { rebuildTruth, type TruthProgress, type TruthRebuildParts, type TruthScope } from './rebuild.js';
 
 const wrong = [{ kind: 'score', what: 'xp', expected: '2', found: '1' }];
-const EVERYBODY: TruthScope = { gameId: null, playerId: null, after: '', isDryRun: false };
+const EVERYBODY: TruthScope = { rows: 'all', gameId: null, playerId: null, after: '', isDryRun: false };
 const names = (count: number): string[] =>
   Array.from({ length: count }, (_, n) => `p-${String(n).padStart(4, '0')}`);
 
@@ -26,6 +26,7 @@ function worldOf(players: readonly string[], verdicts: Record<string, Verdict[]>
         return verdict === undefined ? [] : [{ gameId, playerId, role: 'leaderboard', verdict }];
       });
     },
+    healShared: async () => ({ healed: [], left: [], isCut: false }),
     clock: { sleep: async () => undefined },
     onProgress: (one) => void progress.push(one),
   };
@@ -95,4 +96,42 @@ test('a dry run changes nothing from first to last, and tells what stays', async
   expect(dry).toEqual([true]);
   expect(result.repaired.map(({ playerId }) => playerId)).toEqual(['a']);
   expect(result.stays.map(({ playerId }) => playerId)).toEqual(['b', 'c']);
+});
+
+describe('rows that many players make together', () => {
+  const red: Healed = {
+    gameId: 'demo',
+    playerId: 'red',
+    role: 'leaderboard',
+    verdict: { kind: 'repaired', wrong, kept: [] },
+  };
+  const sharedIn = (parts: TruthRebuildParts): TruthRebuildParts => ({
+    ...parts,
+    healShared: async (gameId) => ({
+      healed: [red, { ...red, playerId: 'blue', verdict: { kind: 'moving' } }],
+      left: gameId === null ? [] : [red],
+      isCut: false,
+    }),
+  });
+
+  test('come after the players, are told with them, and are not looked at as players', async () => {
+    const { parts, asked } = worldOf(['a']);
+    const result = await rebuildTruth(EVERYBODY, sharedIn(parts));
+    expect(asked).toEqual([['a']]);
+    expect(result).toMatchObject({
+      players: 1,
+      repaired: [{ playerId: 'red' }],
+      moving: [{ playerId: 'blue' }],
+      left: [],
+    });
+    expect((await rebuildTruth({ ...EVERYBODY, gameId: 'demo' }, sharedIn(parts))).left).toEqual([red]);
+  });
+
+  test('alone, without them, or of one player: only what was asked for is looked at', async () => {
+    const { parts, asked } = worldOf(['a']);
+    await rebuildTruth({ ...EVERYBODY, rows: 'shared' }, sharedIn(parts));
+    expect(asked).toEqual([]);
+    for (const scope of [{ rows: 'players' }, { gameId: 'demo', playerId: 'a' }] as const)
+      expect((await rebuildTruth({ ...EVERYBODY, ...scope }, sharedIn(parts))).repaired).toEqual([]);
+  });
 });

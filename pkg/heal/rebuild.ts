@@ -2,8 +2,13 @@ import type { Clock } from '../kernel/clock.js';
 import type { PlayerRef } from '../worker/port.js';
 import type { Healed } from '../worker/rederive/port.js';
 
+/** Which rows: those of players, those that many players make together, or both. */
+export type TruthRows = 'players' | 'shared' | 'all';
+
 /** Whose truth: everybody's, a game's, or one player's. */
 export interface TruthScope {
+  /** Rows that many players make together are never one player's: with a player they are left out. */
+  readonly rows: TruthRows;
   readonly gameId: string | null;
   readonly playerId: string | null;
   /** Goes on after this player: where an earlier run was interrupted. */
@@ -15,9 +20,13 @@ export interface TruthScope {
 export interface TruthRebuildParts {
   playersAfter(player: PlayerRef, limit: number, ofGame: string | null): Promise<readonly PlayerRef[]>;
   heal(gameId: string, players: readonly string[], isDryRun: boolean): Promise<readonly Healed[]>;
+  /** Rows that many players' events make together: boards of guilds, of every game or of one. */
+  healShared(gameId: string | null, isDryRun: boolean): Promise<SharedHealed>;
   readonly clock: Pick<Clock, 'sleep'>;
   readonly onProgress?: (progress: TruthProgress) => void;
 }
+
+export type SharedHealed = Pick<TruthRebuilt, 'left' | 'isCut'> & { readonly healed: readonly Healed[] };
 
 export interface TruthProgress {
   readonly players: number;
@@ -77,7 +86,7 @@ class Tally {
 export async function rebuildTruth(scope: TruthScope, parts: TruthRebuildParts): Promise<TruthRebuilt> {
   const { isDryRun } = scope;
   const tally = new Tally();
-  for await (const page of pagesOf(scope, parts)) {
+  for await (const page of scope.rows === 'shared' ? [] : pagesOf(scope, parts)) {
     for (const [gameId, players] of byGame(page)) tally.add(await parts.heal(gameId, players, isDryRun));
     tally.players += page.length;
     const last = page.at(-1) ?? null;
@@ -90,8 +99,14 @@ export async function rebuildTruth(scope: TruthScope, parts: TruthRebuildParts):
     for (const [gameId, players] of byGame(again)) tally.add(await parts.heal(gameId, players, isDryRun));
     parts.onProgress?.({ players: tally.players, repaired: tally.repaired.length, last: null });
   }
+  const left = isDryRun ? [] : await lookAgain(tally.repaired, parts);
+  if (scope.rows !== 'players' && scope.playerId === null) {
+    const shared = await parts.healShared(scope.gameId, isDryRun);
+    tally.add(shared.healed);
+    left.push(...shared.left);
+    tally.isCut ||= shared.isCut;
+  }
   const { players, repaired, stays, moving, isCut } = tally;
-  const left = isDryRun ? [] : await lookAgain(repaired, parts);
   return { players, repaired, stays, moving, left, isCut };
 }
 
@@ -123,10 +138,7 @@ function byGame(players: readonly PlayerRef[]): ReadonlyMap<string, string[]> {
   return new Map([...games].map(([gameId, ids]) => [gameId, [...ids]]));
 }
 
-async function lookAgain(
-  touched: readonly Healed[],
-  { heal }: TruthRebuildParts,
-): Promise<readonly Healed[]> {
+async function lookAgain(touched: readonly Healed[], { heal }: TruthRebuildParts): Promise<Healed[]> {
   const left: Healed[] = [];
   for (const [gameId, players] of byGame(touched))
     left.push(...(await heal(gameId, players, true)).filter(({ verdict }) => verdict.kind === 'wrong'));

@@ -71,3 +71,9 @@ export async function refuseUnknown(db: Database, gameId: string, playerId: stri
   if (playerId !== null && !known.isPlayer)
     throw new FairtallyError('player_unknown', `nothing is known of a player "${playerId}" of ${gameId}`);
 }
+
+/** The games there are, in byte order. */
+export async function gamesOf(db: Database): Promise<string[]> {
+  const rows = await db.query<{ gameId: string }>('SELECT game_id AS "gameId" FROM games ORDER BY game_id');
+  return rows.map(({ gameId }) => gameId);
+}

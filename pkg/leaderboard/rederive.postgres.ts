@@ -1,7 +1,7 @@
 import type { Sql } from '../postgres/port.js';
 import type { PlayerRef } from '../worker/port.js';
 import type { BoardKey } from './port.js';
-import { scoreId, type ScoreKey } from './fold.js';
+import { scoreId, type Score, type ScoreKey } from './fold.js';
 import { keyColumns } from './slices.js';
 
 const KEYS_OF_SUBJECT = `
@@ -83,3 +83,22 @@ export async function versionsOf(sql: Sql, gameId: string): Promise<number[]> {
   );
   return rows.map(({ version }) => version);
 }
+
+const SCORES_AFTER = `
+SELECT game_id AS "gameId", board, cycle, partition, subject, score, reached_at AS "reachedAtMs", reached_id AS "reachedId",
+       definition_version AS "definitionVersion"
+FROM board_scores
+WHERE game_id = $1 AND board = ANY($2) AND (board, cycle, partition, subject) > ($3, $4, $5, $6)
+ORDER BY board, cycle, partition, subject LIMIT $7`;
+
+/** The next rows of some boards, in key order; null: the first. */
+export const scoresAfter = (
+  sql: Sql,
+  gameId: string,
+  boards: readonly string[],
+  after: ScoreKey | null,
+  limit: number,
+): Promise<(ScoreKey & Score)[]> => {
+  const { board, cycle, partition, subject } = after ?? { board: '', cycle: '', partition: '', subject: '' };
+  return sql.query<ScoreKey & Score>(SCORES_AFTER, [gameId, boards, board, cycle, partition, subject, limit]);
+};

@@ -21,27 +21,54 @@ import type { BoardView } from './view.js';
 export interface LockedPlayer {
   readonly keys: ReadonlyMap<string, ScoreKey>;
   readonly rows: LockedScores;
-  /** Boards that rank something else than players: what events of one player make of those rows is not all of them. */
+  /** Boards left alone: those that rank something else than players, whose rows are not one player's, and those not asked for. */
   readonly otherBoards: ReadonlySet<string>;
 }
 
 export interface ScoreRederivationParts {
   readonly definitions: Pick<DefinitionSource, 'version'>;
   readonly view: Pick<BoardView, 'refreshPlayer' | 'refresh'>;
+  /** Only the rows of this board; every board's unless given. */
+  readonly onlyBoard?: string | null;
 }
 
-/** Makes a player's scores again on every board that ranks players. Boards of guilds and the like are another matter. */
-export function scoreRederivation({ definitions, view }: ScoreRederivationParts): Rederivation<LockedPlayer> {
+/** Names of the boards of a game, whichever of its versions has them. */
+export interface BoardNames {
+  readonly ofPlayers: ReadonlySet<string>;
+  /** Boards that rank a payload field in some version. */
+  readonly ofSubjects: ReadonlySet<string>;
+}
+
+export async function boardNames(
+  sql: Sql,
+  gameId: string,
+  definitions: Pick<DefinitionSource, 'version'>,
+): Promise<BoardNames> {
+  const all = new Set<string>();
+  const ofSubjects = new Set<string>();
+  for (const version of await versionsOf(sql, gameId)) {
+    for (const { name, subjectField } of (await definitions.version(gameId, version)).boards.values()) {
+      all.add(name);
+      if (subjectField !== null) ofSubjects.add(name);
+    }
+  }
+  return { ofPlayers: new Set([...all].filter((name) => !ofSubjects.has(name))), ofSubjects };
+}
+
+/** Makes a player's scores again on every board that ranks players. Those of guilds and the like: rederive-subjects.ts. */
+export function scoreRederivation({
+  definitions,
+  view,
+  onlyBoard = null,
+}: ScoreRederivationParts): Rederivation<LockedPlayer> {
   const { takes } = leaderboardRole(view);
   return {
     role: 'leaderboard',
     takes,
     async lock(sql, player, events) {
-      const otherBoards = new Set<string>();
-      for (const version of await versionsOf(sql, player.gameId))
-        for (const board of (await definitions.version(player.gameId, version)).boards.values())
-          if (board.subjectField !== null) otherBoards.add(board.name);
-      return lockPlayer(sql, player, events, otherBoards);
+      const { ofPlayers, ofSubjects } = await boardNames(sql, player.gameId, definitions);
+      const others = onlyBoard === null ? [] : [...ofPlayers].filter((name) => name !== onlyBoard);
+      return lockPlayer(sql, player, events, new Set([...ofSubjects, ...others]));
     },
     covers: ({ rows, otherBoards }, events) =>
       made(events, otherBoards).scores.every(({ id }) => rows.has(id)),
@@ -75,13 +102,20 @@ async function lockPlayer(
   return { keys, rows: new Map([...standing, ...(await lockKeys(sql, absent))]), otherBoards };
 }
 
-async function saveAgain(
+const saveAgain = (
   sql: Sql,
   { playerId }: PlayerRef,
   { keys, rows, otherBoards }: LockedPlayer,
   events: readonly RoleEvent[],
+): Promise<void> => saveMade(sql, playerId, { keys, rows }, made(events, otherBoards));
+
+/** Makes the locked rows of one subject what `made` says, and removes those it says nothing of. What is right stays untouched. */
+export async function saveMade(
+  sql: Sql,
+  subject: string,
+  { keys, rows }: Pick<LockedPlayer, 'keys' | 'rows'>,
+  { scores, cycles }: BoardChanges,
 ): Promise<void> {
-  const { scores, cycles } = made(events, otherBoards);
   const left = new Map(rows);
   const changed: ChangedScore[] = [];
   const settled = new Map<string, { readonly key: BoardKey; readonly isAnew: boolean }>();
@@ -108,5 +142,5 @@ async function saveAgain(
   const others = [...settled].filter(([id]) => !known.has(id)).map(([, cycle]) => cycle);
   await holdOpen(sql, [...cycles].sort(inKeyOrder));
   if (others.length > 0) await hold(sql, others);
-  await settleCycles(sql, playerId, [...settled.values()]);
+  await settleCycles(sql, subject, [...settled.values()]);
 }

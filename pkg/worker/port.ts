@@ -57,6 +57,39 @@ export interface Rederivation<State> {
   refresh?(player: PlayerRef): Promise<void>;
 }
 
+/** A row that many players' events make together, locked. */
+export interface LockedShared {
+  /**
+   * Makes it what was counted and `lately` make of it. null: that is what it is.
+   *
+   * @returns what it should be and what it was
+   */
+  save(lately: readonly RoleEvent[]): Promise<SharedFault | null>;
+}
+
+export interface SharedFault {
+  readonly what: string;
+  readonly expected: string;
+  readonly found: string;
+}
+
+/**
+ * How a role makes rows again that events of many players make together (pkg/worker/rederive/shared.ts): all events up to an
+ * instant are counted once, in any order; a row is then compared, and made again under its lock, with what came later.
+ */
+export interface SharedRederivation<Key extends { readonly subject: string }> {
+  readonly role: RoleName;
+  readonly takes: Role<never, never>['takes'];
+  /** Counts events in. Throws PoisonError, and FairtallyError `too_many_rows`. */
+  count(events: readonly RoleEvent[]): void;
+  /** Rows that are not what was counted and `lately` make of them, `limit` at most. */
+  differing(sql: Sql, lately: readonly RoleEvent[], limit: number): Promise<readonly Key[]>;
+  /** Locks a row; where it is absent it is made, and locked so. */
+  lock(sql: Sql, key: Key): Promise<LockedShared>;
+  /** After the commit: bring the view up to date. */
+  refresh(key: Key): Promise<void>;
+}
+
 /** Dead letters as dispatch needs them. `put` also counts the delivery as conflict or dead. */
 export interface DeadLetters extends DeadLetterSink {
   /** Closes the open letters of events that take effect in this transaction. One statement. */

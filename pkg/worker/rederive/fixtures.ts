@@ -28,15 +28,18 @@ export function healParts(
   db: Database,
   clock: Clock = steppingClock(),
   refreshPlayer: (gameId: string, playerId: string) => Promise<void> = view.refreshPlayer,
+  onlyBoard: string | null = null,
 ): HealParts {
   const deps: RederiveDeps = {
     db,
     definitions,
     clock,
     random: systemRandom,
-    recount: (sql, role, gameId, players) => lookAtTruth(sql, role, gameId, players, auditParts),
+    recount: (sql, role, gameId, players) =>
+      lookAtTruth(sql, role, gameId, players, { ...auditParts, onlyBoard }),
   };
   const progress = progressRederivation({ definitions, signer });
-  const scores = scoreRederivation({ definitions, view: { ...view, refreshPlayer } });
+  const scores = scoreRederivation({ definitions, view: { ...view, refreshPlayer }, onlyBoard });
+  if (onlyBoard !== null) return { ...deps, rederivers: [rederiverOf(scores, deps)] };
   return { ...deps, rederivers: [rederiverOf(progress, deps), rederiverOf(scores, deps)] };
 }

@@ -61,7 +61,8 @@ class Undone extends Error {
   }
 }
 
-async function undoneUnlessRepaired(
+/** Runs a transaction that leaves nothing behind unless something was repaired in it. */
+export async function undoneUnlessRepaired(
   db: Database,
   work: (sql: Sql) => Promise<Verdict | Uncovered>,
 ): Promise<Verdict | Uncovered> {
