@@ -85,7 +85,6 @@ const AGE = (condition: string): string =>
 
 describe.each([
   ['long ago', AGE('true')],
-  ['lately', 'SELECT 1'],
   ['long ago and lately', AGE('get_byte(content_hash, 0) % 2 = 0')],
 ])('events that were settled %s', (_, aged) => {
   beforeAll(async () => {
