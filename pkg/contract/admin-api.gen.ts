@@ -406,7 +406,8 @@ export interface paths {
         put?: never;
         /**
          * Give somebody a role in this game
-         * @description A name that is new becomes a local user, or, with `subject`, one of the OpenID Connect issuer. 409 `member_exists`.
+         * @description A name that is new becomes a local user, or, with `subject`, one of the OpenID Connect issuer. 409 `member_exists`, also
+         *     for a `subject` with a name that is somebody's.
          */
         post: operations["addUser"];
         delete?: never;

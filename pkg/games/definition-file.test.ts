@@ -313,6 +313,15 @@ describe('a hostile definition', () => {
     expect(faultsOf(source)).toContainEqual(expect.stringMatching(/nested more than 32 levels/));
   });
 
+  test.each([
+    ['a mapping', `events:\n${'  e: {payload: {}}\n'.repeat(9_000)}`],
+    ['a list', `events:\n${' - a\n'.repeat(10_000)}`],
+    ['a list in brackets', `events: [${'a,'.repeat(10_000)}]`],
+    ['lists in brackets', `events: [${'{},'.repeat(10_000)}]`],
+  ])('is refused before it is parsed when it has too many entries: %s', (_what, source) => {
+    expect(faultsOf(source)).toEqual([expect.stringMatching(/has more than 10000 entries/)]);
+  });
+
   test('is refused above 256 KiB', () => {
     expect(faultsOf(`#${' '.repeat(256 * 1024)}`)[0]).toMatch(/larger than 262144 bytes/);
   });

@@ -96,7 +96,7 @@ interface TokenRow {
 
 /**
  * Uses a refresh token up and answers the next (RFC 9700 section 4.14). One that was used before ends its session, unless
- * that was just now: then the answer was lost, and the same successor is answered again.
+ * that was just now and nobody has used the next: then the answer was lost, and the same successor is answered again.
  */
 export async function refreshSession(
   sql: Sql,
@@ -105,6 +105,7 @@ export async function refreshSession(
   { clock, refreshSecret }: SessionDeps,
 ): Promise<Refreshed> {
   const nowMs = clock.now();
+  const refreshToken = successorOf(token, refreshSecret);
   const [row] = await sql.query<TokenRow>(
     `SELECT s.session_id AS "sessionId", s.user_id AS "userId", u.username, s.created_at AS "createdAt",
             t.replaced_at AS "replacedAt"
@@ -117,11 +118,11 @@ export async function refreshSession(
   );
   if (row === undefined) return { kind: 'unknown' };
   const { sessionId, userId, username, replacedAt } = row;
-  if (replacedAt !== null && nowMs - replacedAt.getTime() > LOST_REPLY_MS) {
+  const isLate = replacedAt !== null && nowMs - replacedAt.getTime() > LOST_REPLY_MS;
+  if (isLate || (replacedAt !== null && (await isUsed(sql, refreshToken)))) {
     await endSession(sql, sessionId, 'refresh_reused', nowMs);
     return { kind: 'reused', userId, username, sessionId };
   }
-  const refreshToken = successorOf(token, refreshSecret);
   const expiresAtMs = Math.min(nowMs + IDLE_MS, row.createdAt.getTime() + LIFE_MS);
   if (replacedAt === null) {
     await sql.query('UPDATE admin_refresh_tokens SET replaced_at = $2 WHERE token_hash = $1', [
@@ -139,6 +140,15 @@ export async function refreshSession(
     userId,
     session: { sessionId, refreshToken, refreshSeconds: Math.floor((expiresAtMs - nowMs) / 1000) },
   };
+}
+
+/** Asked after the session is locked: whoever uses the token at the same time is then done. */
+async function isUsed(sql: Sql, token: string): Promise<boolean> {
+  const rows = await sql.query(
+    'SELECT 1 FROM admin_refresh_tokens WHERE token_hash = $1 AND replaced_at IS NOT NULL',
+    [hashOf(token)],
+  );
+  return rows.length > 0;
 }
 
 const endSession = (sql: Sql, sessionId: string, why: EndedWhy, nowMs: number): Promise<object[]> =>

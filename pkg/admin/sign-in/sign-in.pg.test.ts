@@ -141,6 +141,16 @@ describe('refreshing', () => {
     expect(cookieOf(await refresh(cookieOf(answers[0])))).toMatch(/^fairtally-refresh=/);
   });
 
+  test('row 64: a token whose successor was used is no lost answer, however soon it comes: its family ends', async () => {
+    const first = cookieOf(await login('anna', PASSWORD));
+    const second = await refresh(first);
+    const third = await refresh(cookieOf(second));
+    expect(third.status).toBe(200);
+    expect(await refresh(first)).toMatchObject({ status: 401, body: { code: 'refresh_reused' } });
+    expect(await refresh(cookieOf(third))).toMatchObject({ status: 401, body: { code: 'not_signed_in' } });
+    expect((await actions()).at(-1)).toBe('session.refresh_reused');
+  });
+
   test('row 63: an ended session is over at once, with its access token and its refresh token', async () => {
     const signedIn = await login('anna', PASSWORD);
     const { sessionId } = signedIn.body.me;

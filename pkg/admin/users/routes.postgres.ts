@@ -94,6 +94,9 @@ async function addUser(
   const passwordHash = oidc === null ? await passwords.hash(password) : null;
   const added = await change(async ({ sql, audit }) => {
     const known = await userByName(sql, username);
+    // A subject says who signs in: the role must not go to whoever has the name already.
+    if (known !== null && subject !== undefined)
+      throw new RequestProblem('member_exists', { pointer: '/username' });
     const userId = known?.userId ?? randomId(random);
     const user = { userId, username, passwordHash, oidc, isAdminOfAll: false };
     if (known === null && ((await isFull(sql)) || !(await insertUser(sql, user))))

@@ -57,6 +57,14 @@ describe('the users of a game', () => {
     expect(again).toMatchObject({ status: 409, body: { code: 'member_exists' } });
   });
 
+  test('whoever is named by a subject is not whoever has the name already', async () => {
+    const { userId } = await server.signIn('namesake', { two: 'viewer' });
+    const answer = await admin('POST', users, { username: 'namesake', role: 'admin', subject: 'sub-2' });
+    expect(answer).toMatchObject({ status: 409, body: { code: 'member_exists', pointer: '/username' } });
+    const query = "SELECT 1 FROM admin_memberships WHERE user_id = $1 AND game_id = 'one'";
+    expect(await server.db.query(query, [userId])).toEqual([]);
+  });
+
   test('are listed by name, page after page', async () => {
     const first = await admin('GET', `${users}?limit=2`);
     const rest = await admin('GET', `${users}?limit=200&cursor=${String(first.body.nextCursor)}`);

@@ -5,6 +5,8 @@ import type { FaultList, Place } from './faults.js';
 
 export const MAX_SOURCE_BYTES = 256 * 1024;
 const MAX_DEPTH = 32;
+/** Far more than a whole definition has; each costs its reading, during which the process does nothing else. */
+const MAX_ENTRIES = 10_000;
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** A value of the document with the place it stands at: what every reading function takes. */
@@ -25,9 +27,8 @@ export interface MapEntry extends Place {
 }
 
 /**
- * Reads YAML 1.2 (core schema) as a tree that knows its lines. Refused, each with its place: more than 256 KiB, more
- * than 32 levels, several documents, anchors, aliases, tags, keys that are not text or stand twice, unsafe numbers.
- * null when it cannot be read at all; otherwise the tree, as far as it is right.
+ * Reads YAML 1.2 (core schema) as a tree that knows its lines. Refused, each with its place: more than 256 KiB, 32 levels
+ * or 10,000 entries, several documents, anchors, aliases, tags, keys that are not text or stand twice, unsafe numbers. null when it cannot be read at all; otherwise the tree, as far as it is right.
  */
 export function readDocument(source: string, faults: FaultList): Entry | null {
   if (Buffer.byteLength(source) > MAX_SOURCE_BYTES) {
@@ -38,8 +39,9 @@ export function readDocument(source: string, faults: FaultList): Entry | null {
     return null;
   }
   const lines = new LineCounter();
-  if (isTooDeep(source)) {
-    faults.add(START, `is nested more than ${String(MAX_DEPTH)} levels deep; flatten it`);
+  const excess = excessOf(source);
+  if (excess !== null) {
+    faults.add(START, excess);
     return null;
   }
   // Duplicate keys are found below: the parser's own check takes quadratic time.
@@ -59,19 +61,30 @@ export function readDocument(source: string, faults: FaultList): Entry | null {
 
 const START: Place = { path: '', line: 1, column: 1 };
 
-/** The parser recurses, and a deep document could exhaust its stack; so depth is counted on the tokens beforehand. */
-function isTooDeep(source: string): boolean {
+/**
+ * The parser recurses, and a deep document could exhaust its stack; a wide one takes it seconds. So depth and entries are
+ * counted on the tokens beforehand. null: neither is too much.
+ */
+function excessOf(source: string): string | null {
   let flow = 0;
   let indicatorsOfLine = 0;
+  let entries = 0;
   for (const token of new Lexer().lex(source)) {
     if (token === '[' || token === '{') flow += 1;
     else if (token === ']' || token === '}') flow -= 1;
     else if (token === '-' || token === '?') indicatorsOfLine += 1;
     else if (token === '\n' || token === '\r\n') indicatorsOfLine = 0;
-    if (flow > MAX_DEPTH || indicatorsOfLine > MAX_DEPTH) return true;
+    if (ENTRY_TOKENS.has(token)) entries += 1;
+    if (flow > MAX_DEPTH || indicatorsOfLine > MAX_DEPTH) return TOO_DEEP;
+    if (entries > MAX_ENTRIES)
+      return `has more than ${String(MAX_ENTRIES)} entries; split the game or shorten the document`;
   }
-  return false;
+  return null;
 }
+
+const TOO_DEEP = `is nested more than ${String(MAX_DEPTH)} levels deep; flatten it`;
+/** What stands before or after an entry: a value of a mapping, an item of a list, a further one in brackets. */
+const ENTRY_TOKENS: ReadonlySet<string> = new Set([':', '-', '?', ',', '[', '{']);
 
 class TreeBuilder {
   constructor(
@@ -82,7 +95,7 @@ class TreeBuilder {
   entry(node: unknown, fallback: Place, depth = 0): Entry {
     const place = isNode(node) ? this.placeOf(node, fallback) : fallback;
     if (depth > MAX_DEPTH) {
-      this.faults.add(place, `is nested more than ${String(MAX_DEPTH)} levels deep; flatten it`);
+      this.faults.add(place, TOO_DEEP);
       return { ...place, kind: 'scalar', value: null };
     }
     this.refuseReferences(node, place);
