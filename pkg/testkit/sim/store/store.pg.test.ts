@@ -135,6 +135,15 @@ const scripts: Readonly<Record<string, (engine: Engine) => Script>> = {
     ['a', 'commit'],
     ['z', async () => letter(db)],
   ],
+  'the second content of an identity stands back behind the letter of the first': ({ db }) => [
+    ['x', async () => letter(db)],
+    ['a', enter('x=20', 'y')],
+    ['a', 'commit'],
+    ['b', enter('x', 'x=20')],
+    ['b', 'commit'],
+    ['c', enter('x=20', 'x')],
+    ['c', 'commit'],
+  ],
   'an epoch is raised once of two that saw the same': ({ db }) => {
     const truth = postgresBoardTruth(db);
     return [
@@ -145,6 +154,7 @@ const scripts: Readonly<Record<string, (engine: Engine) => Script>> = {
       ['x', async () => truth.voidCycles([DAY, DAY]).then(() => 'void')],
       ['y', async () => truth.voidCycles([DAY]).then(() => 'void')],
       ['x', async () => JSON.stringify(await truth.openCycles({ board: 'xp' }, null, 2))],
+      ['x', async () => [await truth.isOpen(DAY), await truth.isOpen({ ...DAY, cycle: 'none' })].join()],
     ];
   },
 };

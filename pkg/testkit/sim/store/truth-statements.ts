@@ -97,6 +97,12 @@ function* raiseForBuild(session: Session, values: readonly unknown[]): Running<o
   return isRaised ? [{ epoch }] : [];
 }
 
+function* isStillOpen(session: Session, values: readonly unknown[]): Running<object[]> {
+  const [game_id, board, cycle, partition] = values;
+  const row = session.get('board_cycles', boardKey({ game_id, board, cycle, partition }));
+  return [{ isOpen: row !== null && isOpen(row) }];
+}
+
 function* voidCycles(session: Session, values: readonly unknown[]): Running<object[]> {
   const isEven = (row: Row): boolean => (row['epoch'] as number) % 2 === 0;
   const raise = (row: Row): Row => ({ ...row, epoch: (row['epoch'] as number) + 1 });
@@ -150,6 +156,7 @@ export const truthStatements: readonly Taught[] = [
     fingerprint: 'ea85ae13c642',
     meaning: raiseForBuild,
   },
+  { name: 'pkg/leaderboard/truth.postgres.ts IS_OPEN', fingerprint: '2f79496b3405', meaning: isStillOpen },
   { name: 'pkg/leaderboard/truth.postgres.ts VOID', fingerprint: '7b009a4b2930', meaning: voidCycles },
   { name: 'pkg/leaderboard/truth.postgres.ts TOUCH', fingerprint: '29c82e750177', meaning: touch },
   { name: 'pkg/leaderboard/truth.postgres.ts OPEN_CYCLES', fingerprint: 'f53d2f298b76', meaning: openCycles },
