@@ -329,7 +329,8 @@ const breaking: Record<string, Case> = {
     await outage?.up();
     await bus.publish([message('after', { playerId: 'p-after' })]);
     await drained(other, 'archive');
-    expect([...first.bodies(), ...next.bodies()].filter((body) => body === 'after')).toHaveLength(1);
+    // Once at least: the member that comes back may make the other one read again what is not committed yet.
+    expect([...first.bodies(), ...next.bodies()]).toContain('after');
   },
 };
 

@@ -17,7 +17,8 @@ const RETRY_MS = 100;
 
 /** Leaders and coordinators move, and a new cluster has none for a moment. */
 const isForAnother = (error: unknown): boolean =>
-  error instanceof kafkajs.KafkaJSProtocolError && error.retriable;
+  (error instanceof kafkajs.KafkaJSProtocolError && error.retriable) ||
+  error instanceof kafkajs.KafkaJSGroupCoordinatorNotFound;
 
 /** Questions to the brokers over one connection, which is made when it is needed and made anew after any failure. */
 export class KafkaAdmin {

@@ -19,6 +19,8 @@ export interface KafkaOperatorOptions {
 
 /** An admin call may wait for the group coordinator's first rebalance (3 s) and for a new topic's leaders. */
 const ASK_TIMEOUT_MS = 60_000;
+const LOOK_EVERY_MS = 100;
+const LOOKS_MAX = 100;
 const RETENTION_MS = 14 * 24 * 3_600_000;
 const OFFSETS_RETENTION = 'offsets.retention.minutes';
 
@@ -31,7 +33,11 @@ export function createKafkaOperator(options: KafkaOperatorOptions): BusOperator 
     create: () =>
       admin.ask(async (asked) => {
         const found = await findTopic(asked, topic);
-        if (found === null) return [await makeTopic(asked, options)];
+        if (found === null) {
+          const made = await makeTopic(asked, options);
+          if (made.result === 'made') await untilListed(asked, options);
+          return [made];
+        }
         return [...wrongShape(found, options), await setConfig(asked, options)];
       }),
     rewind: (toMs, roles) =>
@@ -68,6 +74,12 @@ async function findTopic(admin: Admin, topic: string): Promise<Shape | null> {
     partitions: partitions.length,
     replication: Math.min(...partitions.map(({ replicas }) => replicas.length)),
   };
+}
+
+/** A broker lists a topic a moment after another one has made it: whoever checks next is to find it. */
+async function untilListed(admin: Admin, { topic, clock }: KafkaOperatorOptions): Promise<void> {
+  for (let look = 1; look < LOOKS_MAX && (await findTopic(admin, topic)) === null; look += 1)
+    await clock.sleep(LOOK_EVERY_MS);
 }
 
 async function checkAll(admin: Admin, options: KafkaOperatorOptions): Promise<TopologyItem[]> {
