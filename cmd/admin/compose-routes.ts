@@ -22,10 +22,19 @@ import type { Database } from '../../pkg/postgres/port.js';
 import type { Platform } from '../platform.js';
 import { composeResources } from './compose-resources.js';
 
+/** What the routes take of the platform. */
+export interface RoutePlatform extends Pick<
+  Platform,
+  'db' | 'redis' | 'sealer' | 'definitions' | 'receiptKeys' | 'clock' | 'random' | 'logger' | 'metrics'
+> {
+  readonly config: Pick<Platform['config'], 'admin' | 'bus'>;
+  readonly lifecycle: Pick<Platform['lifecycle'], 'stopping'>;
+}
+
 /** What the routes of the admin API are made of. */
 export interface AdminParts {
   /** Its `db` sees all games: for definitions, receipt keys and views, never for what a request names. */
-  readonly platform: Platform;
+  readonly platform: RoutePlatform;
   /** Acts as fairtally_api. */
   readonly apiDb: Database;
   readonly games: GameDatabase;
@@ -44,7 +53,7 @@ export interface AdminParts {
 /** Every route of the admin API, by room. */
 export function adminRoutes(parts: AdminParts): AdminRoutes {
   const { platform, apiDb, games, bus, tokens, tokenKeys, strictLimiter, addressKey } = parts;
-  const { clock, random, config, definitions, logger, lifecycle } = platform;
+  const { clock, random, config, definitions, logger, metrics, lifecycle } = platform;
   const passwords = createPasswords();
   const { refreshSecret } = tokenKeys;
   const signIn = {
@@ -64,6 +73,7 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
     clock,
     random,
     logger,
+    metrics,
     stopping: lifecycle.stopping,
   });
   return {
@@ -81,7 +91,7 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
 /** Where the dashboard takes a browser that comes back from the issuer. */
 const RETURN_PATH = '/signed-in';
 
-function oidcOf({ config, sealer, clock, random }: Platform): Oidc | null {
+function oidcOf({ config, sealer, clock, random }: RoutePlatform): Oidc | null {
   const { oidc, origin } = config.admin;
   if (oidc === null || origin === null) return null;
   const settings = { ...oidc, redirectUri: `${origin}${RETURN_PATH}` };

@@ -4,6 +4,8 @@ import type { Clock } from '../../kernel/clock.js';
 
 type StreamEvent = components['schemas']['StreamEvent'];
 export type ByeReason = Extract<StreamEvent, { type: 'bye' }>['reason'];
+/** `left`: the page went, or its network did. */
+export type EndReason = ByeReason | 'left';
 
 /** Something that happened. */
 export interface SentEvent {
@@ -19,7 +21,7 @@ export interface EventStream {
   emit(sent: SentEvent): void;
   /** Says why, and ends. */
   end(reason: ByeReason): void;
-  /** Aborts when the stream has ended, whoever ended it. */
+  /** Aborts when the stream has ended, whoever ended it; its reason is an EndReason. */
   readonly ended: AbortSignal;
 }
 
@@ -32,8 +34,9 @@ const FAREWELL_MS = 2_000;
 /** Begins to answer with server-sent events (HTML Living Standard section 9.2). Event data is JSON: it holds no line break. */
 export function openEventStream(response: Response, clock: Pick<Clock, 'sleep'>): EventStream {
   const ended = new AbortController();
-  response.once('close', () => ended.abort());
-  if (response.destroyed) ended.abort(); // the page left before we began
+  let reason: EndReason = 'left';
+  response.once('close', () => ended.abort(reason));
+  if (response.destroyed) ended.abort(reason); // the page left before we began
   response.set({
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'no-store',
@@ -46,9 +49,10 @@ export function openEventStream(response: Response, clock: Pick<Clock, 'sleep'>)
     response.write(text);
     if (response.writableLength > WAITING_MAX_BYTES) end('too_slow');
   };
-  const end = (reason: ByeReason): void => {
+  const end = (why: ByeReason): void => {
     if (response.writableEnded || response.destroyed) return;
-    const bye = { type: 'bye', reason } satisfies StreamEvent;
+    reason = why;
+    const bye = { type: 'bye', reason: why } satisfies StreamEvent;
     response.end(`event: bye\ndata: ${JSON.stringify(bye)}\n\n`);
     void clock.sleep(FAREWELL_MS, ended.signal).then(() => response.destroy());
   };

@@ -3,10 +3,10 @@ import type { Clock } from '../../kernel/clock.js';
 import { OutageError } from '../../kernel/errors.js';
 import type { Random } from '../../kernel/random.js';
 import type { Sql } from '../../postgres/port.js';
-import type { Logger } from '../../runtime/port.js';
+import type { Logger, Metrics } from '../../runtime/port.js';
 import type { AnyoneRoutes, GameRoutes } from '../api/routes.js';
 import type { GameDatabase, GameRole, Person } from '../port.js';
-import { openEventStream, type EventStream, type SentEvent } from './event-stream.js';
+import { openEventStream, type EndReason, type EventStream, type SentEvent } from './event-stream.js';
 import { makeTicket, redeemTicket, type StreamTopic, type Ticket } from './tickets.postgres.js';
 
 /**
@@ -38,13 +38,15 @@ export interface StreamRouteDeps {
   readonly clock: Pick<Clock, 'sleep'>;
   readonly random: Pick<Random, 'bytes'>;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   /** Aborts when the process begins to stop. */
   readonly stopping: AbortSignal;
   /** How often it is asked whether the page may still listen. */
   readonly recheckMs?: number;
 }
 
-const RECHECK_MS = 60_000;
+/** Whose role was taken listens for a minute at most, the time to ask included. */
+const RECHECK_MS = 55_000;
 const RECHECK_AGAIN_MS = 2_000;
 /** A dozen pages of the dashboard, on several screens. */
 const STREAMS_PER_USER_MAX = 16;
@@ -57,6 +59,7 @@ export function streamRoutes(deps: StreamRouteDeps): {
 } {
   const { games, sql, random, clock, takeTicket } = deps;
   const open = new OpenStreams();
+  const tellEnd = endTeller(deps);
   return {
     game: {
       createStreamTicket: async ({ gameId, person, body: { topics }, requestId }) => {
@@ -79,7 +82,10 @@ export function streamRoutes(deps: StreamRouteDeps): {
         return {
           send: async (response) => {
             const stream = openEventStream(response, clock);
-            whenAborted(stream.ended, leave);
+            whenAborted(stream.ended, () => {
+              leave();
+              tellEnd(stream.ended.reason as EndReason, access.person.username, ticket.gameId);
+            });
             await feed(stream, { ...ticket, listener: access.person }, query.lastEventId ?? null, deps);
           },
         };
@@ -90,6 +96,22 @@ export function streamRoutes(deps: StreamRouteDeps): {
 
 interface Heard extends Ticket {
   readonly listener: Pick<Person, 'isAdminOfAll'>;
+}
+
+/** Counts the streams that end, and names those that were too slow: somebody may ask why a page stood still. */
+function endTeller({
+  metrics,
+  logger,
+}: Pick<StreamRouteDeps, 'metrics' | 'logger'>): (reason: EndReason, user: string, gameId: string) => void {
+  const ended = metrics.counter(
+    'fairtally_streams_ended_total',
+    'Streams of the dashboard that ended, by reason',
+    ['reason'],
+  );
+  return (reason, user, gameId) => {
+    ended.inc({ reason });
+    if (reason === 'too_slow') logger.info({ user, gameId, reason }, 'a stream was ended');
+  };
 }
 
 /** Why a page may not listen any more; null: it may. */

@@ -10,6 +10,7 @@ import {
   type SignedInTester,
 } from '../../testkit/admin-server.js';
 import { eventually } from '../../testkit/eventually.js';
+import { createMetrics } from '../../runtime/metrics.js';
 import { quietLogger } from '../../testkit/quiet.js';
 import { createTicketLimit } from '../sign-in/limits.js';
 import { sessionAccess } from '../sign-in/users.postgres.js';
@@ -21,6 +22,12 @@ let anna: SignedInTester;
 const stopping = new AbortController();
 let isDatabaseAway = false;
 let askedInVain = 0;
+let asked = 0;
+const metrics = createMetrics({ processMetrics: false });
+const logged: object[] = [];
+/** What ends the time that a page has to read its last event, of each that is being let go. */
+const farewells: (() => void)[] = [];
+const FAREWELL_MS = 2_000;
 const emitters = new Set<(sent: SentEvent) => void>();
 const begunAfter: (string | null)[] = [];
 const sockets: Socket[] = [];
@@ -44,15 +51,22 @@ beforeAll(async () => {
         games,
         sql: apiDb,
         sessionAccess: async (sessionId, gameId) => {
+          asked += 1;
           if (!isDatabaseAway) return sessionAccess(apiDb, sessionId, gameId);
           askedInVain += 1;
           throw new OutageError('PostgreSQL');
         },
         source,
         takeTicket: createTicketLimit(new MemoryRateLimiter({ clock })),
-        clock,
+        clock: {
+          sleep: (ms, signal) =>
+            ms === FAREWELL_MS
+              ? new Promise((resolve) => void farewells.push(resolve))
+              : clock.sleep(ms, signal),
+        },
         random: systemRandom,
-        logger: quietLogger,
+        logger: { ...quietLogger, info: (fields) => void logged.push(fields) },
+        metrics,
         stopping: stopping.signal,
         recheckMs: 50,
       }),
@@ -62,6 +76,7 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
+  for (const end of farewells.splice(0)) end();
   await eventually('the streams are as many', () => emitters.size === 0);
 });
 afterAll(() => server.close());
@@ -91,6 +106,8 @@ async function listen(
   await eventually('the streams are as many', () => emitters.size === before + 1);
   return { heard: () => text, socket, closed: () => isClosed };
 }
+
+const listenAs = async (who: SignedInTester): ReturnType<typeof listen> => listen(await ticketOf(who));
 
 const open = (ticket: string): Promise<Answered> => server.ask('GET', `/admin/v1/stream?ticket=${ticket}`);
 
@@ -145,6 +162,19 @@ describe('a stream', () => {
     expect(begunAfter.at(-1)).toBe('f.1');
   });
 
+  test('row 70: is asked about again and again: a lower role that may listen goes on, no role ends it', async () => {
+    const eve = await server.signIn('eve', { one: 'admin' });
+    const page = await listenAs(eve);
+    await server.db.query("UPDATE admin_memberships SET role = 'viewer' WHERE user_id = $1", [eve.userId]);
+    const before = asked;
+    await eventually('it is asked about', () => asked >= before + 2);
+    tell('allowed');
+    await eventually('the page hears it', () => page.heard().includes('id: allowed\n'));
+    await server.db.query('DELETE FROM admin_memberships WHERE user_id = $1', [eve.userId]);
+    await eventually('the page hears why', () => page.heard().includes('"reason":"access_changed"'));
+    await eventually('nobody tells it anything', () => emitters.size === 0);
+  });
+
   test('row 70: ends when the role is taken or the session has ended, and says which', async () => {
     const bob = await server.signIn('bob', { one: 'viewer' });
     const [first, second] = [await listen(await ticketOf(bob)), await listen(await ticketOf(anna))];
@@ -159,18 +189,36 @@ describe('a stream', () => {
     await eventually('the page hears it', () => third.heard().includes('"reason":"session_ended"'));
   });
 
-  test('row 62: a page that does not read is let go, and the others are not held up', async () => {
-    const [slow, quick] = [await listen(await ticketOf(anna)), await listen(await ticketOf(anna))];
-    slow.socket.pause();
+  test('row 62: a page that does not read is let go and told why, the others are not held up, and it goes on where it was', async () => {
+    const [slow, gone, quick] = [await listenAs(anna), await listenAs(anna), await listenAs(anna)];
+    for (const { socket } of [slow, gone]) socket.pause();
     const large = 'x'.repeat(100_000);
     // Twenty megabytes: more than the kernel and we together hold for anybody.
-    for (let i = 0; i < 200 && emitters.size > 1; i += 1) {
+    for (let i = 0; i < 200 && farewells.length < 2; i += 1) {
       tell(`f.${String(i)}`, large);
       await eventually('the page hears it', () => quick.heard().includes(`id: f.${String(i)}\n`));
     }
-    await eventually('the slow page is let go', () => emitters.size === 1);
-    tell('last');
-    await eventually('the page hears it', () => quick.heard().includes('id: last\n'));
+    expect(farewells).toHaveLength(2);
+    tell('missed');
+    await eventually('the page hears it', () => quick.heard().includes('id: missed\n'));
+
+    slow.socket.resume();
+    await eventually('the slow page hears why', () =>
+      slow.heard().includes('event: bye\ndata: {"type":"bye","reason":"too_slow"}\n\n'),
+    );
+    for (const end of farewells.splice(0)) end();
+    await eventually('the page that reads nothing is let go', () => emitters.size === 1);
+    expect(await metrics.render()).toContain('fairtally_streams_ended_total{reason="too_slow"} 2');
+    const line = { user: 'anna', gameId: 'one', reason: 'too_slow' };
+    expect(logged).toEqual([line, line]);
+
+    expect(slow.heard()).not.toContain('id: missed');
+    const lastId = /id: (f\.\d+)\n(?![^]*\nid: )/.exec(slow.heard())?.[1] ?? '';
+    const again = await listen(await ticketOf(anna), `&lastEventId=${lastId}`);
+    expect(begunAfter.at(-1)).toMatch(/^f\.\d+$/);
+    expect(begunAfter.at(-1)).toBe(lastId);
+    tell('next');
+    await eventually('the page hears it', () => again.heard().includes('id: next\n'));
   });
 
   test('goes on while the database is away, and ends when it is back and says no', async () => {
