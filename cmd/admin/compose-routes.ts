@@ -25,7 +25,16 @@ import { composeResources } from './compose-resources.js';
 /** What the routes take of the platform. */
 export interface RoutePlatform extends Pick<
   Platform,
-  'db' | 'redis' | 'sealer' | 'definitions' | 'receiptKeys' | 'clock' | 'random' | 'logger' | 'metrics'
+  | 'db'
+  | 'redis'
+  | 'life'
+  | 'sealer'
+  | 'definitions'
+  | 'receiptKeys'
+  | 'clock'
+  | 'random'
+  | 'logger'
+  | 'metrics'
 > {
   readonly config: Pick<Platform['config'], 'admin' | 'bus'>;
   readonly lifecycle: Pick<Platform['lifecycle'], 'stopping'>;

@@ -36,7 +36,7 @@ beforeAll(async () => {
   one = await seedGame({ gameId: 'secret-of-one', number: 12_345_678, code: 'code_of_one' }, parts);
   two = await seedGame({ gameId: 'secret-of-two', number: 87_654_321, code: 'code_of_two' }, parts);
   stranger = await server.signIn('admin-of-one', { [one.gameId]: 'admin' });
-  checksums = await checksumTaker(server.db, redis);
+  checksums = await checksumTaker(server.db);
 }, 60_000);
 afterAll(async () => {
   await server.close();
@@ -119,8 +119,7 @@ test('row 69: every operation of the document has an entry in the matrix of game
 });
 
 test('boards of both games stand in the view', async () => {
-  for (const game of [one, two])
-    expect(Object.keys(await checksums(game))).toContainEqual(expect.stringMatching(`^lb:.*${game.gameId}`));
+  for (const { gameId } of [one, two]) expect(await redis.keys(`lb:*${gameId}*`)).not.toEqual([]);
 });
 
 describe('by somebody who is nobody in the other game', () => {

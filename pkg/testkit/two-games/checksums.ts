@@ -1,14 +1,13 @@
-import type { Redis } from 'ioredis';
 import type { Sql } from '../../postgres/port.js';
 import type { Things } from './seed.js';
 
-/** What a game has, table by table and in Redis: equal as long as no byte of it changed. */
+/** What a game has, table by table: equal as long as no byte of it changed. Views in Redis are made of it, and heal in their own time. */
 export type Checksums = Readonly<Record<string, string>>;
 
 export type TakeChecksums = (of: Things) => Promise<Checksums>;
 
-/** Of every table with a game_id, of the game's people and their sessions, and of every key of Redis that names the game. */
-export async function checksumTaker(sql: Sql, redis: Redis): Promise<TakeChecksums> {
+/** Of every table with a game_id, and of the game's people and their sessions. */
+export async function checksumTaker(sql: Sql): Promise<TakeChecksums> {
   const tables = await sql.query<{ name: string }>(
     `SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'game_id'
       WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1`,
@@ -23,13 +22,6 @@ export async function checksumTaker(sql: Sql, redis: Redis): Promise<TakeChecksu
   return async ({ gameId, member, leaver, forgetful }) => {
     const userIds = [member, leaver, forgetful].map(({ userId }) => userId);
     const rows = await sql.query<{ name: string; sum: string }>(statement, [gameId, userIds]);
-    const keys = (await redis.keys(`*${gameId}*`)).sort();
-    const views = await Promise.all(keys.map(async (key) => [key, await redis.dump(key)] as const));
-    return Object.fromEntries([...rows.map((row) => [row.name, row.sum] as const), ...views.map(told)]);
+    return Object.fromEntries(rows.map((row) => [row.name, row.sum]));
   };
 }
-
-const told = ([key, bytes]: readonly [string, string | null]): readonly [string, string] => [
-  key,
-  bytes ?? '',
-];

@@ -14,6 +14,9 @@ import type { SeedParts } from './seed.js';
 /** The admin API with every route as cmd/admin makes it, and what a worker and a gateway would put behind it. */
 export interface WholeServer extends AdminServer, Pick<SeedParts, 'definitions' | 'receiptKeys' | 'view'> {}
 
+/** Of a database that was never put back. */
+const LIFE = 'life';
+
 export async function startWholeServer(redis: Redis): Promise<WholeServer> {
   const made: { platform?: RoutePlatform } = {};
   const stopping = new AbortController();
@@ -35,7 +38,7 @@ export async function startWholeServer(redis: Redis): Promise<WholeServer> {
   const { platform } = made;
   if (platform === undefined) throw new Error('the server has no routes');
   const { definitions, receiptKeys, clock, logger } = platform;
-  const [truth, store] = [postgresBoardTruth(server.db), redisBoardView(redis, logger)];
+  const [truth, store] = [postgresBoardTruth(server.db), redisBoardView(redis, logger, () => LIFE)];
   const view = new BoardView({ truth, store, definitions, clock, log: logger });
   const close = async (): Promise<void> => {
     stopping.abort();
@@ -51,6 +54,7 @@ const platformOf = (
 ): RoutePlatform => ({
   db,
   redis,
+  life: () => LIFE,
   sealer,
   clock,
   definitions: createDefinitionSource(db),
