@@ -4,6 +4,7 @@ import { auditRoutes } from '../../pkg/admin/audit-routes.postgres.js';
 import type { GameDatabase } from '../../pkg/admin/port.js';
 import type { AccessTokens } from '../../pkg/admin/sign-in/access-tokens.js';
 import { createCookies } from '../../pkg/admin/sign-in/cookies.js';
+import { createDevices } from '../../pkg/admin/sign-in/devices.js';
 import { createSignInLimit, createTicketLimit } from '../../pkg/admin/sign-in/limits.js';
 import { createOidc, type Oidc } from '../../pkg/admin/sign-in/oidc.js';
 import { createPasswords } from '../../pkg/admin/sign-in/passwords.js';
@@ -69,6 +70,7 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
     signIn: createSignIn({ games, tokens, passwords, refreshSecret, clock, random }),
     oidc: oidcOf(platform),
     cookies: createCookies(config.admin.origin),
+    devices: createDevices(refreshSecret, random),
     takeSignIn: createSignInLimit(strictLimiter),
     addressKey,
   };

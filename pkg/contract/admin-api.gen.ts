@@ -1465,6 +1465,13 @@ export interface components {
         };
         /** @example admin */
         Username: string;
+        /**
+         * @description Printable, without control and format characters, and with single spaces between words alone; kept in NFKC and small
+         *     letters. A new user who signs in with a password: `[A-Za-z0-9._@+-]` alone, 400 `invalid_field` else. Other names are of
+         *     people whom an issuer knows.
+         * @example mara
+         */
+        NewUsername: string;
         PasswordChange: {
             oldPassword: string;
             newPassword: string;
@@ -1498,8 +1505,10 @@ export interface components {
             /** @enum {unknown} */
             source: "local" | "oidc";
             sessionId: string;
-            /** @description Signed in with a first password */
+            /** @description The password is a first one and was never changed */
             mustChangePassword: boolean;
+            /** @description Admin of every game there is and will be */
+            isAdminOfAll: boolean;
             /** @description By game */
             memberships: {
                 gameId: components["schemas"]["GameId"];
@@ -1714,7 +1723,7 @@ export interface components {
             nextCursor: components["schemas"]["NextCursor"];
         };
         NewMember: {
-            username: components["schemas"]["Username"];
+            username: components["schemas"]["NewUsername"];
             role: components["schemas"]["GameRole"];
             /** @description The `sub` that the issuer knows them by */
             subject?: string;

@@ -104,6 +104,11 @@ const PROBLEMS = {
     'The request does not come from our own page',
     'Send X-Fairtally-Request: 1, from the same origin or from a program without cookies.',
   ),
+  password_change_required: kind(
+    403,
+    'The first password must be changed',
+    'Somebody else gave it: change it with PUT /admin/v1/auth/password.',
+  ),
   issuer_unavailable: later(503, 'The OpenID Connect issuer cannot be reached'),
   member_exists: kind(409, 'This user has a role in this game already'),
   last_admin: kind(409, 'A game keeps one admin'),

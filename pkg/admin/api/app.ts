@@ -11,7 +11,7 @@ import type { GameDatabase } from '../port.js';
 import { createInputReaders, type ReadInput } from './check-input.js';
 import type { ApiDocument, Operation } from './document.js';
 import { admit, type Access, type Admitted } from './guard.js';
-import type { AdminRoutes, Call, GameCall, Headers, Sent } from './routes.js';
+import type { AdminRoutes, AnswerHeaders, Call, GameCall, Headers, Sent } from './routes.js';
 import { refuseOtherOrigins } from './same-origin.js';
 
 export interface AdminAppOptions {
@@ -114,7 +114,7 @@ const spendAddress =
   };
 
 type AnyHandler = (call: object) => Promise<Reply>;
-type Reply = { readonly status: number; readonly body?: unknown; readonly headers?: Headers } | Sent;
+type Reply = { readonly status: number; readonly body?: unknown; readonly headers?: AnswerHeaders } | Sent;
 
 /** Who asks, and from where, is settled before a byte of the body is read. */
 function handlersOf(operation: Operation, readInput: ReadInput, options: AdminAppOptions): RequestHandler[] {

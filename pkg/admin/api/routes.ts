@@ -29,12 +29,14 @@ export type AnswerOf<Id extends OperationId> =
       [Status in Good & keyof Responses<Id>]: Responses<Id>[Status] extends {
         content: { 'application/json': infer Json };
       }
-        ? { readonly status: Status; readonly body: Json; readonly headers?: Headers }
-        : { readonly status: Status; readonly body?: never; readonly headers?: Headers };
+        ? { readonly status: Status; readonly body: Json; readonly headers?: AnswerHeaders }
+        : { readonly status: Status; readonly body?: never; readonly headers?: AnswerHeaders };
     }[Good & keyof Responses<Id>]
   | Sent;
 
 export type Headers = Readonly<Record<string, string>>;
+/** A header may stand more than once: `Set-Cookie` does. */
+export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
 
 /** An answer that is no JSON: the handler writes it, and what it rejects with before the first byte is a problem. */
 export interface Sent {

@@ -254,7 +254,7 @@ describe('the pipeline', () => {
     expect(Date.now() - Date.parse(key.lastUsedAt)).toBeGreaterThan(19 * 60_000);
   });
 
-  test('row 62: tells who is not admin of all games nothing that is counted over all of them', async () => {
+  test('tells who is not admin of all games nothing that is counted over all of them', async () => {
     await server.db.query(
       `INSERT INTO role_counters VALUES ('archive', 1, 5, 3, 1, 0, 1) ON CONFLICT DO NOTHING`,
     );

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 
 /** A cookie that only this service reads. */
 export interface OwnCookie {
-  readonly name: 'refresh' | 'oidc';
+  readonly name: 'refresh' | 'oidc' | 'device';
   readonly value: string;
   /** 0 takes it away. */
   readonly maxAgeSeconds: number;

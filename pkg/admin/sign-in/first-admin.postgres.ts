@@ -1,11 +1,12 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { Random } from '../../kernel/random.js';
 import type { Database, Sql } from '../../postgres/port.js';
+import { FairtallyError } from '../../kernel/errors.js';
 import { appendAudit } from '../audit-log.postgres.js';
 import { INSTALLATION } from '../port.js';
 import { firstPassword, type Passwords } from './passwords.js';
 import { endSessions } from './sessions.postgres.js';
-import { insertUser, randomId, setPassword, userByName } from './users.postgres.js';
+import { insertUser, LOCAL_NAME, normalName, randomId, setPassword, userByName } from './users.postgres.js';
 
 export interface FirstAdminDeps {
   /** Acts as fairtally_api. */
@@ -30,6 +31,7 @@ export async function ensureFirstAdmin(deps: FirstAdminDeps): Promise<string | n
  * Gives a local user a new password and makes them admin of every game: who may write to the database may do that. Every
  * session of theirs ends. A name of nobody becomes a user.
  *
+ * @throws FairtallyError `invalid_username`
  * @returns the password; null when the name is of somebody who signs in at the issuer
  */
 export async function resetAdmin(
@@ -37,6 +39,9 @@ export async function resetAdmin(
   { db, passwords, clock, random, by }: FirstAdminDeps,
   action = 'user.reset_admin',
 ): Promise<string | null> {
+  const name = normalName(username);
+  if (!LOCAL_NAME.test(name))
+    throw new FairtallyError('invalid_username', 'a name of a user is [A-Za-z0-9._@+-], at most 128 of them');
   const password = firstPassword(random);
   const passwordHash = await passwords.hash(password);
   const isDone = await db.transaction(async (sql) => {

@@ -3,6 +3,7 @@ import { RequestProblem } from '../../http/request-problem.js';
 import type { AnyoneRoutes, Call, SignedInRoutes } from '../api/routes.js';
 import type { Person } from '../port.js';
 import type { Cookies } from './cookies.js';
+import type { Devices } from './devices.js';
 import type { TakeSignIn } from './limits.js';
 import type { Oidc } from './oidc.js';
 import { REFRESH_TOKEN } from './refresh-tokens.js';
@@ -15,6 +16,7 @@ export interface SignInRouteDeps {
   /** null: local users alone. */
   readonly oidc: Oidc | null;
   readonly cookies: Cookies;
+  readonly devices: Devices;
   readonly takeSignIn: TakeSignIn;
   /** What an address is counted under. */
   readonly addressKey: (address: string) => string;
@@ -26,13 +28,15 @@ type AnyCall = Pick<Call<never>, 'request' | 'address' | 'requestId'>;
 
 const CLIENT_MAX_LENGTH = 256;
 const PENDING_SECONDS = 600;
+/** How long a browser is known after the last time that somebody signed in there with a password. */
+const DEVICE_SECONDS = 90 * 24 * 3_600;
 const instant = (ms: number): string => new Date(ms).toISOString();
 
 /** Signing in, by everybody. */
 export function openSignInRoutes(
   deps: SignInRouteDeps,
 ): Pick<AnyoneRoutes, 'getSignInOptions' | 'login' | 'startOidc' | 'exchangeOidc' | 'refreshSession'> {
-  const { signIn, oidc, cookies, takeSignIn, addressKey } = deps;
+  const { signIn, oidc, cookies, devices, takeSignIn, addressKey } = deps;
   const issuer = (): Oidc => {
     if (oidc === null) throw new RequestProblem('not_found');
     return oidc;
@@ -47,9 +51,13 @@ export function openSignInRoutes(
     }),
     login: async (call) => {
       const { username, password } = call.body;
-      await takeSignIn({ username, addressKey: addressKey(call.address) });
+      const known = cookies.read(call.request, 'device');
+      const deviceId = devices.idOf(known, username);
+      await takeSignIn({ username, addressKey: addressKey(call.address), deviceId });
       const signedIn = await signIn.withPassword(username, password, placeOf(call), call.requestId);
-      return answer(signedIn, call, deps, null);
+      const value = deviceId !== null && known !== null ? known : devices.make(username);
+      const device = cookies.write(call.request, { name: 'device', value, maxAgeSeconds: DEVICE_SECONDS });
+      return answer(signedIn, call, deps, null, [device]);
     },
     startOidc: async (call) => {
       await takeSignIn({ addressKey: addressKey(call.address) });
@@ -85,6 +93,7 @@ export function openSignInRoutes(
 export function ownSessionRoutes({
   signIn,
   cookies,
+  devices,
   takeSignIn,
   addressKey,
 }: SignInRouteDeps): Pick<
@@ -101,8 +110,10 @@ export function ownSessionRoutes({
       status: 200,
       body: meOf(person, await signIn.gamesOf(person.userId)),
     }),
-    changePassword: async ({ person, body, address, requestId }) => {
-      await takeSignIn({ username: person.username, addressKey: addressKey(address) });
+    changePassword: async ({ person, body, address, request, requestId }) => {
+      const { username } = person;
+      const deviceId = devices.idOf(cookies.read(request, 'device'), username);
+      await takeSignIn({ username, addressKey: addressKey(address), deviceId });
       await signIn.changePassword(person, body.oldPassword, body.newPassword, requestId);
       return { status: 204 };
     },
@@ -135,7 +146,10 @@ const placeOf = ({ request, address }: AnyCall): Place => ({
 });
 
 const meOf = (
-  person: Pick<Person, 'userId' | 'username' | 'isLocal' | 'mustChangePassword' | 'sessionId'>,
+  person: Pick<
+    Person,
+    'userId' | 'username' | 'isLocal' | 'mustChangePassword' | 'isAdminOfAll' | 'sessionId'
+  >,
   games: readonly GameOf[],
 ): Me => ({
   userId: person.userId,
@@ -143,6 +157,7 @@ const meOf = (
   source: person.isLocal ? 'local' : 'oidc',
   sessionId: person.sessionId,
   mustChangePassword: person.mustChangePassword,
+  isAdminOfAll: person.isAdminOfAll,
   memberships: [...games],
 });
 
@@ -152,7 +167,8 @@ function answer(
   { request }: AnyCall,
   { cookies }: SignInRouteDeps,
   returnTo: string | null,
-): { status: 200; body: SignedInAnswer; headers: Record<string, string> } {
+  moreCookies: readonly string[] = [],
+): { status: 200; body: SignedInAnswer; headers: Record<string, string[]> } {
   const cookie = {
     name: 'refresh',
     value: session.refreshToken,
@@ -166,6 +182,6 @@ function answer(
       me: meOf({ ...user, sessionId: session.sessionId }, games),
       returnTo,
     },
-    headers: { 'Set-Cookie': cookies.write(request, cookie) },
+    headers: { 'Set-Cookie': [cookies.write(request, cookie), ...moreCookies] },
   };
 }

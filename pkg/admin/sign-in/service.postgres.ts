@@ -18,6 +18,7 @@ import {
   insertUser,
   isFull,
   normalName,
+  PRINTABLE_NAME,
   randomId,
   setPassword,
   userById,
@@ -76,6 +77,7 @@ export function createSignIn(deps: SignInDeps): SignIn {
       const user = await games.read(INSTALLATION, (sql) => userById(sql, person.userId));
       const isRight = await passwords.isRight(oldPassword, user?.passwordHash ?? null);
       if (!isRight) throw new RequestProblem('invalid_field', { pointer: '/oldPassword' });
+      if (newPassword === oldPassword) throw new RequestProblem('invalid_field', { pointer: '/newPassword' });
       const passwordHash = await passwords.hash(newPassword);
       await games.change(INSTALLATION, actorOf(person, requestId), async ({ sql, audit }) => {
         await setPassword(sql, person.userId, passwordHash, false);
@@ -151,7 +153,8 @@ async function signInWithIdentity(
   if (known?.isDisabled === true) throw new RequestProblem('sign_in_failed');
   if (known !== null) return begin(known, place, requestId, deps);
   const userId = randomId(random);
-  const name = normalName(identity.name ?? '');
+  const said = normalName(identity.name ?? '');
+  const name = PRINTABLE_NAME.test(said) ? said : '';
   await games.change(INSTALLATION, { userId, name: subject, requestId }, async ({ sql, audit }) => {
     if (await isFull(sql)) throw new RequestProblem('forbidden');
     const user = { userId, passwordHash: null, oidc: { issuer, subject }, isAdminOfAll: false };

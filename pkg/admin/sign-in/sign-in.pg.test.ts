@@ -6,7 +6,8 @@ import { systemRandom } from '../../kernel/random.js';
 import { startAdminServer, type AdminServer, type Answered } from '../../testkit/admin-server.js';
 import { SettableClock } from '../../testkit/settable-clock.js';
 import { createCookies } from './cookies.js';
-import { createSignInLimit } from './limits.js';
+import { createDevices } from './devices.js';
+import { createSignInLimit, type TakeSignIn } from './limits.js';
 import { createPasswords } from './passwords.js';
 import { openSignInRoutes, ownSessionRoutes } from './routes.js';
 import { createSignIn } from './service.postgres.js';
@@ -16,7 +17,10 @@ const PASSWORD = 'correct horse battery staple';
 const clock = new SettableClock(Date.now());
 const passwords = createPasswords();
 let server: AdminServer;
+let takeOnly: TakeSignIn;
 let isLimiterAway = false;
+/** Where the next request seems to come from. */
+let from = 'here';
 
 beforeAll(async () => {
   server = await startAdminServer({
@@ -37,8 +41,9 @@ beforeAll(async () => {
         }),
         oidc: null,
         cookies: createCookies(null),
-        takeSignIn: createSignInLimit(limiter),
-        addressKey: (address: string) => address,
+        takeSignIn: (takeOnly = createSignInLimit(limiter)),
+        devices: createDevices(tokenKeys.refreshSecret, systemRandom),
+        addressKey: () => from,
       };
       return { anyone: openSignInRoutes(deps), signedIn: ownSessionRoutes(deps) };
     },
@@ -74,9 +79,14 @@ describe('signing in with a password', () => {
       status: 200,
       body: { me: { username: 'anna', source: 'local' }, returnTo: null },
     });
-    expect(answer.headers.get('set-cookie')).toMatch(
-      /^fairtally-refresh=[\w-]{43}; Path=\/admin\/v1\/auth; HttpOnly; SameSite=Strict; Max-Age=43200$/,
-    );
+    expect(answer.headers.getSetCookie()).toEqual([
+      expect.stringMatching(
+        /^fairtally-refresh=[\w-]{43}; Path=\/admin\/v1\/auth; HttpOnly; SameSite=Strict; Max-Age=43200$/,
+      ),
+      expect.stringMatching(
+        /^fairtally-device=[\w-]{22}\.[\w-]{43}; Path=\/admin\/v1\/auth; HttpOnly; SameSite=Strict; Max-Age=7776000$/,
+      ),
+    ]);
     expect(answer.headers.get('cache-control')).toBe('no-store');
     expect((await me(answer.body.accessToken)).body).toEqual(answer.body.me);
   });
@@ -109,7 +119,7 @@ describe('signing in with a password', () => {
     expect((await login('anna', PASSWORD)).status).toBe(200);
   });
 
-  test('tries are limited per name', async () => {
+  test('tries are limited per name and address, per name, and for a browser of its own', async () => {
     await addUser('lisa');
     const answers = [];
     for (let i = 0; i < 31; i += 1) answers.push(await login('lisa', 'wrong'));
@@ -117,7 +127,30 @@ describe('signing in with a password', () => {
     expect(answers[30]).toMatchObject({ status: 429, body: { code: 'rate_limited' } });
     expect(Number(answers[30]?.headers.get('retry-after'))).toBeGreaterThan(0);
     expect((await login('lisa', PASSWORD)).status).toBe(429);
+    from = 'elsewhere';
+    const signedIn = await login('lisa', PASSWORD);
+    expect(signedIn.status).toBe(200);
+    // From many addresses together a name is tried no more than the wide limit lets it.
+    for (let i = 0; i < 9; i += 1) {
+      from = `stranger-${String(i)}`;
+      await Promise.allSettled(
+        Array.from({ length: 30 }, () => takeOnly({ username: 'lisa', addressKey: from })),
+      );
+    }
+    from = 'a new place';
+    expect((await login('lisa', PASSWORD)).status).toBe(429);
+    const device = (signedIn.headers.getSetCookie()[1] ?? '').split(';')[0] ?? '';
+    const withDevice = (username: string, cookie: string, password: string): Promise<Answered> =>
+      server.ask('POST', '/admin/v1/auth/login', { username, password }, { cookie, origin: server.url });
+    expect((await withDevice('lisa', device, PASSWORD)).status).toBe(200);
+    expect((await withDevice('lisa', `${device.slice(0, -2)}AA`, PASSWORD)).status).toBe(429);
+    // It says nothing of another name, and has its own thirty.
+    expect((await withDevice('anna', device, 'wrong')).status).toBe(401);
+    const deviceId = device.split(/[=.]/)[1] ?? '';
+    for (let i = 0; i < 29; i += 1) await takeOnly({ username: 'lisa', addressKey: 'any', deviceId });
+    expect((await withDevice('lisa', device, PASSWORD)).status).toBe(429);
     clock.advance(3_600_000);
+    from = 'here';
     expect((await login('lisa', PASSWORD)).status).toBe(200);
   });
 });
@@ -187,6 +220,10 @@ describe('refreshing', () => {
     const change = { oldPassword: 'wrong', newPassword: 'another good password' };
     const put = (body: object): Promise<Answered> => server.ask('PUT', '/admin/v1/auth/password', body, asA);
     expect(await put(change)).toMatchObject({ status: 400, body: { pointer: '/oldPassword' } });
+    expect(await put({ oldPassword: PASSWORD, newPassword: PASSWORD })).toMatchObject({
+      status: 400,
+      body: { pointer: '/newPassword' },
+    });
     expect((await put({ ...change, oldPassword: PASSWORD })).status).toBe(204);
     expect((await me(b.body.accessToken)).status).toBe(401);
     expect((await server.ask('DELETE', '/admin/v1/auth/sessions', undefined, asA)).body.revoked).toBe(1);

@@ -15,6 +15,11 @@ export interface User {
 /** A name as it is kept and compared: names that look the same are the same. */
 export const normalName = (username: string): string => username.trim().normalize('NFKC').toLowerCase();
 
+/** What an issuer may call somebody: words and single spaces, no control or format characters (NewUsername of api/admin.yaml). */
+export const PRINTABLE_NAME = /^(?=.{1,128}$)[^\p{C}\p{Z}]+( [^\p{C}\p{Z}]+)*$/u;
+/** The name of a user who has a password here: no two such names look the same. */
+export const LOCAL_NAME = /^[a-z0-9._@+-]{1,128}$/;
+
 const ID_BYTES = 16;
 export const randomId = (random: Pick<Random, 'bytes'>): string =>
   random.bytes(ID_BYTES).toString('base64url');

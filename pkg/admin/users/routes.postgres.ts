@@ -10,6 +10,8 @@ import {
   gamesOf,
   insertUser,
   isFull,
+  LOCAL_NAME,
+  normalName,
   randomId,
   setPassword,
   userById,
@@ -97,6 +99,8 @@ async function addUser(
     // A subject says who signs in: the role must not go to whoever has the name already.
     if (known !== null && subject !== undefined)
       throw new RequestProblem('member_exists', { pointer: '/username' });
+    if (known === null && oidc === null && !LOCAL_NAME.test(normalName(username)))
+      throw new RequestProblem('invalid_field', { pointer: '/username' });
     const userId = known?.userId ?? randomId(random);
     const user = { userId, username, passwordHash, oidc, isAdminOfAll: false };
     if (known === null && ((await isFull(sql)) || !(await insertUser(sql, user))))

@@ -65,6 +65,24 @@ describe('the users of a game', () => {
     expect(await server.db.query(query, [userId])).toEqual([]);
   });
 
+  test('have a name that can be read and told apart from every other', async () => {
+    const names = [' ', 'a\nb', ' eva', 'e\u200bva', 'a\u202eb', '\u0430dmin', 'two words', 'x'.repeat(129)];
+    for (const username of names)
+      expect(await admin('POST', users, { username, role: 'viewer' })).toMatchObject({
+        status: 400,
+        body: { code: 'invalid_field', pointer: '/username' },
+      });
+    await expect(
+      resetAdmin('\u0430dmin', {
+        db: server.db,
+        passwords,
+        clock: server.clock,
+        random: systemRandom,
+        by: 'test',
+      }),
+    ).rejects.toMatchObject({ code: 'invalid_username' });
+  });
+
   test('are listed by name, page after page', async () => {
     const first = await admin('GET', `${users}?limit=2`);
     const rest = await admin('GET', `${users}?limit=200&cursor=${String(first.body.nextCursor)}`);
@@ -208,4 +226,21 @@ test('the first admin is made once; a reset gives a new password, ends the sessi
     ]),
   ).toHaveLength(1);
   expect(await resetAdmin('eve', deps)).toBeNull(); // signs in at the issuer
+});
+
+test('who was given a password may do nothing but for their own session until they have changed it', async () => {
+  const fay = await server.signIn('fay', { one: 'viewer' });
+  const must = (is: boolean) =>
+    server.db.query('UPDATE admin_users SET must_change = $2 WHERE user_id = $1', [fay.userId, is]);
+  await must(true);
+  for (const path of [users, '/admin/v1/games/none/users'])
+    expect(await fay.ask('GET', path)).toMatchObject({
+      status: 403,
+      body: { code: 'password_change_required' },
+    });
+  await must(false);
+  expect((await fay.ask('GET', users)).body.code).toBe('forbidden');
+  const head = await server.signIn('head', {}, true);
+  await server.db.query('UPDATE admin_users SET must_change = true WHERE user_id = $1', [head.userId]);
+  expect((await head.ask('GET', users)).status).toBe(200);
 });

@@ -18,6 +18,7 @@ import { IconLogout, IconMoon, IconSun, IconUserCircle } from '@tabler/icons-rea
 import { lazy, Suspense, useEffect, type ReactNode } from 'react';
 import { Link, useLocation } from 'wouter';
 import { api, dataOf, OWN_PAGE, session } from '../api/client.ts';
+import { FirstPassword } from './first-password.tsx';
 import { useGame } from './game.ts';
 import { PLACE_GROUPS, PLACES } from './places.ts';
 import { useMe } from './session.ts';
@@ -62,7 +63,9 @@ export function Layout({ children }: { readonly children: ReactNode }) {
           <Places />
         </AppShell.Section>
       </AppShell.Navbar>
-      <AppShell.Main id="main">{children}</AppShell.Main>
+      <AppShell.Main id="main">
+        <FirstPassword>{children}</FirstPassword>
+      </AppShell.Main>
     </AppShell>
   );
 }
@@ -144,13 +147,22 @@ function Viewer() {
           variant="subtle"
           color="gray"
           size="compact-md"
+          px={6}
+          aria-label={me.username}
+          title={me.username}
           leftSection={<IconUserCircle size={18} aria-hidden />}
+          styles={{ section: { marginInlineEnd: 0 } }}
         >
-          {me.username}
+          {/* On a telephone the icon stands for it: the menu says the name. */}
+          <Text component="span" inherit truncate visibleFrom="xs" maw={200} ms={6}>
+            {me.username}
+          </Text>
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Label>{role ?? 'no role'} in this game</Menu.Label>
+        <Menu.Label style={{ overflowWrap: 'anywhere' }}>
+          {me.username}: {role ?? 'no role'} in this game
+        </Menu.Label>
         <Menu.Item component={Link} href="/account" leftSection={<IconUserCircle size={16} aria-hidden />}>
           Account and sessions
         </Menu.Item>

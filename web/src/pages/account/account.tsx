@@ -1,17 +1,5 @@
-import {
-  Anchor,
-  Badge,
-  Button,
-  Card,
-  Container,
-  Group,
-  PasswordInput,
-  Stack,
-  Table,
-  Text,
-} from '@mantine/core';
+import { Anchor, Badge, Button, Card, Container, Group, Stack, Table, Text } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState, type SubmitEvent } from 'react';
 import { Link } from 'wouter';
 import { api, dataOf, OWN_PAGE, session } from '../../api/client.ts';
 import { Heads } from '../../parts/heads.tsx';
@@ -19,6 +7,7 @@ import { DataState, Trouble } from '../../parts/data-state.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Page } from '../../parts/page.tsx';
 import { useMe } from '../../shell/session.ts';
+import { PasswordCard } from './password-card.tsx';
 
 /** The viewer's own password and sessions. */
 export function Account() {
@@ -38,58 +27,6 @@ export function Account() {
         <SessionsCard />
       </Page>
     </Container>
-  );
-}
-
-function PasswordCard() {
-  const [oldPassword, setOld] = useState('');
-  const [newPassword, setNew] = useState('');
-  const change = useMutation({
-    mutationFn: () =>
-      dataOf(
-        api.PUT('/admin/v1/auth/password', {
-          params: { header: OWN_PAGE },
-          body: { oldPassword, newPassword },
-        }),
-      ),
-    onSuccess: () => {
-      setOld('');
-      setNew('');
-    },
-  });
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    change.mutate();
-  };
-  return (
-    <Card withBorder component="form" onSubmit={submit}>
-      <Stack maw={360}>
-        <Text fw={600}>Password</Text>
-        <PasswordInput
-          label="Old password"
-          autoComplete="current-password"
-          required
-          value={oldPassword}
-          onChange={(event) => setOld(event.currentTarget.value)}
-        />
-        <PasswordInput
-          label="New password"
-          autoComplete="new-password"
-          required
-          value={newPassword}
-          onChange={(event) => setNew(event.currentTarget.value)}
-        />
-        {change.error !== null && <Trouble error={change.error} />}
-        {change.isSuccess && (
-          <Text role="status" c="green" size="sm">
-            Changed. Your other sessions have ended.
-          </Text>
-        )}
-        <Button type="submit" loading={change.isPending}>
-          Change the password
-        </Button>
-      </Stack>
-    </Card>
   );
 }
 
