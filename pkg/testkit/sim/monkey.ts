@@ -62,7 +62,7 @@ const WORKER_POINTS: readonly string[] = [
 ];
 const ADMIN_POINTS: readonly string[] = [
   ...['db query', 'db statement', 'db commit', 'view apply'],
-  ...Array.from({ length: 4 }, () => 'view read'),
+  ...Array.from({ length: 16 }, () => 'view read'),
 ];
 const REPLAY_POINTS: readonly string[] = [
   ...['replay read', 'replay read', 'replay read', 'replay submit'],
