@@ -39,7 +39,7 @@ export const MATRIX: Readonly<Record<GameOperationId, Entry>> = {
   revokeKey: (of) => [{ path: { keyId: of.otherKeyId }, body: because }],
   listUsers: () => [{}],
   addUser: (_of, at) => [
-    { body: { username: `new of ${at.code}`, role: 'viewer' }, crossing: 201, shows: at.code },
+    { body: { username: `new-of-${at.code}`, role: 'viewer' }, crossing: 201, shows: at.code },
   ],
   setUserRole: (of) => [{ path: { userId: of.member.userId }, body: { role: 'operator' } }],
   removeUser: (of) => [{ path: { userId: of.leaver.userId }, shows: null }],
