@@ -119,7 +119,7 @@ const GUILD_BOARD = `  guild-xp:
     public: true
 `;
 
-/** The load goes on until as much is killed as was asked for, or the time is over, and each chore was done once. */
+/** The load ends when as much is killed as was asked for, or the time is over; chores that had no time before come after it. */
 async function underLoad(
   { seconds, killsMax, pauseMs, choreEveryMs, seed, broker, onProgress }: ChaosOptions,
   stack: Stack,
@@ -156,10 +156,10 @@ async function underLoad(
     });
   } finally {
     over.abort();
-    await Promise.allSettled([telling, chores]);
-    await ground.healed().finally(clients.end);
+    await Promise.all([telling, ground.healed().finally(clients.end)]);
   }
-  return { kills, loadMs: sinceMs(), chores: await chores };
+  const loadMs = sinceMs();
+  return { kills, loadMs, chores: await chores };
 }
 
 export const describeKills = (kills: ReadonlyMap<Victim, number>): string =>
