@@ -14,6 +14,7 @@ import {
   readBytes,
   readReplay,
   RECORDINGS_MAX,
+  removeReplay,
 } from '../../pkg/replay/jobs.postgres.js';
 import { countLines, readPieces, survey } from '../../pkg/replay/recording.js';
 import type { Bus } from '../../pkg/bus/port.js';
@@ -105,6 +106,7 @@ export function composeResources(
       lock: lockReplays,
       markStarted,
       markCancelled,
+      remove: removeReplay,
       countLines,
       lines: readPieces,
       survey,

@@ -80,6 +80,10 @@ export function adminRoutes(parts: AdminParts): AdminRoutes {
     sql: apiDb,
     sessionAccess: (sessionId, gameId) => sessionAccess(apiDb, sessionId, gameId),
     source: createTopicSource({ games, boards: resources.liveBoards, pipeline: resources, clock, logger }),
+    hasBoard: async (gameId, { board, window }) => {
+      const windows = (await definitions.inForce(gameId, clock.now()))?.boards.get(board)?.windows ?? [];
+      return windows.some(({ kind }) => kind === window);
+    },
     takeTicket: createTicketLimit(strictLimiter),
     clock,
     random,

@@ -183,7 +183,7 @@ describe('a stream', () => {
     things: Things,
   ): Promise<{ heard: () => string; leave: () => void }> {
     await server.definitions.refresh();
-    const made = await who.ask('POST', tickets(things), topics(two));
+    const made = await who.ask('POST', tickets(things), topics(things));
     expect(made.status).toBe(201);
     const leaving = new AbortController();
     const response = await fetch(`${server.url}/admin/v1/stream?ticket=${String(made.body.ticket)}`, {

@@ -1125,7 +1125,8 @@ export interface paths {
         put?: never;
         /**
          * Send open letters to their roles again
-         * @description Sends at most 10,000, oldest first; the roles apply each once, whatever took effect before.
+         * @description Sends at most 10,000, oldest first; the roles apply each once, whatever took effect before. 409
+         *     `nothing_taken` when no open letter fits any more; then nothing is recorded.
          */
         post: operations["redriveDeadLetters"];
         delete?: never;
@@ -1207,7 +1208,7 @@ export interface paths {
         put?: never;
         /**
          * Upload a recording: NDJSON, one event a line
-         * @description At most 16 MiB and 100,000 lines. Lines that are no event are counted, and skipped.
+         * @description At most 16 MiB and 100,000 lines, empty ones counted. Lines that are no event are counted, and skipped.
          */
         post: operations["uploadReplay"];
         delete?: never;
@@ -1230,7 +1231,11 @@ export interface paths {
         get: operations["getReplay"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Forget a recording
+         * @description Its bytes and how far it came; what was answered stays. 409 `replay_running` while it runs: cancel it first.
+         */
+        delete: operations["deleteReplay"];
         options?: never;
         head?: never;
         patch?: never;
@@ -4704,6 +4709,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
@@ -4741,6 +4747,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
@@ -4903,6 +4910,37 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteReplay: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A page of another origin cannot send it */
+                "X-Fairtally-Request": components["parameters"]["RequestHeader"];
+            };
+            path: {
+                gameId: components["parameters"]["GameId"];
+                jobId: components["parameters"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };

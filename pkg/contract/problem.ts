@@ -139,12 +139,13 @@ const PROBLEMS = {
   definition_unchanged: kind(409, 'The version in force is the same'),
   definition_moved: kind(409, 'Somebody has applied a version since', 'Look at it, then plan again.'),
   nothing_selected: bad('Name which letters', 'Ids, or at least one of role, reason, player and time.'),
+  nothing_taken: kind(409, 'No open letter was there to take', 'Somebody has decided since: look again.'),
 
   recording_too_long: kind(413, 'The recording has too many lines', 'Upload it in parts.'),
   recordings_full: kind(
     422,
     'The game keeps as many recordings as it can',
-    'They go 24 hours after their upload.',
+    'Delete one, or wait: they go 24 hours after their upload.',
   ),
   replay_running: kind(
     409,

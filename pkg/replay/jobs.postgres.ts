@@ -146,6 +146,15 @@ export async function markCancelled(sql: Sql, gameId: string, jobId: string): Pr
   return rows.length > 0;
 }
 
+/** The recording goes, and all that is known of it. Answers false while it is running. */
+export async function removeReplay(sql: Sql, gameId: string, jobId: string): Promise<boolean> {
+  const rows = await sql.query(
+    `DELETE FROM replay_jobs WHERE game_id = $1 AND job_id = $2 AND state <> 'running' RETURNING 1`,
+    [gameId, jobId],
+  );
+  return rows.length > 0;
+}
+
 /** A key that signed a run has no other use. */
 const endKey = (sql: Sql, keyId: string | null): Promise<unknown> =>
   sql.query('UPDATE signing_keys SET revoked_at = coalesce(revoked_at, now()) WHERE key_id = $1', [keyId]);

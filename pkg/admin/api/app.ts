@@ -98,8 +98,9 @@ const groupOf = ({ isOfGame, role }: Operation): keyof AdminRoutes =>
   isOfGame ? 'game' : role === 'anyone' ? 'anyone' : 'signedIn';
 
 function checkMethod(operations: readonly Operation[]): RequestHandler {
-  const methods = operations.flatMap(({ method }) =>
-    method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()],
+  // A stream has no head without its body: whoever asks for one would use up the ticket and hear nothing.
+  const methods = operations.flatMap(({ method, isStream }) =>
+    method === 'get' && !isStream ? ['GET', 'HEAD'] : [method.toUpperCase()],
   );
   const allow = { Allow: methods.join(', ') };
   return (request, _response, next) =>

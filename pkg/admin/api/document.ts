@@ -31,6 +31,8 @@ export interface Operation {
   /** Whether its body is something else than JSON. */
   readonly isUpload: boolean;
   readonly bodyBytesMax: number;
+  /** Whether it answers a stream of events. */
+  readonly isStream: boolean;
 }
 
 export interface ApiDocument {
@@ -65,6 +67,7 @@ function readOperation(root: Node, path: string, method: Method, item: Node): Op
     throw new Error(`${id}: a role of a game is asked where there is a {gameId}, and only there`);
   const content = (node['requestBody'] as { content?: Node } | undefined)?.content ?? {};
   const [media] = Object.keys(content);
+  const { '200': good } = node['responses'] as Readonly<Record<string, { content?: Node } | undefined>>;
   return {
     id,
     method,
@@ -78,6 +81,7 @@ function readOperation(root: Node, path: string, method: Method, item: Node): Op
     body: media === 'application/json' ? `${place}/requestBody/content/application~1json/schema` : null,
     isUpload: media !== undefined && media !== 'application/json',
     bodyBytesMax: Number(bodyBytesMax),
+    isStream: good?.content?.['text/event-stream'] !== undefined,
   };
 }
 

@@ -10,6 +10,10 @@ test.each([
   ['\r=1', `"'\r=1"`],
   ['\n=1', `"'\n=1"`],
   ['＝1', `"'＝1"`],
+  [' =1', `"' =1"`],
+  ['  \t+1', `"'  \t+1"`],
+  ['\u00a0@A1', `"'\u00a0@A1"`],
+  ['\u200b-1', `"'\u200b-1"`],
 ])('row 71: the text %j of a player is no formula in a spreadsheet', (text, cell) => {
   expect(textCell(text)).toBe(cell);
 });

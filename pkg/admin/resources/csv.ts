@@ -1,5 +1,5 @@
-/** What a spreadsheet takes for the beginning of a formula, or strips before it looks for one. Full-width forms are read alike. */
-const RUNS = /^[=+\-@\t\r\n＝＋－＠]/;
+/** What a spreadsheet takes for the beginning of a formula, and what it may strip before it looks for one. Full-width forms are read alike. */
+const RUNS = /^(?:[\t\r\n]|[\s\p{Cf}]*[=+\-@＝＋－＠])/u;
 
 /** A cell of text, always in quotes (RFC 4180). Text that a spreadsheet would run begins with an apostrophe instead. */
 export const textCell = (text: string): string =>

@@ -184,6 +184,7 @@ async function redrive(
     const actionId = await parts.letters.recordAction(sql, 'redrive', decision, { gameId, ...select });
     let sent = 0;
     for (const chunk of chunksOf(ids)) sent += await parts.letters.redrive(sql, chunk, actionId);
+    if (sent === 0) throw new RequestProblem('nothing_taken');
     const details = { ...detailsOf(select), letters: ids.length, sent, actionId };
     audit({ action: 'letters.redrive', subject: `action ${String(actionId)}`, reason, details });
     return { dryRun, letters: ids.length, sent, actionId, truncated };
@@ -213,6 +214,7 @@ async function drop(
       sums.applied += done.applied;
       kept += done.kept;
     }
+    if (sums.dropped + sums.applied === 0) throw new RequestProblem('nothing_taken');
     const details = { ...detailsOf(select), letters: ids.length, ...sums, kept, actionId };
     audit({ action: 'letters.drop', subject: `action ${String(actionId)}`, reason, details });
     return { dryRun, letters: ids.length, ...sums, truncated };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Answered, Ask } from '../../testkit/admin-server.js';
-import { rowsOf, sampleSource, startResourceServer, type ResourceServer } from './fixtures.js';
+import { auditOf, rowsOf, sampleSource, startResourceServer, type ResourceServer } from './fixtures.js';
 import { rollUpMinutes } from './pipeline-minutes.postgres.js';
 
 let server: ResourceServer;
@@ -183,8 +183,10 @@ describe('dead letters', () => {
     expect((await get(`/dead-letters/${letterId}`)).status).toBe(404);
     for (const decision of ['redrive', 'drop']) {
       const body = { dryRun: false, reason: 'not mine', select: { letterIds: [letterId] } };
-      expect((await post(`/dead-letters/${decision}`, body)).body.letters).toBe(0);
+      expect((await post(`/dead-letters/${decision}`, body)).body.code).toBe('nothing_taken');
     }
+    expect(await auditOf(server, gameId)).toEqual([]);
+    expect(await server.db.query('SELECT 1 FROM operator_actions WHERE game_id = $1', [gameId])).toEqual([]);
     const [row] = await server.db.query('SELECT state FROM dead_letters WHERE id = $1', [letterId]);
     expect(row).toEqual({ state: 'open' });
   });

@@ -17,6 +17,7 @@ import type {
   markStarted,
   readBytes,
   readReplay,
+  removeReplay,
   ReplayJob,
 } from '../../replay/jobs.postgres.js';
 import type { countLines, readPieces, survey } from '../../replay/recording.js';
@@ -35,6 +36,7 @@ export interface ReplayParts extends Pick<KeyParts, 'keys'> {
     readonly lock: typeof lockReplays;
     readonly markStarted: typeof markStarted;
     readonly markCancelled: typeof markCancelled;
+    readonly remove: typeof removeReplay;
     readonly countLines: typeof countLines;
     readonly lines: typeof readPieces;
     readonly survey: typeof survey;
@@ -49,7 +51,13 @@ export interface ReplayParts extends Pick<KeyParts, 'keys'> {
 }
 
 type ReplayOperation =
-  'uploadReplay' | 'dryRunReplay' | 'startReplay' | 'getReplay' | 'listReplays' | 'cancelReplay';
+  | 'uploadReplay'
+  | 'dryRunReplay'
+  | 'startReplay'
+  | 'getReplay'
+  | 'listReplays'
+  | 'cancelReplay'
+  | 'deleteReplay';
 
 /** Empty ones too: each costs its reading. */
 const LINES_MAX = 100_000;
@@ -83,6 +91,15 @@ export const replayRoutes = (parts: ReplayParts): Pick<GameRoutes, ReplayOperati
       return answerOf(found(await parts.replays.read(sql, gameId, jobId)));
     }),
   }),
+  deleteReplay: async ({ gameId, path: { jobId }, change }) => {
+    await change(async ({ sql, audit }) => {
+      await parts.replays.lock(sql, gameId);
+      const { name, state } = found(await parts.replays.read(sql, gameId, jobId));
+      if (!(await parts.replays.remove(sql, gameId, jobId))) throw new RequestProblem('replay_running');
+      audit({ action: 'replay.delete', subject: `replay ${jobId}`, details: { name, state } });
+    });
+    return { status: 204 };
+  },
 });
 
 const isJobId = (text: string): boolean => /^[A-Za-z0-9_-]{22}$/.test(text);

@@ -62,8 +62,12 @@ const recordingOf = (events: number): string[] =>
     }),
   );
 
-async function upload(lines: readonly string[], type = 'application/x-ndjson'): Promise<Answered> {
-  const response = await fetch(`${server.url}${at('/replays?name=evening')}`, {
+async function upload(
+  lines: readonly string[],
+  type = 'application/x-ndjson',
+  name = 'evening',
+): Promise<Answered> {
+  const response = await fetch(`${server.url}${at(`/replays?name=${encodeURIComponent(name)}`)}`, {
     method: 'POST',
     headers: { 'X-Fairtally-Request': '1', 'Content-Type': type, Authorization: `Bearer ${ann.accessToken}` },
     body: lines.join('\n'),
@@ -245,6 +249,20 @@ describe('a recording', () => {
     const first = await ask('GET', at('/replays?limit=15'));
     const second = await ask('GET', at(`/replays?limit=15&cursor=${String(first.body.nextCursor)}`));
     expect([...rowsOf(first), ...rowsOf(second)].map((one) => one['jobId'])).toEqual(ids.reverse());
+    const gone = ids.pop() ?? '';
+    const remove = (jobId: string): Promise<Answered> => ask('DELETE', at(`/replays/${jobId}`));
+    expect((await remove(gone)).status).toBe(204);
+    expect([(await remove(gone)).status, (await ask('GET', at(`/replays/${gone}`))).status]).toEqual([
+      404, 404,
+    ]);
+    expect(await server.db.query('SELECT 1 FROM replay_chunks WHERE job_id = $1', [gone])).toEqual([]);
+    expect((await auditOf(server, gameId)).at(-1)).toMatchObject({ action: 'replay.delete' });
+    const again = await upload(recordingOf(1));
+    expect(again.status).toBe(201);
+    expect((await start(again.body.jobId)).status).toBe(202);
+    expect((await remove(again.body.jobId)).body.code).toBe('replay_running');
+    for (const name of ['a\nb', 'a\u202eb', '\u2066', 'a\u0007'])
+      expect((await upload(recordingOf(1), undefined, name)).body.code).toBe('invalid_parameter');
     await server.db.query(`UPDATE replay_jobs SET expires_at = now() - interval '1 s' WHERE game_id = $1`, [
       gameId,
     ]);
@@ -252,6 +270,7 @@ describe('a recording', () => {
     gameId = `${gameId}-b`;
     await server.addGame(gameId);
     expect((await ask('GET', at(`/replays/${mine}`))).status).toBe(404);
+    expect((await remove(mine)).status).toBe(404);
     for (const change of ['dry-run', 'cancel'])
       expect((await post(`/replays/${mine}/${change}`)).status).toBe(404);
     expect((await start(mine)).status).toBe(404);

@@ -2,7 +2,8 @@ import type { Access } from '../api/guard.js';
 import type { GameRole, Person } from '../port.js';
 import type { AccessTokens } from './access-tokens.js';
 
-const BEARER = /^Bearer ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/;
+/** The name of a scheme may be written in any case (RFC 9110 section 11.1). */
+const BEARER = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/i;
 
 /**
  * Reads the access token and asks the database about its session: the token alone says nothing about a session that has

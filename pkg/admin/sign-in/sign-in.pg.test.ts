@@ -155,6 +155,14 @@ describe('signing in with a password', () => {
   });
 });
 
+test('the scheme of an access token may be written in any case', async () => {
+  const { accessToken } = (await login('anna', PASSWORD)).body;
+  for (const scheme of ['bearer', 'BEARER']) {
+    const headers = { authorization: `${scheme} ${String(accessToken)}` };
+    expect((await server.ask('GET', '/admin/v1/auth/me', undefined, headers)).status).toBe(200);
+  }
+});
+
 describe('refreshing', () => {
   test('row 64: a refresh token is good once; used again later it ends its whole family, and the log says so', async () => {
     const first = cookieOf(await login('anna', PASSWORD));

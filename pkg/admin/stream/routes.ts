@@ -24,6 +24,8 @@ export type TopicSource = (
   signal: AbortSignal,
 ) => Promise<void>;
 
+export type BoardTopic = Extract<StreamTopic, { topic: 'board' }>;
+
 export interface StreamRouteDeps {
   readonly games: GameDatabase;
   /** Acts as fairtally_api. */
@@ -33,6 +35,8 @@ export interface StreamRouteDeps {
     gameId: string,
   ) => Promise<{ readonly person: Person; readonly role: GameRole | null } | null>;
   readonly source: TopicSource;
+  /** Whether a game has this board with this window. */
+  readonly hasBoard: (gameId: string, topic: BoardTopic) => Promise<boolean>;
   /** One more ticket of a user. @throws RequestProblem `rate_limited`, OutageError */
   readonly takeTicket: (userId: string) => Promise<void>;
   readonly clock: Pick<Clock, 'sleep'>;
@@ -64,6 +68,9 @@ export function streamRoutes(deps: StreamRouteDeps): {
     game: {
       createStreamTicket: async ({ gameId, person, body: { topics }, requestId }) => {
         await takeTicket(person.userId);
+        const boards = topics.filter((topic) => topic.topic === 'board');
+        const areThere = await Promise.all(boards.map((topic) => deps.hasBoard(gameId, topic)));
+        if (areThere.includes(false)) throw new RequestProblem('not_found');
         const actor = { userId: person.userId, name: person.username, requestId };
         const made = await games.upkeep(gameId, actor, (change) =>
           makeTicket(change.sql, { gameId, sessionId: person.sessionId, topics }, random),

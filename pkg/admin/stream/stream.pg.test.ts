@@ -57,6 +57,7 @@ beforeAll(async () => {
           throw new OutageError('PostgreSQL');
         },
         source,
+        hasBoard: (_gameId, { board }) => Promise.resolve(board === 'xp'),
         takeTicket: createTicketLimit(new MemoryRateLimiter({ clock })),
         clock: {
           sleep: (ms, signal) =>
@@ -139,6 +140,21 @@ describe('a ticket', () => {
     expect((await open(theirs)).status).toBe(401);
     expect((await open('A'.repeat(43))).status).toBe(401);
     expect((await open('short')).status).toBe(400);
+  });
+
+  test('is not had for a board that the game does not have', async () => {
+    const ask = async (board: string): Promise<number> => {
+      const topics = [{ topic: 'findings' }, { topic: 'board', board, window: 'daily' }];
+      return (await anna.ask('POST', '/admin/v1/games/one/stream-tickets', { topics })).status;
+    };
+    expect([await ask('xp'), await ask('nowhere')]).toEqual([201, 404]);
+  });
+
+  test('is not used up by whoever asks for the head of its stream', async () => {
+    const ticket = await ticketOf(anna);
+    const head = await fetch(`${server.url}/admin/v1/stream?ticket=${ticket}`, { method: 'HEAD' });
+    expect([head.status, head.headers.get('allow')]).toEqual([405, 'GET']);
+    await listen(ticket);
   });
 
   test('row 69: is not had for a game in which one has no role', async () => {

@@ -114,11 +114,19 @@ export const MATRIX: Readonly<Record<GameOperationId, Entry>> = {
   listDeadLetters: (of) => [{}, { query: { playerId: of.playerId } }],
   tallyDeadLetters: (of) => [{ query: { playerId: of.playerId } }],
   redriveDeadLetters: (of) => [
-    { body: { dryRun: false, ...because, select: { letterIds: [of.letterId] } }, shows: '"sent":1' },
+    {
+      body: { dryRun: false, ...because, select: { letterIds: [of.letterId] } },
+      crossing: 409,
+      shows: '"sent":1',
+    },
     { body: { dryRun: true, ...because, select: { playerId: of.playerId } }, shows: '"letters":2' },
   ],
   dropDeadLetters: (of) => [
-    { body: { dryRun: false, ...because, select: { letterIds: [of.otherLetterId] } }, shows: '"dropped":1' },
+    {
+      body: { dryRun: false, ...because, select: { letterIds: [of.otherLetterId] } },
+      crossing: 409,
+      shows: '"dropped":1',
+    },
     { body: { dryRun: true, ...because, select: { reason: of.code } }, shows: '"letters":1' },
   ],
   getRedrive: (of) => [{ path: { actionId: of.actionId } }],
@@ -129,13 +137,14 @@ export const MATRIX: Readonly<Record<GameOperationId, Entry>> = {
   dryRunReplay: (of) => [{ path: { jobId: of.jobId }, shows: '"accepted":1' }],
   startReplay: (of) => [{ path: { jobId: of.jobId }, body: because }],
   cancelReplay: (of) => [{ path: { jobId: of.jobId } }],
+  deleteReplay: (of) => [{ path: { jobId: of.otherJobId }, shows: null }],
   listRecentEvents: (of) => [{ query: { playerId: of.playerId } }, { query: { keyId: of.keyId } }],
   getPipeline: () => [{}],
   getPipelineSeries: () => [{}],
   createStreamTicket: (of) => [
     {
       body: { topics: [{ topic: 'board', board: of.board, window: 'all-time' }] },
-      crossing: 201,
+      crossing: 404,
       shows: null,
     },
   ],

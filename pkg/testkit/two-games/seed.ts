@@ -38,6 +38,7 @@ export interface Things extends Marks {
   readonly otherLetterId: number;
   readonly actionId: number;
   readonly jobId: string;
+  readonly otherJobId: string;
   readonly auditHash: string;
 }
 
@@ -133,6 +134,7 @@ export async function seedGame(marks: Marks, parts: SeedParts): Promise<Things> 
     otherLetterId: letters[2] ?? 0,
     actionId,
     jobId: jobs[0] ?? '',
+    otherJobId: jobs[1] ?? '',
     auditHash: audit?.hash ?? '',
   };
 }
