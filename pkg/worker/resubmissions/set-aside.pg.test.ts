@@ -3,6 +3,7 @@ import type { BatchHandler, Delivery, Lag } from '../../bus/port.js';
 import type { AdmittedEvent } from '../../contract/event.js';
 import { OutageError } from '../../kernel/errors.js';
 import { ok, retry } from '../../kernel/outcome.js';
+import { testBoard } from '../../leaderboard/fixtures.js';
 import { closeCycles } from '../../leaderboard/snapshots.js';
 import { postgresSnapshots } from '../../leaderboard/snapshots.postgres.js';
 import { createDatabase } from '../../postgres/database.js';
@@ -195,7 +196,12 @@ test('a season waits for what was set aside, also where a redrive carries it: it
     onTheBus.length === 0
       ? { waiting: 0, oldestPublishedAtMs: null }
       : { waiting: onTheBus.length, oldestPublishedAtMs: event.receivedAtMs };
-  const definition = { ...testDefinition(), graceMs: 0, boards: new Map() };
+  // Of a board without windows: its cycle ends when the row above says so.
+  const definition = {
+    ...testDefinition(),
+    graceMs: 0,
+    boards: new Map([['xp', testBoard({ windows: [] })]]),
+  };
   const close = (): Promise<number> =>
     closeCycles({
       store: postgresSnapshots(db),
