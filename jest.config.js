@@ -23,6 +23,8 @@ const needsServers = '\\.(pg|redis|e2e)\\.test\\.ts$';
 export default {
   // A bound for what hangs, never a verdict on what is slow.
   testTimeout: 120_000,
+  // What modules of earlier files leave behind makes every collection of garbage longer: a worker that is full begins anew.
+  workerIdleMemoryLimit: '400MB',
   projects: [
     {
       ...shared,

@@ -1,7 +1,7 @@
 import { Alert, Button, Code, Group, Skeleton, Stack, Text, ThemeIcon } from '@mantine/core';
 import { IconAlertTriangle, IconCheck, IconInbox } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
-import { ApiError } from '../api/problem.ts';
+import { ApiError, isRefusedFor } from '../api/problem.ts';
 
 /** What went wrong, with the code and the request id that an operator can look up, and a way to try again. */
 export function Trouble({ error, onRetry }: { readonly error: unknown; readonly onRetry?: () => void }) {
@@ -59,6 +59,8 @@ export interface DataStateProps<T> {
   readonly rows?: number;
   readonly isEmpty?: (data: T) => boolean;
   readonly empty?: ReactNode;
+  /** Said where the API knows no such thing. */
+  readonly missing?: ReactNode;
   /** That there is nothing is good news. */
   readonly isEmptyGood?: boolean;
   readonly children: (data: T) => ReactNode;
@@ -70,10 +72,13 @@ export function DataState<T>({
   rows = 4,
   isEmpty,
   empty,
+  missing,
   isEmptyGood = false,
   children,
 }: DataStateProps<T>) {
   const { data, error, isPending, refetch } = query;
+  if (data === undefined && missing !== undefined && isRefusedFor('not_found', error))
+    return <Nothing>{missing}</Nothing>;
   if (data === undefined && error !== null) return <Trouble error={error} onRetry={() => void refetch()} />;
   if (isPending || data === undefined) {
     return (

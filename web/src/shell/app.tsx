@@ -5,6 +5,8 @@ import { Redirect, Route, Switch } from 'wouter';
 import { session } from '../api/client.ts';
 import { Account } from '../pages/account/account.tsx';
 import { Nothing, Trouble } from '../parts/data-state.tsx';
+import { GoesTo } from '../parts/goes-to.tsx';
+import { Page } from '../parts/page.tsx';
 import { useGame } from './game.ts';
 import { Layout } from './layout.tsx';
 import { OidcReturn } from './oidc-return.tsx';
@@ -60,23 +62,36 @@ function NeedsSession({ children }: { readonly children: ReactNode }) {
 }
 
 function NeedsGame() {
-  const { role, gameId, to } = useGame();
+  const { role, gameId, to, may } = useGame();
   if (role === null) return <Nothing>There is no game “{gameId}” in which you have a role.</Nothing>;
   return (
     <Layout>
       <Switch>
-        {PLACES.map(({ path, View }) => (
+        {PLACES.map(({ path, label, needs, View }) => (
           <Route key={path} path={`/g/:game/${path}`}>
-            <Suspense fallback={<Waiting />}>
-              <View />
-            </Suspense>
+            {may(needs) ? (
+              <Suspense fallback={<Waiting />}>
+                <View />
+              </Suspense>
+            ) : (
+              <Page title={label}>
+                <Nothing>
+                  Your role in this game is {role}. This page needs the role {needs}, which an admin of the
+                  game can give.
+                </Nothing>
+              </Page>
+            )}
           </Route>
         ))}
         <Route path="/g/:game">
           <Redirect to={to('overview')} replace />
         </Route>
         <Route>
-          <Nothing>There is no such page.</Nothing>
+          <Page title="No such page">
+            <Nothing>
+              Nothing is at this address. <GoesTo href={to('overview')}>Go to the overview</GoesTo>
+            </Nothing>
+          </Page>
         </Route>
       </Switch>
     </Layout>

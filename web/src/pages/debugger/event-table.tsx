@@ -22,7 +22,7 @@ export function EventTable({ events }: { readonly events: readonly RecentEvent[]
   const [open, setOpen] = useState<string | null>(null);
   return (
     <Table.ScrollContainer minWidth={860}>
-      <Table verticalSpacing="sm" aria-label="Events">
+      <Table verticalSpacing={4} aria-label="Events">
         <Table.Thead>
           <Table.Tr>
             {COLUMNS.map((head) => (
@@ -107,13 +107,7 @@ function Row({
             {event.pointer !== null && ` at ${event.pointer}`}
           </Text>
         ) : (
-          <Group gap={4}>
-            {event.roles.map(({ role, state }) => (
-              <Badge key={role} size="sm" variant="light" color={ROLE_COLORS[state]} tt="none">
-                {role}: {state}
-              </Badge>
-            ))}
-          </Group>
+          <Roles roles={event.roles} />
         )}
       </Table.Td>
       <Table.Td>
@@ -128,6 +122,31 @@ function Row({
         </Button>
       </Table.Td>
     </Table.Tr>
+  );
+}
+
+/** Good news is one mark; a role in which it went otherwise is named. */
+function Roles({ roles }: Pick<RecentEvent, 'roles'>) {
+  const others = roles.filter(({ state }) => state !== 'applied');
+  if (others.length === 0)
+    return (
+      <Badge size="sm" variant="light" color={ROLE_COLORS.applied} tt="none">
+        applied by every role
+      </Badge>
+    );
+  return (
+    <Group gap={4}>
+      {others.map(({ role, state }) => (
+        <Badge key={role} size="sm" variant="light" color={ROLE_COLORS[state]} tt="none">
+          {role}: {state}
+        </Badge>
+      ))}
+      {others.length < roles.length && (
+        <Text size="xs" c="dimmed">
+          applied by the others
+        </Text>
+      )}
+    </Group>
   );
 }
 

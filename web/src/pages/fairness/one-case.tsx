@@ -30,7 +30,7 @@ import { Verdict } from './verdict.tsx';
 export function OneCase({ caseId }: { readonly caseId: number }) {
   const query = useCase(caseId);
   return (
-    <DataState query={query} rows={10}>
+    <DataState query={query} rows={10} missing="There is no such case.">
       {(detail) => <Detail detail={detail} />}
     </DataState>
   );

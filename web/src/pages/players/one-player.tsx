@@ -55,7 +55,11 @@ export function OnePlayer({ playerId }: { readonly playerId: string }) {
         </Group>
       }
     >
-      <DataState query={player} rows={8}>
+      <DataState
+        query={player}
+        rows={8}
+        missing="There is no player of this id: none of their events was archived yet. Ids are told apart by case."
+      >
         {(known) => (
           <Stack gap="lg">
             {known.visibility.hidden && <Hidden visibility={known.visibility} />}
