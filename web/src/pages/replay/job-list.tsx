@@ -4,6 +4,7 @@ import type { Schema } from '../../api/schema.ts';
 import { DataState } from '../../parts/data-state.tsx';
 import { count } from '../../parts/figures.ts';
 import { GoesTo } from '../../parts/goes-to.tsx';
+import { Heads } from '../../parts/heads.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { More } from '../../parts/more.tsx';
 import { Panel } from '../../parts/panel.tsx';
@@ -49,11 +50,9 @@ export function JobList() {
             <Table verticalSpacing="sm" aria-label="Recordings">
               <Table.Thead>
                 <Table.Tr>
-                  {['Name', 'State', 'Lines', 'Counted', 'Known before', 'Refused', 'Uploaded', 'By'].map(
-                    (head) => (
-                      <Table.Th key={head}>{head}</Table.Th>
-                    ),
-                  )}
+                  <Heads
+                    names={['Name', 'State', 'Lines', 'Counted', 'Known before', 'Refused', 'Uploaded', 'By']}
+                  />
                 </Table.Tr>
               </Table.Thead>
               <Table.Tbody>
