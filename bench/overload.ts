@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { takes } from '../cmd/fairtally/takes.js';
 import { auditGame } from '../pkg/audit/audit.js';
 import { rerun } from '../pkg/fairness/rerun.js';
@@ -19,8 +19,10 @@ const TIMES = 3;
 const SECONDS = 60;
 /** Many clients: each waits for its answer, then its turn, before it sends again; every one sends about once a second. */
 const CONNECTIONS = { most: 2_000, perSecond: 1 };
-const WARM = { seconds: 4, requests: 40_000, connections: 256 };
-const SUSTAINABLE = { seconds: 15, requests: 150_000, connections: 256 };
+const WARM = { seconds: 4, events: 40_000, connections: 256 };
+const SUSTAINABLE = { seconds: 15, events: 150_000, connections: 256 };
+/** Events in a request: each alone, and a few that a client has gathered. */
+const SHAPES = [1, 10] as const;
 const DRAIN_MAX_MS = 300_000;
 const SAMPLE_MS = 500;
 const KEY = { keyId: 'demo', secret: DEMO_SECRET };
@@ -53,7 +55,15 @@ export async function overload(bench: Bench): Promise<readonly Figure[]> {
   const worker = await startPart('worker', stack.env, bench);
   try {
     const pids = { gatewayPid: gateway.pid, workerPid: worker.pid, postgresPid: servers.postgres.pid };
-    return await measure({ bench, stack, loader, port, metricsPort, ...pids });
+    const parts = { bench, stack, loader, port, metricsPort, ...pids };
+    const figures: Figure[] = [];
+    let accepted = 0;
+    for (const perRequest of SHAPES) {
+      const outcome = await measure(parts, perRequest, accepted);
+      accepted = outcome.exact.accepted;
+      figures.push(...figuresOf(outcome));
+    }
+    return figures;
   } finally {
     for (const part of [gateway, worker]) part.kill('SIGTERM');
     await Promise.all([gateway.exited, worker.exited, loader.stop()]);
@@ -61,15 +71,17 @@ export async function overload(bench: Bench): Promise<readonly Figure[]> {
   }
 }
 
-async function measure(parts: Parts): Promise<readonly Figure[]> {
+/** `acceptedBefore`: events answered 202 so far. */
+async function measure(parts: Parts, perRequest: number, acceptedBefore: number): Promise<Outcome> {
   const { bench, stack } = parts;
-  bench.tell('overload: warming up');
-  const warm = await send(parts, WARM);
+  const taken = ({ statuses }: Sent): number => (statuses['202'] ?? 0) * perRequest;
+  bench.tell(`overload: warming up, ${eventsIn(perRequest)}`);
+  const warm = await send(parts, perRequest, WARM);
   await stack.drained(DRAIN_MAX_MS);
   const beganMs = performance.now();
   let prepared = 0;
   let before = spentBy(parts);
-  const kept = await send(parts, SUSTAINABLE, () => {
+  const kept = await send(parts, perRequest, SUSTAINABLE, () => {
     prepared = performance.now();
     before = spentBy(parts);
   });
@@ -83,17 +95,18 @@ async function measure(parts: Parts): Promise<readonly Figure[]> {
   await stack.db.query('CHECKPOINT');
 
   const rate = TIMES * sustainable;
-  const requests = Math.ceil(rate * SECONDS);
+  const events = Math.ceil(rate * SECONDS);
   const memory = watchMemory(parts.gatewayPid);
-  const connections = Math.min(CONNECTIONS.most, Math.ceil(rate / CONNECTIONS.perSecond));
-  const flooded = await send(parts, { seconds: SECONDS, requests, connections, rate }, () => {
+  const connections = Math.min(CONNECTIONS.most, Math.ceil(rate / perRequest / CONNECTIONS.perSecond));
+  const flooded = await send(parts, perRequest, { seconds: SECONDS, events, connections, rate }, () => {
     bench.tell(`overload: ${perSecond(rate, 'events')} for ${String(SECONDS)} s`);
     memory.begin();
     before = spentBy(parts);
   });
-  const { gateway, loader } = spentBy(parts);
+  const { gateway, loader, idle } = spentBy(parts);
   const busy = (gateway - before.gateway) / flooded.seconds;
   const loaderBusy = (loader - before.loader) / flooded.seconds;
+  const idleShare = (idle - before.idle) / flooded.seconds / availableParallelism();
   const grown = memory.end();
   bench.tell(`overload: ${JSON.stringify(flooded)}`);
   const shed = await shedFor(parts.metricsPort);
@@ -103,12 +116,15 @@ async function measure(parts: Parts): Promise<readonly Figure[]> {
   const drainSeconds = (performance.now() - drainBeganMs) / 1000;
   const perFlooded = (spentBy(parts).product - before.product) / taken(flooded);
   bench.tell(`overload: drained after ${drainSeconds.toFixed(1)} s; audit`);
-  const accepted = [warm, kept, flooded].reduce((sum, sent) => sum + taken(sent), 0);
+  const accepted = [warm, kept, flooded].reduce((sum, sent) => sum + taken(sent), acceptedBefore);
   const exact = await whatCounted(stack.db, accepted);
-  const spent = { busy, loaderBusy, perKept, perFlooded };
-  return figuresOf({
+  const spent = { busy, loaderBusy, idleShare, perKept, perFlooded };
+  const goodput = taken(flooded) / flooded.seconds;
+  return {
+    perRequest,
     sustainable,
     rate,
+    goodput,
     connections,
     kept,
     flooded,
@@ -117,24 +133,31 @@ async function measure(parts: Parts): Promise<readonly Figure[]> {
     grown,
     drainSeconds,
     ...spent,
-  });
+  };
 }
+
+const eventsIn = (perRequest: number): string =>
+  perRequest === 1 ? 'single events' : `batches of ${String(perRequest)}`;
 
 interface Sending {
   readonly seconds: number;
-  readonly requests: number;
+  readonly events: number;
   readonly connections: number;
-  /** Absent: as fast as answers come. */
+  /** Events per second; absent: as fast as answers come. */
   readonly rate?: number;
 }
 
-async function send(parts: Parts, sending: Sending, onBegin?: () => void): Promise<Sent> {
-  const { loader, port } = parts;
-  const { seconds: maxSeconds, requests, connections, rate } = sending;
-  const prepare: LoaderQuestion = { kind: 'prepare', requests, eventsPerRequest: 1, key: KEY };
+async function send(
+  { loader, port }: Parts,
+  perRequest: number,
+  { seconds: maxSeconds, events, connections, rate }: Sending,
+  onBegin?: () => void,
+): Promise<Sent> {
+  const requests = Math.ceil(events / perRequest);
+  const prepare: LoaderQuestion = { kind: 'prepare', requests, eventsPerRequest: perRequest, key: KEY };
   await loader.ask<Prepared>(prepare);
   onBegin?.();
-  const paced = rate === undefined ? {} : { perSecond: rate };
+  const paced = rate === undefined ? {} : { perSecond: rate / perRequest };
   const question: LoaderQuestion = { kind: 'send', port, connections, maxSeconds, ...paced };
   return loader.ask<Sent>(question);
 }
@@ -145,8 +168,6 @@ async function shedFor(metricsPort: number): Promise<string> {
   const lines = [...text.matchAll(/fairtally_(ingest_shed|overload)_total\{reason="(\w+)"\} (\d+)/g)];
   return lines.map(([, what, reason, count]) => `${what ?? ''} ${reason ?? ''} ${count ?? ''}`).join(', ');
 }
-
-const taken = ({ statuses }: Sent): number => statuses['202'] ?? 0;
 
 interface Counted {
   readonly accepted: number;
@@ -174,8 +195,12 @@ async function whatCounted(db: Database, accepted: number): Promise<Counted> {
 }
 
 interface Outcome {
+  /** Events in a request. */
+  readonly perRequest: number;
+  /** Events per second, as the next two. */
   readonly sustainable: number;
   readonly rate: number;
+  readonly goodput: number;
   readonly connections: number;
   /** As fast as answers came, from few connections. */
   readonly kept: Sent;
@@ -186,6 +211,8 @@ interface Outcome {
   /** Processor seconds per second of the flood. */
   readonly busy: number;
   readonly loaderBusy: number;
+  /** Of the machine during the flood. */
+  readonly idleShare: number;
   /** Processor seconds of the product for each event taken, until all roles were done. */
   readonly perKept: number;
   readonly perFlooded: number;
@@ -197,8 +224,9 @@ const ACCEPTED_P99_MAX_MS = 1_000;
 const MEMORY_GROWTH_MAX = 1.15;
 
 function figuresOf(outcome: Outcome): Figure[] {
-  const { sustainable, rate, connections, kept, flooded, shed, exact, grown, drainSeconds } = outcome;
-  const goodput = taken(flooded) / flooded.seconds;
+  const { sustainable, rate, goodput, connections, kept, flooded, shed, exact, grown, drainSeconds } =
+    outcome;
+  const overload = `overload, ${eventsIn(outcome.perRequest)}`;
   const wrong = Math.max(
     exact.differences,
     exact.letters,
@@ -207,19 +235,19 @@ function figuresOf(outcome: Outcome): Figure[] {
   const statuses = Object.entries(flooded.statuses).map(([status, count]) => `${status}: ${String(count)}`);
   return [
     {
-      name: `overload: events taken at ${String(TIMES)} times the sustainable rate, ${String(SECONDS)} s`,
+      name: `${overload}: events taken at ${String(TIMES)} times the sustainable rate, ${String(SECONDS)} s`,
       measured: `${perSecond(goodput, 'events')} of ${perSecond(rate)}`,
       limit: `sustainable: ${perSecond(sustainable, 'events')}`,
       value: goodput / sustainable,
       goal: { kind: 'atLeast', value: GOODPUT_MIN, unit: '' },
       note:
-        `${String(connections)} connections, signed before; answers ${statuses.join(', ')} (${shed}); no connection was free at ` +
-        `${String(flooded.late)} of ${(flooded.seconds * 500).toFixed(0)} looks; gateway ${(outcome.busy * 100).toFixed(0)}% of a core; drained ` +
+        `${String(connections)} connections, signed before; answers to requests ${statuses.join(', ')} (${shed}); no connection was free at ` +
+        `${String(flooded.late)} of ${(flooded.seconds * 500).toFixed(0)} looks; gateway ${(outcome.busy * 100).toFixed(0)}% of a core, ${(outcome.idleShare * 100).toFixed(0)}% of the machine idle; drained ` +
         `${drainSeconds.toFixed(1)} s later`,
     },
     ...perProcessorSecond(outcome),
     {
-      name: 'overload: p99 of what was taken',
+      name: `${overload}: p99 of what was taken`,
       measured: `p50 ${flooded.p50Ms.toFixed(0)} ms, p99 ${flooded.p99Ms.toFixed(0)} ms`,
       limit: `${String(ACCEPTED_P99_MAX_MS)} ms`,
       value: flooded.p99Ms,
@@ -229,14 +257,14 @@ function figuresOf(outcome: Outcome): Figure[] {
         `${String(SUSTAINABLE.connections)} connections that wait for their answers: p99 ${kept.p99Ms.toFixed(0)} ms`,
     },
     {
-      name: 'overload: 202 that did not count exactly once',
+      name: `${overload}: 202 that did not count exactly once`,
       measured: `${String(exact.accepted)} answered 202; in the inboxes of the roles ${exact.applied.join(', ')}`,
       limit: `audit: ${String(exact.differences)} differences, ${String(exact.letters)} dead letters`,
       value: wrong,
       goal: { kind: 'atMost', value: 0, unit: '' },
     },
     {
-      name: 'overload: growth of the gateway’s memory',
+      name: `${overload}: growth of the gateway’s memory`,
       measured: mebibytes(grown.late),
       limit: `in its second sixth: ${mebibytes(grown.early)}`,
       value: grown.late / grown.early,
@@ -250,12 +278,12 @@ function figuresOf(outcome: Outcome): Figure[] {
  * The loader runs on the same processors as the product, so of the rate at which events are taken a part is what the loader
  * left. This is what the product made of its own time: whoever is turned away costs some of it too.
  */
-function perProcessorSecond({ perKept, perFlooded, loaderBusy }: Outcome): Figure[] {
+function perProcessorSecond({ perRequest, perKept, perFlooded, loaderBusy }: Outcome): Figure[] {
   if (!Number.isFinite(perKept / perFlooded)) return []; // the system does not tell
   const microseconds = (seconds: number): string => `${(seconds * 1e6).toFixed(0)} us`;
   return [
     {
-      name: 'overload: events taken for a processor second of the product',
+      name: `overload, ${eventsIn(perRequest)}: events taken for a processor second of the product`,
       measured: `${microseconds(perFlooded)} for each, with what turning away cost`,
       limit: `at the sustainable rate: ${microseconds(perKept)} for each`,
       value: perKept / perFlooded,
@@ -275,6 +303,7 @@ function spentBy({ gatewayPid, workerPid, postgresPid, loader }: Parts): Spent {
     gateway,
     product: gateway + seconds(workerPid) + seconds(postgresPid),
     loader: seconds(loader.pid),
+    idle: cpus().reduce((sum, { times }) => sum + times.idle, 0) / 1000,
   };
 }
 
@@ -283,6 +312,8 @@ interface Spent {
   /** Gateway, worker and PostgreSQL. */
   readonly product: number;
   readonly loader: number;
+  /** Of all processors, that nobody used. */
+  readonly idle: number;
 }
 
 /** Resident memory in the second sixth of a time, when all is warm, and in its last. */
