@@ -651,7 +651,10 @@ export interface paths {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -672,7 +675,10 @@ export interface paths {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -693,7 +699,10 @@ export interface paths {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -714,7 +723,10 @@ export interface paths {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -735,7 +747,10 @@ export interface paths {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -756,7 +771,10 @@ export interface paths {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -780,7 +798,10 @@ export interface paths {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -801,7 +822,10 @@ export interface paths {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -981,6 +1005,25 @@ export interface paths {
          *     later case of this player and metric is open. 409 `case_open` when it has no verdict.
          */
         post: operations["reverseVerdict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/v1/games/{gameId}/receipts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                gameId: components["parameters"]["GameId"];
+            };
+            cookie?: never;
+        };
+        /** The receipts of all players, newest cause first */
+        get: operations["listReceipts"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2659,7 +2702,10 @@ export interface components {
         /** @description A page of another origin cannot send it */
         RequestHeader: "1";
         GameId: components["schemas"]["GameId"];
-        /** @description Percent-encoded */
+        /**
+         * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+         *     name is asked for as `,.` or `,..`, with the comma as it stands.
+         */
         PlayerId: components["schemas"]["PlayerId"];
         Board: components["schemas"]["BoardName"];
         DefinitionVersion: number;
@@ -3908,7 +3954,10 @@ export interface operations {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -3942,7 +3991,10 @@ export interface operations {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -3974,7 +4026,10 @@ export interface operations {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -4008,7 +4063,10 @@ export interface operations {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -4042,7 +4100,10 @@ export interface operations {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -4075,7 +4136,10 @@ export interface operations {
             header?: never;
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -4108,7 +4172,10 @@ export interface operations {
             };
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -4147,7 +4214,10 @@ export interface operations {
             };
             path: {
                 gameId: components["parameters"]["GameId"];
-                /** @description Percent-encoded */
+                /**
+                 * @description Percent-encoded. No address keeps a part that is `.` or `..`, encoded or not (RFC 3986 section 5.2.4): a player of such a
+                 *     name is asked for as `,.` or `,..`, with the comma as it stands.
+                 */
                 playerId: components["parameters"]["PlayerId"];
             };
             cookie?: never;
@@ -4460,6 +4530,38 @@ export interface operations {
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listReceipts: {
+        parameters: {
+            query?: {
+                limit?: components["parameters"]["PageLimit"];
+                /** @description `nextCursor` of the page before */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                gameId: components["parameters"]["GameId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiptPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };

@@ -55,7 +55,7 @@ export function createAdminApp(options: AdminAppOptions): Express {
   app.disable('query parser'); // check-input.ts reads the query
   app.enable('case sensitive routing');
   app.enable('strict routing');
-  app.use(beginRequest(random), helmet({ contentSecurityPolicy: CONTENT_SECURITY }));
+  app.use(readDots, beginRequest(random), helmet({ contentSecurityPolicy: CONTENT_SECURITY }));
   const inputReader = createInputReaders(document);
   for (const [path, operations] of places(document.operations)) {
     const route = app.route(path.replaceAll(/\{(\w+)\}/g, ':$1'));
@@ -69,6 +69,18 @@ export function createAdminApp(options: AdminAppOptions): Express {
   app.use(problemHandler({ logger, clock, random, challenge: 'Bearer realm="fairtally"' }));
   return app;
 }
+
+const MARKED_DOTS = /\/,(\.{1,2})(?=\/|$)/g;
+
+/**
+ * A part of an address that is `.` or `..` is taken away by whoever sends it, encoded or not (RFC 3986 section 5.2.4; the URL
+ * Standard). So a player of that name is asked for with a comma before it, which an encoded name never has.
+ */
+const readDots: RequestHandler = (request, _response, next) => {
+  const [path = '', ...query] = request.url.split('?');
+  request.url = [path.replaceAll(MARKED_DOTS, '/$1'), ...query].join('?');
+  next();
+};
 
 /** Operations by path. One that says more literally comes before one that has a parameter in the same place. */
 function places(operations: readonly Operation[]): readonly (readonly [string, readonly Operation[]])[] {

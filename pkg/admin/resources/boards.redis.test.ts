@@ -208,6 +208,19 @@ describe('boards and players', () => {
     expect(lines[3]).toMatch(/^3,"'\+1,""2\n3",8,"/);
   });
 
+  test('row 71: a player whose name is a way up in an address is asked for with a comma before it', async () => {
+    await play({ '.': 3, '..': 2, ',..': 1 });
+    for (const [asked, name] of [
+      [',.', '.'],
+      [',..', '..'],
+      ['%2C..', ',..'],
+    ]) {
+      expect((await get(`/players/${asked}`)).body.profile.playerId).toBe(name);
+      expect((await get(`/players/${asked}/boards`)).body.items[0]).toMatchObject({ board: 'xp' });
+    }
+    expect((await get('/players?prefix=,..')).body.items).toMatchObject([{ playerId: ',..' }]);
+  });
+
   test('export as many rows as asked, over pages, each once', async () => {
     await server.db.query(
       `INSERT INTO board_scores SELECT $1, 'xp', 'all-time:all', '', 'p-' || n, n, 1, 'e', 1, 1 FROM generate_series(1, 2500) n`,
@@ -237,8 +250,8 @@ describe('boards and players', () => {
 });
 
 describe('receipts', () => {
-  async function issue(): Promise<string> {
-    const id = receiptIdOf(gameId, 'p-1', 'boss:hydra:trophy');
+  async function issue(cause = 'boss:hydra:trophy', tsMs = 1000): Promise<string> {
+    const id = receiptIdOf(gameId, 'p-1', cause);
     const signer = createReceiptSigner({ issuer: 'fairtally', keys: server.receiptKeys });
     const grant = {
       sub: 'p-1',
@@ -246,14 +259,14 @@ describe('receipts', () => {
       iat: 1,
       reward: 'trophy',
       amount: 1,
-      cause: 'boss:hydra:trophy',
+      cause,
       src: 'server',
     } as const;
     const { kid, jws } = await signer.sign(gameId, grant);
     await server.db.query(
       `INSERT INTO receipts (game_id, player_id, grant_key, receipt_id, reward, amount, cause, ts_ms, event_id, src, kid, jws, definition_version)
-       VALUES ($1, 'p-1', 'boss:hydra:trophy', $2, 'trophy', 1, 'boss:hydra:trophy', 1000, 'e-1', 'server', $3, $4, 1)`,
-      [gameId, id, kid, jws],
+       VALUES ($1, 'p-1', $5, $2, 'trophy', 1, $5, $6, 'e-1', 'server', $3, $4, 1)`,
+      [gameId, id, kid, jws, cause, tsMs],
     );
     return id;
   }
@@ -282,12 +295,34 @@ describe('receipts', () => {
     expect((await get('/players/p-1/receipts')).body.items).toMatchObject([{ receiptId: id }]);
   });
 
+  test('of the whole game come in pages, newest first, and those of one moment each once', async () => {
+    const causes = [1000, 3000, 2000, 3000, 3000].map(
+      (tsMs, number) => [`drop:${String(number)}`, tsMs] as const,
+    );
+    const issued = [];
+    for (const [cause, tsMs] of causes) issued.push({ id: await issue(cause, tsMs), tsMs });
+    const expected = issued.toSorted((a, b) => b.tsMs - a.tsMs || (a.id < b.id ? 1 : -1)).map(({ id }) => id);
+    const seen: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const page = await get(`/receipts?limit=2${cursor === '' ? '' : `&cursor=${cursor}`}`);
+      const { items, nextCursor } = page.body as {
+        items: { receiptId: string }[];
+        nextCursor: string | null;
+      };
+      seen.push(...items.map(({ receiptId }) => receiptId));
+      cursor = nextCursor;
+    }
+    expect(seen).toEqual(expected);
+    expect((await get('/receipts?cursor=nonsense')).status).toBe(400);
+  });
+
   test('row 69: of another game are not found, and say nothing when they are checked', async () => {
     const id = await issue();
     const { jws } = (await get(`/receipts/${id}`)).body;
     gameId = `${gameId}-b`;
     await server.addGame(gameId);
     expect((await get(`/receipts/${id}`)).status).toBe(404);
+    expect((await get('/receipts')).body.items).toEqual([]);
     expect((await post(`/receipts/${id}/revoke`, { reason: 'not mine' })).status).toBe(404);
     expect((await post('/receipts/verify', { jws })).body).toEqual({
       valid: false,

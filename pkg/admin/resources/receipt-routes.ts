@@ -2,17 +2,22 @@ import { RequestProblem } from '../../http/request-problem.js';
 import type { ReceiptVerdict } from '../../progression/port.js';
 import type { GameRoutes } from '../api/routes.js';
 import { found, pageRequest, type Schemas } from './answers.js';
-import { listRevoked, readReceipt, revokeReceipt } from './receipts.postgres.js';
+import { listReceipts, listRevoked, readReceipt, revokeReceipt } from './receipts.postgres.js';
 
 export interface ReceiptParts {
   /** Whether a text is a receipt that we issued, whatever the game, and did not revoke. */
   readonly verifyReceipt: (jws: string) => Promise<ReceiptVerdict>;
 }
 
-type ReceiptOperation = 'getReceipt' | 'listRevokedReceipts' | 'verifyReceipt' | 'revokeReceipt';
+type ReceiptOperation =
+  'listReceipts' | 'getReceipt' | 'listRevokedReceipts' | 'verifyReceipt' | 'revokeReceipt';
 
 /** Signed proof of granted rewards: looked up, checked, declared void. */
 export const receiptRoutes = ({ verifyReceipt }: ReceiptParts): Pick<GameRoutes, ReceiptOperation> => ({
+  listReceipts: async ({ gameId, query, read }) => ({
+    status: 200,
+    body: await read((sql) => listReceipts(sql, gameId, pageRequest(query))),
+  }),
   getReceipt: async ({ gameId, path, read }) => ({
     status: 200,
     body: found(await read((sql) => readReceipt(sql, gameId, path.receiptId))),

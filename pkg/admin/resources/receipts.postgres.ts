@@ -48,6 +48,7 @@ const OF_PLAYER = `
    ORDER BY ts_ms, grant_key LIMIT $5`;
 
 const isTsMs: CursorPart = (text) => /^-?\d{1,15}$/.test(text);
+const isReceiptId: CursorPart = (text) => /^[A-Za-z0-9_-]{22}$/.test(text);
 const isGrantKey: CursorPart = (text) => /^[^\0\p{Surrogate}]{1,512}$/u.test(text);
 
 /** A player's receipts, oldest cause first. */
@@ -61,6 +62,25 @@ export async function listPlayerReceipts(
   const rows = await sql.query<ReceiptRow>(OF_PLAYER, [gameId, playerId, tsMs, grantKey, limit + 1]);
   return pageAnswer(
     pageOf(rows, limit, (row) => [String(row.tsMs), row.grantKey], receiptOf),
+    (item) => item,
+  );
+}
+
+const NEWEST = `
+  SELECT ${COLUMNS} FROM receipts
+   WHERE game_id = $1 AND ($2::bigint IS NULL OR (ts_ms, receipt_id) < ($2, $3))
+   ORDER BY ts_ms DESC, receipt_id DESC LIMIT $4`;
+
+/** The receipts of a game, newest cause first. */
+export async function listReceipts(
+  sql: Sql,
+  gameId: string,
+  { limit, cursor }: PageRequest,
+): Promise<Schemas['ReceiptPage']> {
+  const [tsMs, receiptId] = readCursor(cursor, [isTsMs, isReceiptId]) ?? [null, null];
+  const rows = await sql.query<ReceiptRow>(NEWEST, [gameId, tsMs, receiptId, limit + 1]);
+  return pageAnswer(
+    pageOf(rows, limit, (row) => [String(row.tsMs), row.receiptId], receiptOf),
     (item) => item,
   );
 }
@@ -86,7 +106,6 @@ const REVOKED = `
    ORDER BY revoked_at, receipt_id LIMIT $4`;
 
 const isMicroseconds: CursorPart = (text) => /^\d{1,16}$/.test(text);
-const isReceiptId: CursorPart = (text) => /^[A-Za-z0-9_-]{22}$/.test(text);
 
 /** What was revoked, oldest first. */
 export async function listRevoked(

@@ -107,6 +107,7 @@ export const MATRIX: Readonly<Record<GameOperationId, Entry>> = {
   addCaseNote: (of) => [{ path: { caseId: of.caseId }, body: { text: 'a note' }, shows: null }],
   judgeCase: (of) => [{ path: { caseId: of.caseId }, body: { verdict: 'cheat', hide: true, ...because } }],
   reverseVerdict: (of) => [{ path: { caseId: of.caseId }, body: because }],
+  listReceipts: () => [{}],
   getReceipt: (of) => [{ path: { receiptId: of.receiptId } }],
   listRevokedReceipts: () => [{}],
   verifyReceipt: (of) => [{ body: { jws: of.jws } }],
