@@ -23,7 +23,7 @@ export interface Stack {
   readonly databaseUrl: string;
   readonly env: Readonly<Record<string, string>>;
   startGateway(port?: number): Promise<{ process: TestProcess; url: string; port: number }>;
-  startWorker(roles?: readonly RoleName[]): Promise<TestProcess>;
+  startWorker(roles?: readonly RoleName[], settings?: Readonly<Record<string, string>>): Promise<TestProcess>;
   client(url: string): SignedClient;
   /** Resolves when every role has settled everything published. */
   drained(timeoutMs?: number): Promise<void>;
@@ -73,10 +73,11 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       await process.waitFor(/gateway is ready/);
       return { process, url: `http://127.0.0.1:${String(chosen)}`, port: chosen };
     },
-    startWorker: async (roles = ROLES) => {
+    startWorker: async (roles = ROLES, settings = {}) => {
       const process = startProcess('worker', [built('cmd/worker/main.js')], {
         ...env,
         WORKER_ROLES: roles.join(','),
+        ...settings,
       });
       processes.push(process);
       await process.waitFor(/worker is ready/);

@@ -12,19 +12,23 @@ export interface TcpProxy {
   silence(): void;
   /**
    * Breaks the connection on which a client next sends bytes that contain `text`: `sent` right after the server got them,
-   * `answered` after the server answered, without the client seeing the answer. Resolves once it is cut.
+   * `answered` after the server answered, without the client seeing the answer. Of several texts one connection is to send
+   * each after the one before it. Resolves once it is cut.
    */
-  cutAfter(text: string, when: 'sent' | 'answered'): Promise<void>;
+  cutAfter(text: string | readonly string[], when: 'sent' | 'answered'): Promise<void>;
+  /** Another server takes over: every connection breaks, new ones lead to it. */
+  leadTo(targetPort: number): void;
   close(): Promise<void>;
 }
 
 interface Cut {
-  readonly text: Buffer;
+  readonly texts: readonly Buffer[];
   readonly when: 'sent' | 'answered';
   readonly done: () => void;
 }
 
-export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
+export async function startTcpProxy(firstTargetPort: number): Promise<TcpProxy> {
+  let targetPort = firstTargetPort;
   const pairs = new Set<() => void>();
   const silent = new Set<() => void>();
   const cuts = new Set<Cut>();
@@ -41,9 +45,22 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     };
     pairs.add(destroy);
     let armed: Cut | null = null;
+    /** How many of its texts this client has sent. */
+    const heard = new Map<Cut, number>();
+    const hasSent = (cut: Cut, chunk: Buffer): boolean => {
+      let count = heard.get(cut) ?? 0;
+      for (let at = 0; count < cut.texts.length; count += 1) {
+        const text = cut.texts[count] ?? chunk;
+        at = chunk.indexOf(text, at);
+        if (at === -1) break;
+        at += text.length;
+      }
+      heard.set(cut, count);
+      return count === cut.texts.length;
+    };
     client.on('data', (chunk: Buffer) => {
       if (silent.has(destroy)) return;
-      const cut = [...cuts].find(({ text }) => chunk.includes(text)) ?? null;
+      const cut = [...cuts].find((one) => hasSent(one, chunk)) ?? null;
       if (cut === null) return void target.write(chunk);
       cuts.delete(cut);
       if (cut.when === 'answered') armed = cut;
@@ -100,8 +117,12 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     },
     cutAfter: (text, when) =>
       new Promise((done) => {
-        cuts.add({ text: Buffer.from(text), when, done });
+        cuts.add({ texts: [text].flat().map((one) => Buffer.from(one)), when, done });
       }),
+    leadTo: (port) => {
+      targetPort = port;
+      cutAll();
+    },
     close: down,
   };
 }

@@ -93,7 +93,8 @@ const SUMS = `
          coalesce(sum(score) FILTER (WHERE subject NOT IN (SELECT player_id FROM player_state WHERE hidden)), 0)::bigint AS shown
     FROM board_scores WHERE board = 'xp' AND cycle = 'all-time:all'`;
 
-async function auditWithViews(db: Database, redisUrl: string | null): Promise<AuditResult> {
+/** The audit of the sample game, whole views included. */
+export async function auditWithViews(db: Database, redisUrl: string | null): Promise<AuditResult> {
   const results: AuditResult[] = [];
   await withViewCheck({ db, redisUrl }, async (checkView) => {
     const definitions = createDefinitionSource(db);

@@ -92,10 +92,15 @@ export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
     'role',
     'reason',
   ]);
+  const failures = options.metrics?.counter(
+    'fairtally_dead_letter_failures_total',
+    'Dead letters that could not be written: the role waits until each of them is',
+    ['role'],
+  );
   return {
     put: async (role, delivery, reason, detail) => {
       const event = readable(delivery.body);
-      await db.query(event === null ? PUT_BY_BODY : PUT_BY_IDENTITY, [
+      const values = [
         ...columns(role, delivery, event),
         reason,
         storable(detail),
@@ -108,7 +113,13 @@ export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
         event === null ? null : storable(event.id),
         event === null ? null : storable(event.type),
         crashKey(delivery.messageId),
-      ]);
+      ];
+      try {
+        await db.query(event === null ? PUT_BY_BODY : PUT_BY_IDENTITY, values);
+      } catch (error) {
+        failures?.inc({ role });
+        throw error;
+      }
       letters?.inc({ role, reason });
     },
     closeApplied: async (transaction: Sql, role: RoleName, events) => {
