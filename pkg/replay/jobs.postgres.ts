@@ -23,6 +23,8 @@ export interface ReplayJob {
   readonly rate: number;
   /** Signs this run and no other; null before the first. */
   readonly keyId: string | null;
+  /** Who holds it; another with each claim. null: nobody. */
+  readonly runner: string | null;
   /** Every line up to it is answered for good. */
   readonly line: number;
   readonly tally: Tally;
@@ -37,7 +39,8 @@ const PIECE_BYTES = 256 * 1024;
 const COLUMNS = `
   job_id AS "jobId", game_id AS "gameId", name, state, uploaded_at AS "uploadedAt", uploaded_by AS "uploadedBy",
   expires_at AS "expiresAt", started_at AS "startedAt", started_by AS "startedBy", ended_at AS "endedAt", failure, lines,
-  ids_without_day AS "idsWithoutDay", rebase_days AS "rebaseDays", rate, key_id AS "keyId", line, tally,
+  ids_without_day AS "idsWithoutDay", rebase_days AS "rebaseDays", rate, key_id AS "keyId", runner, line,
+  tally,
   uploaded_at::text AS "uploadedText"`;
 
 /** Whoever decides about the replays of a game waits for the one before: there is one running at most, and a bound on all. */
@@ -181,20 +184,30 @@ export interface ReplayQueue {
 
 const OURS = 'job_id = $1 AND runner = $2';
 
-/** @param runner names this process among those that send replays */
-export const createReplayQueue = (db: Database, runner: string): ReplayQueue => ({
+/**
+ * Each claim has a runner of its own: a job that was cancelled and started again, or whose lease ran out, may be held by the
+ * same process a second time, and what is left of the first run must not speak for the second.
+ *
+ * @param process names this process among those that send replays
+ */
+export function createReplayQueue(db: Database, process: string): ReplayQueue {
+  let claims = 0;
+  return queueOf(db, () => `${process}.${String((claims += 1))}`);
+}
+
+const queueOf = (db: Database, newRunner: () => string): ReplayQueue => ({
   async claim(leaseMs) {
     const [job] = await db.query<ReplayJob>(
       `UPDATE replay_jobs SET runner = $1, lease_until = now() + $2 * interval '1 millisecond'
         WHERE job_id = (SELECT job_id FROM replay_jobs WHERE state = 'running' AND (lease_until IS NULL OR lease_until < now())
                          ORDER BY started_at LIMIT 1 FOR UPDATE SKIP LOCKED)
        RETURNING ${COLUMNS}`,
-      [runner, leaseMs],
+      [newRunner(), leaseMs],
     );
     return job ?? null;
   },
   bytes: ({ jobId }) => readBytes(db, jobId),
-  async save({ jobId }, { line, tally }, leaseMs) {
+  async save({ jobId, runner }, { line, tally }, leaseMs) {
     const rows = await db.query(
       `UPDATE replay_jobs SET line = $3, tally = $4, lease_until = now() + $5 * interval '1 millisecond'
         WHERE ${OURS} AND state = 'running' RETURNING 1`,
@@ -202,14 +215,14 @@ export const createReplayQueue = (db: Database, runner: string): ReplayQueue => 
     );
     return rows.length > 0;
   },
-  async release({ jobId }, { line, tally }) {
+  async release({ jobId, runner }, { line, tally }) {
     await db.query(
       `UPDATE replay_jobs SET line = $3, tally = $4, runner = NULL, lease_until = NULL
         WHERE ${OURS} AND state IN ('running', 'cancelled')`,
       [jobId, runner, line, JSON.stringify(tally)],
     );
   },
-  end: ({ jobId, keyId }, { line, tally }, failure) =>
+  end: ({ jobId, keyId, runner }, { line, tally }, failure) =>
     db.transaction(async (sql) => {
       const ended = await sql.query(
         `UPDATE replay_jobs SET state = $5, failure = $6, ended_at = now(), line = $3, tally = $4, runner = NULL, lease_until = NULL

@@ -4,7 +4,7 @@ import { createKeyRing, type RefreshingKeyRing } from '../../games/key-ring/post
 import { secretOfKey } from '../../games/keys/postgres.js';
 import { systemClock } from '../../kernel/clock.js';
 import { systemRandom } from '../../kernel/random.js';
-import { createReplayQueue, type ReplayQueue } from '../../replay/jobs.postgres.js';
+import { createReplayQueue, type ReplayJob, type ReplayQueue } from '../../replay/jobs.postgres.js';
 import { runReplays, type ReplayRunnerParts } from '../../replay/run-jobs.js';
 import type { Answered, Ask, SignedInTester } from '../../testkit/admin-server.js';
 import { eventually } from '../../testkit/eventually.js';
@@ -235,6 +235,28 @@ describe('a recording', () => {
     await eventually('the replay is done', async () => (await jobAt(jobId)).state === 'done');
     await stop();
     expect(sent()).toHaveLength(300);
+  });
+
+  test('that is cancelled and started again at once is the second run alone, though the same process holds both', async () => {
+    const { jobId } = (await upload(recordingOf(3))).body;
+    const queue = queueOf('process');
+    const claimed = async (): Promise<ReplayJob> => {
+      expect((await start(jobId)).status).toBe(202);
+      const job = await queue.claim(60_000);
+      if (job === null) throw new Error('nothing to claim');
+      return job;
+    };
+    const first = await claimed();
+    expect((await post(`/replays/${jobId}/cancel`)).status).toBe(200);
+    const second = await claimed();
+    const progress = { line: 1, tally: first.tally };
+    expect(await queue.save(first, progress, 60_000)).toBe(false);
+    await queue.end(first, progress, 'its key has ended');
+    await queue.release(first, progress);
+    expect(await jobAt(jobId)).toMatchObject({ state: 'running', line: 0, failure: null });
+    expect(await queue.save(second, progress, 60_000)).toBe(true);
+    await queue.end(second, progress, null);
+    expect(await jobAt(jobId)).toMatchObject({ state: 'done', line: 1 });
   });
 
   test('is bounded, and of another game it looks as if there were none', async () => {
