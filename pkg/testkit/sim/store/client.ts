@@ -1,5 +1,5 @@
 import { OutageError } from '../../../kernel/errors.js';
-import type { Database, Sql } from '../../../postgres/port.js';
+import type { Database, Sql, TransactionOptions } from '../../../postgres/port.js';
 import { isTransient } from '../../../postgres/database.js';
 import type { Answering, SimNode } from '../node.js';
 import type { World } from '../world.js';
@@ -28,14 +28,16 @@ export class SimDatabase implements Database {
     private readonly server: StoreServer,
     /** A statement that nobody taught is a fault of the simulator: the run ends with it. */
     private readonly onBug: (error: Error) => void,
+    /** What its calls are counted under when a process is killed at them. */
+    private readonly label = 'db',
   ) {}
 
   query<R extends object>(text: string, values: readonly unknown[] = []): Promise<R[]> {
-    return new Connection(this.node, this.server, this.onBug).runAlone<R>(text, values);
+    return new Connection(this.node, this.server, this.onBug, this.label).runAlone<R>(text, values);
   }
 
-  async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    const connection = new Connection(this.node, this.server, this.onBug);
+  async transaction<T>(work: (sql: Sql) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    const connection = new Connection(this.node, this.server, this.onBug, this.label, options.isolation);
     try {
       const value = await work({
         query: <R extends object>(text: string, values: readonly unknown[] = []) =>
@@ -68,6 +70,8 @@ class Connection {
     private readonly node: SimNode,
     private readonly server: StoreServer,
     private readonly onBug: (error: Error) => void,
+    private readonly label: string,
+    private readonly isolation: TransactionOptions['isolation'] = 'read committed',
   ) {
     this.world = node.world;
     this.life = node.life;
@@ -81,7 +85,7 @@ class Connection {
 
   /** The server learns of a client's death by its closed connection. */
   private begin(): Session {
-    const session = this.server.open();
+    const session = this.server.open(this.isolation);
     const onDeath = (): void => {
       const late = this.world.chance.between(0, NOTICED_MAX_MS);
       this.world.after(late, 'db notices a dead client', () => this.server.rollback(session));
@@ -93,14 +97,14 @@ class Connection {
 
   /** One statement of a transaction. */
   run<R extends object>(text: string, values: readonly unknown[]): Promise<R[]> {
-    return this.node.ask<R[]>('db statement', (answer) =>
+    return this.node.ask<R[]>(`${this.label} statement`, (answer) =>
       this.send('db statement', text, values, answer, (rows) => answer.resolve(rows as R[])),
     );
   }
 
   /** One statement that is a transaction by itself. */
   runAlone<R extends object>(text: string, values: readonly unknown[]): Promise<R[]> {
-    return this.node.ask<R[]>('db query', (answer) =>
+    return this.node.ask<R[]>(`${this.label} query`, (answer) =>
       this.send('db query', text, values, this.ending(answer), (rows) => {
         if (this.session !== null) this.server.commit(this.session);
         this.forget();
@@ -163,7 +167,7 @@ class Connection {
   commit(): Promise<void> {
     const { session, world } = this;
     if (session === null) return Promise.resolve();
-    return this.node.ask('db commit', ({ resolve, reject }) => {
+    return this.node.ask(`${this.label} commit`, ({ resolve, reject }) => {
       world.after(this.latencyMs(), `${this.node.name} db commit`, () => {
         if (world.strikes('db.commit-lost-before')) return reject(this.broken('lost before COMMIT'));
         if (this.isFailed || !this.server.commit(session)) return reject(outage('the connection is gone'));
@@ -178,7 +182,7 @@ class Connection {
     const { session } = this;
     this.forget();
     if (session === null || session.isOver) return Promise.resolve();
-    return this.node.ask('db rollback', ({ resolve }) => {
+    return this.node.ask(`${this.label} rollback`, ({ resolve }) => {
       this.world.after(this.latencyMs(), `${this.node.name} db rollback`, () => {
         this.server.rollback(session);
         resolve(undefined);

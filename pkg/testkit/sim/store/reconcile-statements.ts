@@ -24,23 +24,22 @@ function lacking(session: Session, values: readonly unknown[]): Row[] {
     .map(({ row }) => row);
 }
 
-const parsed = (value: unknown): unknown =>
+export const parsed = (value: unknown): unknown =>
   typeof value === 'string' ? (JSON.parse(value) as unknown) : value;
+
+/** ARCHIVED_COLUMNS of a row of the archive. */
+export const archivedColumns = (row: Row): Row => ({
+  ...{ gameId: row['game_id'], playerId: row['player_id'], id: row['event_id'], type: row['type'] },
+  ...{ tsMs: row['ts_ms'], payload: parsed(row['payload']), identity: row['identity'] },
+  ...{ dedupeDay: row['dedupe_day'], contentHash: row['content_hash'], receivedAtMs: row['received_at_ms'] },
+  ...{ src: row['src'], keyId: row['key_id'], definitionVersion: row['definition_version'] },
+  ...{ schemaVersion: row['schema_version'] ?? null, context: parsed(row['context'] ?? null) },
+});
 
 function* lackingOf(session: Session, values: readonly unknown[]): Running<object[]> {
   return lacking(session, values)
     .slice(0, values[4] as number)
-    .map((row) => ({
-      ...{ gameId: row['game_id'], playerId: row['player_id'], id: row['event_id'], type: row['type'] },
-      ...{ tsMs: row['ts_ms'], payload: parsed(row['payload']), identity: row['identity'] },
-      ...{
-        dedupeDay: row['dedupe_day'],
-        contentHash: row['content_hash'],
-        receivedAtMs: row['received_at_ms'],
-      },
-      ...{ src: row['src'], keyId: row['key_id'], definitionVersion: row['definition_version'] },
-      ...{ schemaVersion: row['schema_version'], context: parsed(row['context']) },
-    }));
+    .map(archivedColumns);
 }
 
 function* now(session: Session): Running<object[]> {

@@ -2,11 +2,18 @@
 export type Row = Readonly<Record<string, unknown>>;
 
 /** The row locks of PostgreSQL, weakest first. */
-export type LockMode = 'key share' | 'no key update' | 'update';
+export type LockMode = 'key share' | 'share' | 'no key update' | 'update';
 
-/** Whether two transactions may hold these locks on one row together (PostgreSQL, "Row-Level Locks"). */
+const STRENGTH: Readonly<Record<LockMode, number>> = {
+  'key share': 0,
+  share: 1,
+  'no key update': 2,
+  update: 3,
+};
+
+/** Whether two transactions may hold these locks on one row together (PostgreSQL, "Row-Level Locks"): its table says just this. */
 export const areCompatible = (a: LockMode, b: LockMode): boolean =>
-  (a === 'key share' && b !== 'update') || (b === 'key share' && a !== 'update');
+  STRENGTH[a] + STRENGTH[b] < STRENGTH.update;
 
 interface Version {
   readonly row: Row | null;
@@ -86,8 +93,6 @@ export class Slot {
     return `(${String(this.number)},${String(this.tuple)})`;
   }
 }
-
-const STRENGTH: Readonly<Record<LockMode, number>> = { 'key share': 0, 'no key update': 1, update: 2 };
 
 let slotNumbers = 0;
 

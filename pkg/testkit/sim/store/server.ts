@@ -1,5 +1,5 @@
 import { AdvisoryLocks } from './advisory-locks.js';
-import { SqlError, Session, type Pause, type Running } from './session.js';
+import { SqlError, Session, type Isolation, type Pause, type Running } from './session.js';
 import { Table, type Row } from './rows.js';
 import type { Meaning } from './meaning.js';
 import { meaningOf } from './statements.js';
@@ -29,6 +29,8 @@ export class StoreServer {
   private seq = 0;
   /** Statements that stopped half-way: their snapshots need old versions. */
   private halfWay = 0;
+  /** Transactions whose reads repeat: so do theirs. */
+  private repeating = 0;
   private serial = 0;
 
   constructor(
@@ -58,10 +60,32 @@ export class StoreServer {
     this.table(table).slotOf(key).versions = [{ row: { ...row }, seq: 0 }];
   }
 
-  open(): Session {
-    const session = new Session(this);
+  open(isolation: Isolation = 'read committed'): Session {
+    const session = new Session(this, isolation);
     this.sessions.add(session);
+    if (isolation === 'repeatable read') this.repeating += 1;
     return session;
+  }
+
+  /** xact_start of the oldest transaction that runs. */
+  oldestBeganAtMs(): number {
+    let oldest = this.nowMs();
+    for (const { beganAtMs } of this.sessions) oldest = Math.min(oldest, beganAtMs);
+    return oldest;
+  }
+
+  /**
+   * A hand in the database, or a fault of ours that nobody knows: a row is another one, or gone, with no statement that says why.
+   *
+   * @param change of the row that stands, null if there is none; null: it goes
+   * @returns false when somebody holds the row
+   */
+  tamper(table: string, key: string, change: (row: Row | null) => Row | null): boolean {
+    const slot = this.table(table).slotOf(key);
+    if (slot.locks.length > 0) return false;
+    const session = this.open();
+    session.overwrite(slot, change(slot.newestFor(session)));
+    return this.commit(session);
   }
 
   pausesHere(): boolean {
@@ -73,7 +97,7 @@ export class StoreServer {
     if (session.isOver) return done(new SqlError('08006', 'the connection is gone'), []);
     let running: Running<object[]>;
     try {
-      session.snapshot = this.seq;
+      if (session.isolation === 'read committed' || session.snapshot < 0) session.snapshot = this.seq;
       running = meaningOf(text, this.doubles)(session, values);
     } catch (error) {
       return done(error, []);
@@ -172,9 +196,10 @@ export class StoreServer {
   private end(session: Session, seq: number | null): void {
     session.isOver = true;
     this.sessions.delete(session);
+    if (session.isolation === 'repeatable read') this.repeating -= 1;
     const waiters: (() => void)[] = [...(session.waitsFor?.waiters ?? [])];
     for (const slot of session.touched) {
-      slot.release(session, seq, this.halfWay > 0);
+      slot.release(session, seq, this.halfWay > 0 || this.repeating > 0);
       waiters.push(...slot.waiters);
     }
     session.touched.clear();

@@ -18,11 +18,14 @@ export class SqlError extends Error {
   }
 }
 
-/** One transaction of one connection, and what its statements may do to rows. Isolation: READ COMMITTED. */
+/** READ COMMITTED, or REPEATABLE READ where nothing is written. */
+export type Isolation = 'read committed' | 'repeatable read';
+
+/** One transaction of one connection, and what its statements may do to rows. */
 export class Session {
   isOver = false;
-  /** The snapshot of the statement under way. */
-  snapshot = 0;
+  /** The snapshot of the statement under way; of the transaction, where reads repeat. */
+  snapshot = -1;
   readonly touched = new Set<Slot>();
   /** Games whose events this transaction settles; empty where it settles none. */
   readonly games = new Set<string>();
@@ -32,7 +35,10 @@ export class Session {
   /** now(): when the transaction began. */
   readonly beganAtMs: number;
 
-  constructor(readonly server: StoreServer) {
+  constructor(
+    readonly server: StoreServer,
+    readonly isolation: Isolation,
+  ) {
     this.beganAtMs = server.nowMs();
   }
 
@@ -74,6 +80,7 @@ export class Session {
   }
 
   *acquire(slot: Slot, mode: LockMode): Running<void> {
+    if (this.isolation === 'repeatable read') throw new Error('such a transaction only reads here');
     if (this.server.pausesHere()) yield { kind: 'breath' };
     while (slot.holdersAgainst(this, mode).length > 0) yield { kind: 'locked', slot, mode };
     slot.grant(this, mode);
@@ -155,6 +162,13 @@ export class Session {
   /** DELETE of one row. */
   *remove(table: string, key: string): Running<void> {
     if ((yield* this.lock(table, key, 'update')) !== null) this.write(this.table(table).slotOf(key), null);
+  }
+
+  /** A row that somebody puts into a slot that nobody holds, by no statement of ours; null removes it. */
+  overwrite(slot: Slot, row: Row | null): void {
+    slot.grant(this, 'update');
+    this.touched.add(slot);
+    this.write(slot, row);
   }
 
   private write(slot: Slot, row: Row | null): void {

@@ -7,6 +7,9 @@ import { letterStatements } from './letter-statements.js';
 import { progressionStatements } from './progression-statements.js';
 import type { Meaning, Taught } from './meaning.js';
 import { reconcileStatements } from './reconcile-statements.js';
+import { recountStatements } from './recount-statements.js';
+import { rederiveStatements } from './rederive-statements.js';
+import { remakeStatements } from './remake-statements.js';
 import { resubmissionStatements } from './resubmission-statements.js';
 import { snapshotStatements } from './snapshot-statements.js';
 import { truthStatements } from './truth-statements.js';
@@ -25,6 +28,9 @@ export const TAUGHT: readonly Taught[] = [
   ...resubmissionStatements,
   ...reconcileStatements,
   ...guardStatements,
+  ...rederiveStatements,
+  ...remakeStatements,
+  ...recountStatements,
 ];
 
 const byFingerprint = new Map(TAUGHT.map((taught) => [taught.fingerprint, taught]));

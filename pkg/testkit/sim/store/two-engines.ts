@@ -1,21 +1,30 @@
 import { canonicalJson } from '../../../contract/canonical-json.js';
 import type { JsonValue } from '../../../contract/event.js';
-import type { Database, Sql } from '../../../postgres/port.js';
+import type { Database, Sql, TransactionOptions } from '../../../postgres/port.js';
 import { eventually } from '../../eventually.js';
 import { Coverage } from '../coverage.js';
 import { SimNode } from '../node.js';
 import { FAULT_KINDS, swarmOf, type FaultKind } from '../swarm.js';
 import { World } from '../world.js';
+import { scoreKey } from './board-statements.js';
 import { SimDatabase } from './client.js';
 import { lifeKey } from './guard-statements.js';
+import type { Row } from './rows.js';
 import { StoreServer } from './server.js';
+
+export type Columns = Readonly<Record<string, string | number>>;
 
 /** PostgreSQL and its simulation behind one face, so that one script runs on both. */
 export interface Engine {
   /** Begins a process's life under the lock of its incarnation; what it resolves to ends it. */
   live(incarnation: string): Promise<() => Promise<void>>;
   readonly db: Database;
+  /** The game, and both versions of its definition. */
   prepare(dedupeFloor: string): Promise<void>;
+  /** Everything that took effect did so an hour earlier than it did. */
+  age(): Promise<void>;
+  /** Somebody changes rows behind everybody's back; null: removes them. */
+  tamper(table: string, where: Columns, change: Columns | null): Promise<void>;
   /** Resolves as the work does; makes time pass where time is virtual. */
   finish<T>(work: Promise<T>): Promise<T>;
   /** Resolves when nothing can go on any more: `open` pieces of work are done or wait for a lock. */
@@ -30,6 +39,25 @@ export const realEngine = (db: Database): Engine => ({
     const insert =
       'INSERT INTO games (game_id, dedupe_floor, session_master_id, session_master) VALUES ($1, $2, $3, $4)';
     await db.query(insert, ['demo', dedupeFloor, 'm1', '']);
+    await db.query(
+      `INSERT INTO game_definitions (game_id, version, effective_from, source, source_sha256, applied_by)
+       VALUES ('demo', 1, 'epoch', '', '', 'test'), ('demo', 2, 'epoch', '', '', 'test')`,
+    );
+  },
+  age: async () => {
+    for (const [table, column] of AGED)
+      await db.query(`UPDATE ${table} SET ${column} = ${column} - interval '1 hour'`);
+  },
+  tamper: async (table, where, change) => {
+    const names = [...Object.keys(where), ...Object.keys(change ?? {})];
+    const set = (name: string): string => `${name} = $${String(names.lastIndexOf(name) + 1)}`;
+    const is = (name: string): string => `${name} = $${String(names.indexOf(name) + 1)}`;
+    const verb =
+      change === null
+        ? `DELETE FROM ${table}`
+        : `UPDATE ${table} SET ${Object.keys(change).map(set).join(', ')}`;
+    const condition = Object.keys(where).map(is).join(' AND ');
+    await db.query(`${verb} WHERE ${condition}`, [...Object.values(where), ...Object.values(change ?? {})]);
   },
   finish: (work) => work,
   settle: (openCount) =>
@@ -61,6 +89,15 @@ export const realEngine = (db: Database): Engine => ({
   },
 });
 
+/** Where it stands when something was made. */
+const AGED = [
+  ['inbox', 'settled_at'],
+  ['events', 'archived_at'],
+  ['games', 'created_at'],
+  ['archive_followed', 'through'],
+] as const;
+const HOUR_MS = 3_600_000;
+
 const NO_FAULTS = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, 0])) as Record<FaultKind, number>;
 
 export function simulatedEngine(): Engine {
@@ -83,7 +120,28 @@ export function simulatedEngine(): Engine {
     db,
     finish,
     prepare: async (dedupeFloor) => {
-      server.seedRow('games', 'demo', { game_id: 'demo', dedupe_floor: dedupeFloor });
+      const created_at = server.nowMs();
+      server.seedRow('games', 'demo', { game_id: 'demo', dedupe_floor: dedupeFloor, created_at });
+      for (const version of [1, 2])
+        server.seedRow('game_definitions', `demo ${String(version)}`, { game_id: 'demo', version });
+    },
+    age: async () => {
+      for (const [table, column] of AGED)
+        for (const { key } of [...server.table(table).slots.values()])
+          server.tamper(table, key, (row) =>
+            row === null ? null : { ...row, [column]: (row[column] as number) - HOUR_MS },
+          );
+    },
+    tamper: async (table, where, change) => {
+      const fits = (row: Row): boolean => Object.entries(where).every(([name, value]) => row[name] === value);
+      for (const { key } of [...server.table(table).slots.values()]) {
+        const row = server.row(table, key);
+        if (row === null || !fits(row)) continue;
+        const changed = change === null ? null : { ...row, ...change };
+        const changedKey = table === 'board_scores' && changed !== null ? scoreKey(changed) : key;
+        if (changedKey !== key) server.tamper(table, key, () => null);
+        server.tamper(table, changedKey, () => changed);
+      }
     },
     settle: async (openCount) => {
       await new Promise((resolve) => setImmediate(resolve));
@@ -115,9 +173,9 @@ class OpenTransaction {
   private wake = (): void => undefined;
   private readonly ended: Promise<string>;
 
-  constructor(db: Database) {
+  constructor(db: Database, options: TransactionOptions) {
     this.ended = db
-      .transaction((sql) => this.work(sql))
+      .transaction((sql) => this.work(sql), options)
       .then(
         () => 'committed',
         (error: unknown) => codeOf(error),
@@ -166,6 +224,10 @@ const codeOf = (error: unknown): string =>
 /** Work under these names is no part of a transaction of the script: it brings its own. */
 const ALONE = new Set(['x', 'y', 'z']);
 
+/** The reads of a transaction of this name repeat. */
+const REPEATS = 'r';
+const SNAPSHOT = { isolation: 'repeatable read', readOnly: true } as const;
+
 /**
  * Plays what several transactions do in a given order, each as far as locks let it.
  *
@@ -180,7 +242,8 @@ export async function playScript(engine: Engine, script: Script): Promise<string
   const transactions = new Map<string, OpenTransaction>();
   const start = (name: string, act: Act): Promise<string> => {
     if (ALONE.has(name) && typeof act === 'function') return act(engine.db).catch(codeOf);
-    const transaction = transactions.get(name) ?? new OpenTransaction(engine.db);
+    const transaction =
+      transactions.get(name) ?? new OpenTransaction(engine.db, name === REPEATS ? SNAPSHOT : {});
     transactions.set(name, transaction);
     return transaction.do(act);
   };
@@ -225,6 +288,9 @@ const COLUMNS: Readonly<Record<string, string>> = {
   reconciled: 'role',
   batches_in_hand: 'role incarnation slot keys is_alone',
   crash_suspects: 'role key deaths crashes',
+  archive_followed: 'role',
+  unarchived: 'role dedupe_day identity game_id lane content_hash',
+  healing_walks: 'kind place',
   role_counters: 'role lane delivered applied duplicate conflict dead',
 };
 
