@@ -1,5 +1,5 @@
 const shared = {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/scripts/jest-environment.mjs',
   roots: [
     '<rootDir>/pkg',
     '<rootDir>/cmd',

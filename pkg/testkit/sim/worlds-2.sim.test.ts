@@ -1,3 +1,0 @@
-import { testWorlds } from './worlds.js';
-
-testWorlds(168, 334);
