@@ -1,3 +1,4 @@
+import { OutageError } from '../kernel/errors.js';
 import { ok, type Outcome } from '../kernel/outcome.js';
 import type { RoleName } from '../kernel/roles.js';
 import { eventually } from './eventually.js';
@@ -92,7 +93,15 @@ export async function receive(
 }
 
 export const drained = (bus: Bus, role: RoleName): Promise<void> =>
-  eventually(`${role} has settled everything`, async () => (await bus.lag(role)).waiting === 0);
+  eventually(`${role} has settled everything`, async () => {
+    try {
+      return (await bus.lag(role)).waiting === 0;
+    } catch (error) {
+      // Asked of a machine that is too busy to answer in time; it is asked again.
+      if (error instanceof OutageError) return false;
+      throw error;
+    }
+  });
 
 export function gate(): { readonly opened: Promise<void>; open(): void } {
   let open = (): void => undefined;
