@@ -1,3 +1,4 @@
+import { systemClock as clock } from '../pkg/kernel/clock.js';
 import { encodePlace } from '../pkg/query/cursor.js';
 import { FINAL_CYCLE, playerOf, RARE_KEY, receiptOf, REGULARS, type GameSize } from './admin-rows.js';
 
@@ -27,6 +28,7 @@ const nth = <T>(items: readonly T[], n: number): T => {
 const anyone = ({ players }: Subjects, n: number): string => playerOf(((n * 104_729) % players) + 1);
 const regular = (n: number): string => playerOf((n % REGULARS) + 1);
 const cursor = ({ places }: Subjects, n: number): string => encodePlace(nth(places, n));
+const daysAgo = (days: number): string => new Date(clock.now() - days * 86_400_000).toISOString();
 const FINAL = `window=seasonal&cycle=${FINAL_CYCLE}`;
 
 const of = (page: string, reads: Readonly<Record<string, Read['path']>>): Read[] =>
@@ -107,7 +109,8 @@ export const ADMIN_READS: readonly Read[] = [
     latest: () => '/audit',
     'of a rare person': () => '/audit?actor=rare',
     'of a subject': (_, n) => `/audit?subject=player%20${playerOf((n % 997) + 1)}`,
-    'before a day': () => '/audit?before=2020-01-01T00:00:00Z',
+    'before a day': () => `/audit?before=${daysAgo(10)}`,
+    'is it whole': () => '/audit/verify',
   }),
   ...of('Settings', {
     game: () => '',

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { entryHash, FIRST_HASH } from '../pkg/admin/audit-chain.js';
+import { systemClock } from '../pkg/kernel/clock.js';
 import type { Database, Sql } from '../pkg/postgres/port.js';
 
 /** How much a game of the bench has. Everything grows with the players, but for what its regulars did. */
@@ -189,20 +190,23 @@ export async function fillGame(db: Database, size: GameSize): Promise<void> {
 
 const AUDIT = `
   INSERT INTO admin_audit (game_id, seq, at_ms, actor_id, actor, action, subject, reason, details, request_id, previous_hash, hash)
-  SELECT $1, seq, seq, NULL, actor, 'player.hide', subject, NULL, '{}', '', decode(previous, 'hex'), decode(hash, 'hex')
-    FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[]) AS e (seq, actor, subject, previous, hash)`;
+  SELECT $1, seq, at_ms, NULL, actor, 'player.hide', subject, NULL, '{}', '', decode(previous, 'hex'), decode(hash, 'hex')
+    FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[]) AS e (seq, at_ms, actor, subject, previous, hash)`;
 
-/** A chain that is whole. One entry in a thousand is of another person. */
+const AUDIT_EVERY_MS = 60_000;
+
+/** A chain that is whole, an entry each minute up to now. One in a thousand is of another person. */
 async function writeAudit(sql: Sql, { gameId, rows }: GameSize): Promise<void> {
   let previous: Buffer = FIRST_HASH;
-  const columns: [number[], string[], string[], string[], string[]] = [[], [], [], [], []];
+  const columns: [number[], number[], string[], string[], string[], string[]] = [[], [], [], [], [], []];
+  const nowMs = systemClock.now();
   for (let seq = 1; seq <= rows; seq += 1) {
     const actor = seq % 1_000 === 1 ? 'rare' : 'admin';
     const subject = `player ${playerOf((seq % 997) + 1)}`;
     const entry = {
       gameId,
       seq,
-      atMs: seq,
+      atMs: nowMs - (rows - seq) * AUDIT_EVERY_MS,
       actorId: null,
       actor,
       action: 'player.hide',
@@ -211,10 +215,11 @@ async function writeAudit(sql: Sql, { gameId, rows }: GameSize): Promise<void> {
     };
     const hash = entryHash(previous, { ...entry, details: {}, requestId: '' });
     columns[0].push(seq);
-    columns[1].push(actor);
-    columns[2].push(subject);
-    columns[3].push(previous.toString('hex'));
-    columns[4].push(hash.toString('hex'));
+    columns[1].push(entry.atMs);
+    columns[2].push(actor);
+    columns[3].push(subject);
+    columns[4].push(previous.toString('hex'));
+    columns[5].push(hash.toString('hex'));
     previous = hash;
   }
   await sql.query(AUDIT, [gameId, ...columns]);

@@ -1,6 +1,10 @@
 import { Agent, request, type IncomingHttpHeaders } from 'node:http';
 
-/** Asks one origin over connections that are kept. */
+/** For a whole answer, unless the caller is more patient; of a stream, for its next bytes. */
+const DEADLINE_MS = 5_000;
+const SILENCE_MAX_MS = 30_000;
+
+/** Asks one origin over connections that are kept. What stands still fails: a bench must come to its end. */
 export class Asker {
   readonly #agent: Agent;
   readonly #url: string;
@@ -10,8 +14,12 @@ export class Asker {
     this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
   }
 
-  /** The whole answer. @throws Error when its status is not the wanted one */
-  ask(path: string, headers: Headers, { method = 'GET', body, status = 200 }: Ask = {}): Promise<Answer> {
+  /** The whole answer. @throws Error when its status is not the wanted one, and when there is none within `deadlineMs` */
+  ask(
+    path: string,
+    headers: Headers,
+    { method = 'GET', body, status = 200, deadlineMs = DEADLINE_MS }: Ask = {},
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const outgoing = request(this.#url + path, { method, headers, agent: this.#agent }, (response) => {
         const chunks: Buffer[] = [];
@@ -24,6 +32,11 @@ export class Asker {
             reject(new Error(`${path} was answered ${String(response.statusCode)}: ${text.slice(0, 500)}`));
         });
       });
+      const timer = setTimeout(() => {
+        reject(new Error(`${path} was not answered within ${String(deadlineMs)} ms`));
+        outgoing.destroy();
+      }, deadlineMs);
+      outgoing.on('close', () => clearTimeout(timer));
       outgoing.on('error', reject);
       outgoing.end(body);
     });
@@ -54,6 +67,10 @@ export class Asker {
         };
         read().catch(reject);
       });
+      outgoing.setTimeout(SILENCE_MAX_MS, () => {
+        reject(new Error(`${path} sent nothing for ${String(SILENCE_MAX_MS)} ms`));
+        outgoing.destroy();
+      });
       outgoing.on('error', reject);
       outgoing.end();
     });
@@ -70,6 +87,7 @@ export interface Ask {
   readonly method?: string;
   readonly body?: string;
   readonly status?: number;
+  readonly deadlineMs?: number;
 }
 
 export interface Answer {

@@ -19,6 +19,12 @@ const COLUMNS = `game_id AS "gameId", seq, at_ms AS "atMs", actor_id AS "actorId
 
 const isSeq = (text: string): boolean => /^[1-9]\d{0,14}$/.test(text);
 
+/**
+ * Entries stand in the order of their times, but for clocks of several processes: so many ms apart at most. So what is before an
+ * instant begins where its day ends, and nothing newer is read.
+ */
+const CLOCKS_APART_MS = 86_400_000;
+
 /** Newest first. @throws FairtallyError `bad_cursor` */
 export async function readAudit(
   sql: Sql,
@@ -31,7 +37,10 @@ export async function readAudit(
     `SELECT ${COLUMNS} FROM admin_audit
       WHERE game_id = $1 AND seq < coalesce($2, 9007199254740991)
         AND ($3::text IS NULL OR actor = $3) AND ($4::text IS NULL OR action = $4) AND ($5::text IS NULL OR subject = $5)
-        AND ($6::bigint IS NULL OR at_ms >= $6) AND ($7::bigint IS NULL OR at_ms < $7)
+        AND ($6::bigint IS NULL OR at_ms >= $6)
+        AND ($7::bigint IS NULL OR at_ms < $7 AND seq <= (
+          SELECT b.seq FROM admin_audit b WHERE b.game_id = $1 AND b.at_ms < $7 + ${String(CLOCKS_APART_MS)}
+           ORDER BY b.at_ms DESC, b.seq DESC LIMIT 1))
       ORDER BY seq DESC LIMIT $8`,
     [
       gameId,
@@ -63,10 +72,10 @@ export interface Verification {
   readonly brokenAtSeq: number | null;
 }
 
-const VERIFIED_MAX = 10_000;
+const VERIFIED_MAX = 1_000;
 
 /**
- * Recomputes the chain after an entry, up to 10,000 hashes: an entry that was changed, taken out or put in between is found.
+ * Recomputes the chain after an entry, up to 1,000 hashes: an entry that was changed, taken out or put in between is found.
  * That the newest were cut off shows only to who has kept a hash from before (`after`).
  */
 export async function verifyAudit(

@@ -36,9 +36,16 @@ export function createGameDatabase(db: Database, clock: Pick<Clock, 'now'>): Gam
   };
 }
 
+/**
+ * Every statement is planned for its values: one key signs all but a few events, one metric has all but a few findings, and a plan
+ * for any value reads them all to find those few.
+ */
 const enterGame = async (sql: Sql, gameId: string): Promise<void> => {
   if (gameId === '') throw new Error('a transaction of the admin API must name its game');
-  await sql.query("SELECT set_config('app.game', $1, true)", [gameId]);
+  await sql.query(
+    "SELECT set_config('app.game', $1, true), set_config('plan_cache_mode', 'force_custom_plan', true)",
+    [gameId],
+  );
 };
 
 /** A store that opens transactions of its own, inside one that is open. */

@@ -8,7 +8,11 @@ const ROW = 'n.subject, n.score, n.reached_at AS "reachedAtMs", n.place';
 const LAST = `SELECT n.place FROM leaderboard_snapshots n WHERE ${OF_CYCLE} AND n.place IS NOT NULL ORDER BY n.place DESC LIMIT 1`;
 const BETWEEN = `SELECT ${ROW} FROM leaderboard_snapshots n WHERE ${OF_CYCLE} AND n.place BETWEEN $5 AND $6 ORDER BY n.place`;
 const SUBJECTS = `SELECT ${ROW} FROM leaderboard_snapshots n WHERE ${OF_CYCLE} AND n.subject = ANY($5::text[]) ORDER BY n.place`;
-/** The last place up to the row $5, $6, $7, whether or not it is there: looked for by halves among the places 1..$8. */
+/**
+ * The last place up to the row $5, $6, $7, whether or not it is there: looked for by halves among the places 1..$8. The middle is
+ * asked as a row by itself, the first from there on (places have no gaps): joined, it would be a sum of columns, which behind the
+ * wall between games no index may answer, because a sum can fail; and without statistics a join would read the whole cycle.
+ */
 const upTo = (better: '<' | '>'): string => `
   WITH RECURSIVE search (low, high) AS (
     SELECT 0::bigint, $8::bigint
@@ -16,7 +20,8 @@ const upTo = (better: '<' | '>'): string => `
     SELECT CASE WHEN m.is_up_to THEN m.place ELSE s.low END, CASE WHEN m.is_up_to THEN s.high ELSE m.place - 1 END
       FROM search s CROSS JOIN LATERAL (
         SELECT n.place, n.score ${better} $6::bigint OR n.score = $6 AND (n.reached_at, n.subject) <= ($7::bigint, $5::text) AS is_up_to
-          FROM leaderboard_snapshots n WHERE ${OF_CYCLE} AND n.place = (s.low + s.high + 1) / 2) AS m
+          FROM leaderboard_snapshots n WHERE ${OF_CYCLE} AND n.place >= (s.low + s.high + 1) / 2
+         ORDER BY n.place LIMIT 1) AS m
      WHERE s.low < s.high
   )
   SELECT low AS place FROM search WHERE low = high`;

@@ -38,7 +38,8 @@ const CASE = `
          c.decided_by AS "decidedBy", c.decision_reason AS "decisionReason", c.hid, coalesce(p.hidden, false) AS "playerHidden"
     FROM cases c
     LEFT JOIN admin_users u ON u.user_id = c.assignee
-    LEFT JOIN player_state p ON p.game_id = c.game_id AND p.player_id = c.player_id`;
+    LEFT JOIN LATERAL (
+      SELECT s.hidden FROM player_state s WHERE s.game_id = c.game_id AND s.player_id = c.player_id LIMIT 1) AS p ON true`;
 
 const caseOf = (row: CaseRow): Schemas['Case'] => ({
   caseId: row.caseId,

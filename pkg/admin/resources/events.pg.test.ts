@@ -59,6 +59,26 @@ test('the event debugger shows what became of the last events of a player or of 
   expect((await get('/events')).status).toBe(400);
 });
 
+test('of a key that signed nothing for a day the archive of the hour is not looked through', async () => {
+  await server.db.query("SELECT ensure_month('2026-11-20')");
+  const keys = ['seen', 'unseen'];
+  await server.db.query(
+    `INSERT INTO events (dedupe_day, identity, game_id, player_id, event_id, type, ts_ms, received_at_ms, src, key_id,
+                         definition_version, content_hash, payload, archived_at)
+     SELECT '2026-11-20', gen_random_uuid(), $1, 'p-1', 'e-1', 'progression', 5, 6, 'client', key, 1, '\\x01', '{}', now() - interval '30 minutes'
+       FROM unnest($2::text[]) AS key`,
+    [gameId, keys],
+  );
+  await server.db.query("INSERT INTO key_uses VALUES ($1, 'seen', extract(epoch FROM now()) * 1000)", [
+    gameId,
+  ]);
+  const found = async (): Promise<number[]> =>
+    Promise.all(keys.map(async (key) => rowsOf(await get(`/events?keyId=${key}`)).length));
+  expect(await found()).toEqual([1, 1]);
+  await server.db.query('INSERT INTO pipeline_rolled_up (through) VALUES (now())');
+  expect(await found()).toEqual([1, 0]);
+});
+
 describe('refused events in the debugger', () => {
   const NOON = Date.UTC(2026, 10, 20, 12);
   const refusal = (over: Partial<ToldRefusal>): ToldRefusal => ({

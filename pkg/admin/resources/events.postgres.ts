@@ -24,7 +24,9 @@ export const RECENT_EVENTS = 100;
  * The archive has no index by key, which every event would pay for: its last hour is looked at, the last of it first, as far
  * back as a hundred events of the key take.
  */
-const KEY_LOOKS_BACK = ['30 seconds', '5 minutes', '1 hour'];
+const NOTED_WITHIN = '5 minutes';
+const KEY_LOOKS_BACK = ['30 seconds', NOTED_WITHIN];
+const KEY_LOOKS_BACK_MAX = '1 hour';
 
 const recent = (where: string, order: string): string => `
   SELECT e.received_at_ms AS "receivedAtMs", e.ts_ms AS "tsMs", e.event_id AS "eventId", e.type, e.player_id AS "playerId",
@@ -38,9 +40,17 @@ const recent = (where: string, order: string): string => `
    ORDER BY e.received_at_ms DESC`;
 
 const OF_PLAYER = recent('player_id = $2', 'ts_ms DESC');
-const OF_KEY = KEY_LOOKS_BACK.map((back) =>
-  recent(`key_id = $2 AND archived_at > now() - interval '${back}'`, 'archived_at DESC'),
-);
+const ofKey = (back: string): string =>
+  recent(`key_id = $2 AND archived_at > now() - interval '${back}'`, 'archived_at DESC');
+const OF_KEY = KEY_LOOKS_BACK.map(ofKey);
+const OF_KEY_AT_MOST = ofKey(KEY_LOOKS_BACK_MAX);
+
+/** The signing keys of each minute are noted soon after it: of one that was not in a day the hour has nothing. */
+const KEY_IS_IDLE = `
+  SELECT 1 FROM pipeline_rolled_up
+   WHERE through > now() - interval '${NOTED_WITHIN}' AND NOT EXISTS (
+     SELECT 1 FROM key_uses WHERE game_id = $1 AND key_id = $2
+        AND last_used_ms > extract(epoch FROM now() - interval '1 day') * 1000)`;
 
 /** The last events of a player, by their own time, or of a key within the hour; as the archive has them. */
 export async function recentEvents(
@@ -48,13 +58,22 @@ export async function recentEvents(
   gameId: string,
   who: { readonly playerId: string } | { readonly keyId: string },
 ): Promise<Schemas['RecentEvent'][]> {
-  const [statements, id] = 'playerId' in who ? [[OF_PLAYER], who.playerId] : [OF_KEY, who.keyId];
-  let rows: EventRow[] = [];
-  for (const statement of statements) {
-    rows = await sql.query<EventRow>(statement, [gameId, id, ROLES]);
-    if (rows.length >= RECENT_EVENTS) break;
-  }
+  const rows =
+    'playerId' in who
+      ? await sql.query<EventRow>(OF_PLAYER, [gameId, who.playerId, ROLES])
+      : await eventsOfKey(sql, gameId, who.keyId);
   return rows.map(eventOf);
+}
+
+async function eventsOfKey(sql: Sql, gameId: string, keyId: string): Promise<EventRow[]> {
+  const values = [gameId, keyId, ROLES];
+  let rows: EventRow[] = [];
+  for (const statement of OF_KEY) {
+    rows = await sql.query<EventRow>(statement, values);
+    if (rows.length >= RECENT_EVENTS) return rows;
+  }
+  const isIdle = (await sql.query(KEY_IS_IDLE, [gameId, keyId])).length > 0;
+  return isIdle ? rows : sql.query<EventRow>(OF_KEY_AT_MOST, values);
 }
 
 const eventOf = ({ context, ...row }: EventRow): Schemas['RecentEvent'] => ({

@@ -19,6 +19,9 @@ const NEXT = `
                         through + interval '${String(MINUTES_AT_ONCE)} minutes') AS until
     FROM pipeline_rolled_up FOR UPDATE SKIP LOCKED`;
 
+/** Keys of sessions begin so. They live for a day, no list shows them, and there are as many as players come. */
+const SESSION_KEYS = 'ps1.%';
+
 /** One pass over what was archived in those minutes, which a BRIN index finds. */
 const COUNT = `
   WITH counted AS (
@@ -31,7 +34,7 @@ const COUNT = `
     ON CONFLICT DO NOTHING
   )
   INSERT INTO key_uses AS k (game_id, key_id, last_used_ms)
-  SELECT game_id, key_id, max(used_ms) FROM counted GROUP BY 1, 2 ORDER BY 1, 2
+  SELECT game_id, key_id, max(used_ms) FROM counted WHERE key_id NOT LIKE '${SESSION_KEYS}' GROUP BY 1, 2 ORDER BY 1, 2
   ON CONFLICT (game_id, key_id) DO UPDATE SET last_used_ms = greatest(k.last_used_ms, excluded.last_used_ms)`;
 
 const FORGET = `DELETE FROM pipeline_minutes WHERE minute < now() - interval '${KEPT}'`;

@@ -12,8 +12,11 @@ interface ProfileRow {
 
 const PROFILE = `p.player_id AS "playerId", p.first_seen_ms AS "firstSeenMs", p.last_seen_ms AS "lastSeenMs", p.events,
   coalesce(s.hidden, false) AS hidden`;
-const PROFILES =
-  'player_profiles p LEFT JOIN player_state s ON s.game_id = p.game_id AND s.player_id = p.player_id';
+/** The states are asked one by one: joined as tables are, those of all players before a page would be read with it. */
+const PROFILES = `
+  player_profiles p LEFT JOIN LATERAL (
+    SELECT t.hidden, t.changed_at, t.changed_by, t.reason FROM player_state t
+     WHERE t.game_id = p.game_id AND t.player_id = p.player_id LIMIT 1) AS s ON true`;
 
 /** Between the prefix and the prefix with the last of all characters: a range of the primary key, by bytes. */
 const SEARCH = `
@@ -132,7 +135,7 @@ const XP_EVENTS_MAX = 50_000;
 
 const XP_BY_DAY = `
   SELECT to_char(to_timestamp(day * 86400) AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, sum(delta_xp)::bigint AS "deltaXp", count(*) AS events
-    FROM (SELECT div(ts_ms::numeric, 86400000)::bigint AS day, delta_xp FROM progress_events
+    FROM (SELECT ts_ms / 86400000 AS day, delta_xp FROM progress_events
            WHERE game_id = $1 AND player_id = $2 AND ts_ms >= $3 ORDER BY ts_ms DESC LIMIT $4) AS latest
    GROUP BY latest.day ORDER BY latest.day`;
 
