@@ -116,6 +116,27 @@ describe('the store of definitions', () => {
     expect((await store.list(gameId)).map(({ version }) => version)).toEqual([1]);
   });
 
+  test('finds what a name meant last, however it was written, and reads no version that says nothing of it', async () => {
+    const store = createDefinitionStore(server.db);
+    const withBoard = (name: string, aggregate: string): string =>
+      sample.replace(
+        'boards:\n',
+        `boards:\n  ${name}: { event: progression, aggregate: ${aggregate}, value: deltaXp, windows: [daily] }\n`,
+      );
+    await store.apply(applied(withBoard('"\\x6edex"', 'sum')));
+    await store.apply(applied(sample));
+    // A document of a time when more was allowed: nothing asks for it any more.
+    await server.db.query(
+      `INSERT INTO game_definitions (game_id, version, effective_from, source, source_sha256, applied_by)
+       VALUES ($1, 3, now() + interval '1 year', 'boards: gone', '', 'ann')`,
+      [gameId],
+    );
+    const meant = (aggregate: string): ReturnType<typeof store.plan> =>
+      store.plan(applied(withBoard('ndex', aggregate)));
+    expect((await meant('sum')).refusals).toEqual([]);
+    expect((await meant('best')).refusals).toEqual([expect.stringMatching(/^board ndex: aggregate/)]);
+  });
+
   test('gives each of many at once its own version', async () => {
     const store = createDefinitionStore(server.db);
     const all = await Promise.all(

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { FairtallyError } from '../../kernel/errors.js';
 import type { Database, Sql } from '../../postgres/port.js';
 import { hashOfDefinition, parseDefinition } from '../definition-file.js';
@@ -113,20 +114,49 @@ const historyOf = (sql: Sql, gameId: string): Promise<StoredVersion[]> =>
     [gameId, MAX_HISTORY],
   );
 
-function planWith(stored: readonly StoredVersion[], next: PlannedDefinition): VersionPlan {
+async function planWith(stored: readonly StoredVersion[], next: PlannedDefinition): Promise<VersionPlan> {
   const { gameId, source, fileName, effectiveFromMs } = next;
   const version = (stored[0]?.version ?? 0) + 1;
   const read = parseDefinition(source, { gameId, version, ...(fileName === undefined ? {} : { fileName }) });
-  const history = stored.map((row): ReadDefinition =>
-    parseDefinition(row.source, { gameId, version: row.version, fileName: storedName(gameId, row.version) }),
-  );
   const against = inForceAt(stored, effectiveFromMs);
-  const inForce = against === undefined ? null : (history[stored.indexOf(against)] ?? null);
+  const inForce = against === undefined ? null : readStored(gameId, against);
+  const history = await versionsWith(read, stored, (row) =>
+    row === against && inForce !== null ? inForce : readStored(gameId, row),
+  );
   return {
     ...planDefinition(history, read, inForce),
     against: against === undefined ? null : instantOf(against),
     overruled: overruledBy(stored, effectiveFromMs),
   };
+}
+
+const readStored = (gameId: string, { source, version }: StoredVersion): ReadDefinition =>
+  parseDefinition(source, { gameId, version, fileName: storedName(gameId, version) });
+
+/**
+ * Of versions newest first, those in which the boards and metrics of a definition had their names last. Reading a long
+ * document takes the process a second in which it does nothing else, and a game has hundreds: most of the time the newest
+ * knows all of the names, and one that has not a name in its text, nor an escape that could stand for it, is not read.
+ */
+async function versionsWith(
+  definition: ReadDefinition,
+  stored: readonly StoredVersion[],
+  read: (row: StoredVersion) => ReadDefinition,
+): Promise<ReadDefinition[]> {
+  const boards = new Set(definition.boards.keys());
+  const metrics = new Set(definition.fairness.map(({ name }) => name));
+  const found: ReadDefinition[] = [];
+  for (const row of stored) {
+    const names = [...boards, ...metrics];
+    if (names.length === 0) break;
+    if (!row.source.includes('\\') && !names.some((name) => row.source.includes(name))) continue;
+    await setImmediate(); // what else the process does gets its turn
+    const earlier = read(row);
+    found.push(earlier);
+    for (const name of earlier.boards.keys()) boards.delete(name);
+    for (const { name } of earlier.fairness) metrics.delete(name);
+  }
+  return found;
 }
 
 /** Of versions newest first: in force is the newest one whose instant has come. */
@@ -152,7 +182,7 @@ async function apply(sql: Sql, next: Application): Promise<{ version: number; pl
   if (games.length === 0)
     throw new FairtallyError('game_unknown', `there is no game "${next.gameId}"; create it first`);
   const stored = await historyOf(sql, next.gameId);
-  const plan = planWith(stored, next);
+  const plan = await planWith(stored, next);
   const holding = inForceAt(stored, next.effectiveFromMs);
   if (holding?.source === next.source && plan.overruled.length === 0) {
     const message = `version ${String(holding.version)} of ${next.gameId} is the same document; nothing to apply`;
