@@ -6,7 +6,7 @@ import { instant, someOf, wholeNumber, wrongCommand } from '../../pkg/cli/progra
 import { reconcileCommand } from '../../pkg/cli/reconcile.js';
 import type { JsonObject } from '../../pkg/contract/event.js';
 import { createDefinitionSource } from '../../pkg/games/definitions/postgres.js';
-import { parseStrictJson } from '../../pkg/ingest/strict-json.js';
+import { parseStrictJson } from '../../pkg/contract/strict-json.js';
 import { FairtallyError } from '../../pkg/kernel/errors.js';
 import { ROLES, type RoleName } from '../../pkg/kernel/roles.js';
 import type { Database } from '../../pkg/postgres/port.js';

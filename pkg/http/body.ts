@@ -1,4 +1,5 @@
 import type { Request, RequestHandler } from 'express';
+import { DEFAULT_JSON_LIMITS, parseStrictJson, type JsonLimits } from '../contract/strict-json.js';
 import type { Clock } from '../kernel/clock.js';
 import { RequestProblem } from './request-problem.js';
 
@@ -43,13 +44,17 @@ export const readBody =
 const tooLarge = (bytesMax: number): RequestProblem =>
   new RequestProblem('body_too_large', { limits: { bodyBytes: bytesMax } });
 
-/** The JSON that was sent. @throws RequestProblem */
+/** A text may be as long as the body, whose length is limited before. */
+const JSON_LIMITS: JsonLimits = { ...DEFAULT_JSON_LIMITS, maxStringBytes: Infinity };
+
+/** The JSON that was sent, read as strictly as events are. Where a fault stands is not told: the keys are the sender's text. @throws RequestProblem */
 export function jsonValue(request: Request): unknown {
   const { bytes } = sentOf(request);
   if (!JSON_TYPE.test(request.headers['content-type'] ?? ''))
     throw new RequestProblem('unsupported_media_type');
-  if (bytes.length === 0) throw new RequestProblem('empty_body');
-  return parsed(textOf(bytes));
+  const read = parseStrictJson(bytes, JSON_LIMITS);
+  if (!read.ok) throw new RequestProblem(read.code);
+  return read.value;
 }
 
 /** A JSON object of no other keys than these. @throws RequestProblem */
@@ -59,20 +64,4 @@ export function jsonObject(request: Request, keys: readonly string[]): Readonly<
     throw new RequestProblem('invalid_field', { pointer: '' });
   for (const key of Object.keys(value)) if (!keys.includes(key)) throw new RequestProblem('unknown_field');
   return value as Readonly<Record<string, unknown>>;
-}
-
-function textOf(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new RequestProblem('invalid_utf8');
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new RequestProblem('malformed_json');
-  }
 }

@@ -14,7 +14,7 @@ import { parseTimestamp } from '../contract/timestamp.js';
 import { REPLAY_KEY_PREFIX } from '../contract/replay-key.js';
 import type { Game, GameDefinition, PayloadFault } from '../games/port.js';
 import type { Caller } from './credentials.js';
-import { pointerSegment } from './json-text.js';
+import { pointerSegment } from '../contract/json-text.js';
 
 const PLAYER_ID_MAX_BYTES = 128;
 const SCHEMA_VERSION_MAX = 1_000_000;

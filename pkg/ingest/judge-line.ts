@@ -4,7 +4,7 @@ import type { Caller } from './credentials.js';
 import { encodeAdmitted } from './encode.js';
 import { acceptanceWindow, judgeEvent, type Admission } from './judge-event.js';
 import { DEFAULT_INGEST_LIMITS } from './limits.js';
-import { parseStrictJson } from './strict-json.js';
+import { parseStrictJson } from '../contract/strict-json.js';
 
 /** What the way in would say of an event, before it asks what was published already. */
 export type LineVerdict =

@@ -1,7 +1,7 @@
 import type { RateRule } from '../admission/port.js';
 import type { ProblemCode } from '../contract/problem.js';
 import { refuse, type Refusal } from './answer.js';
-import { DEFAULT_JSON_LIMITS, type JsonLimits } from './strict-json.js';
+import { DEFAULT_JSON_LIMITS, type JsonLimits } from '../contract/strict-json.js';
 
 /** Every bound of the way in. */
 export interface IngestLimits {

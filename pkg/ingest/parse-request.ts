@@ -7,7 +7,7 @@ import type { Hold } from './read-body.js';
 import { readEnvelope, traceContext } from './read-envelope.js';
 import type { Received } from './receive.js';
 import { splitBatch, NO_FAULT, type SplitBatch } from './split-batch.js';
-import { parseStrictJson, type JsonRead } from './strict-json.js';
+import { parseStrictJson, type JsonRead } from '../contract/strict-json.js';
 
 export type Route = 'single' | 'batch';
 

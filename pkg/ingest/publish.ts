@@ -7,7 +7,7 @@ import { encodeAdmitted } from './encode.js';
 import { judgeEvent, type Admission, type Rejection } from './judge-event.js';
 import type { IngestDeps } from './port.js';
 import { RecentEvents } from './recent-events.js';
-import type { JsonRead } from './strict-json.js';
+import type { JsonRead } from '../contract/strict-json.js';
 
 /** What became of one event; `index` is its place in the request. */
 export type EventResult =

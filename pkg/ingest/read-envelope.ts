@@ -1,7 +1,7 @@
 import type { EventContext } from '../contract/event.js';
 import type { ProblemCode } from '../contract/problem.js';
 import { parseTimestamp } from '../contract/timestamp.js';
-import { pointerSegment } from './json-text.js';
+import { pointerSegment } from '../contract/json-text.js';
 
 const TEXT_MAX = 64;
 const CONTEXT_FIELDS: ReadonlySet<string> = new Set(['build', 'platform', 'sessionId']);

@@ -1,4 +1,4 @@
-import { firstByte } from './strict-json.js';
+import { firstByte } from '../contract/strict-json.js';
 
 /** The beginning of what was sent, for people who look for what is wrong with it. */
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { splitBatch, type BatchFault, type BatchForm, type SplitBatch } from './split-batch.js';
-import { DEFAULT_JSON_LIMITS, parseStrictJson } from './strict-json.js';
+import { DEFAULT_JSON_LIMITS, parseStrictJson } from '../contract/strict-json.js';
 
 const limits = { ...DEFAULT_JSON_LIMITS, maxItems: 500 };
 const split = (text: string | Buffer, form: BatchForm = 'json'): SplitBatch | BatchFault =>

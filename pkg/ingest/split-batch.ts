@@ -11,7 +11,7 @@ import {
   type JsonFaultCode,
   type JsonLimits,
   type JsonRead,
-} from './strict-json.js';
+} from '../contract/strict-json.js';
 
 export interface BatchLimits extends JsonLimits {
   readonly maxItems: number;

@@ -234,7 +234,8 @@ describe('bodies', () => {
       ['[]', 'invalid_field'],
       ['null', 'invalid_field'],
       ['{"marker":1}', 'unknown_field'],
-      ['{"__proto__":{}}', 'unknown_field'],
+      ['{"__proto__":{}}', 'forbidden_key'],
+      ['{"playerId":"a","playerId":"marker"}', 'duplicate_key'],
     ] as const) {
       const answer = await call(name, { body });
       expect([body, answer.status, answer.body['code']]).toEqual([body, 400, code]);

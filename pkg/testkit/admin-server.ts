@@ -43,7 +43,7 @@ export interface AdminServerOptions {
   readonly origin?: string | null;
 }
 
-/** Somebody's requests: `path` as the document has it, a body of any JSON. */
+/** Somebody's requests: `path` as the document has it, a body of any JSON, or its bytes. */
 export type Ask = (
   method: string,
   path: string,
@@ -182,11 +182,13 @@ export const askAs =
         ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isRaw(body) ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
     return { status: response.status, headers: response.headers, text, body: jsonOf(text) };
   };
+
+const isRaw = (body: unknown): body is string | Buffer => typeof body === 'string' || Buffer.isBuffer(body);
 
 function jsonOf(text: string): unknown {
   try {

@@ -79,20 +79,9 @@ function typed(text: string, type: unknown): unknown {
 }
 
 function checked(check: ValidateFunction, value: unknown): unknown {
-  if (hasUnfitText(value, DEPTH_MAX)) throw new RequestProblem('invalid_character');
   if (check(value)) return value;
   const [error] = check.errors ?? [];
   throw new RequestProblem(...problemOfError(error));
-}
-
-/** Deeper than any body of the document. */
-const DEPTH_MAX = 16;
-
-function hasUnfitText(value: unknown, depth: number): boolean {
-  if (typeof value === 'string') return UNFIT.test(value);
-  if (typeof value !== 'object' || value === null) return false;
-  if (depth === 0) throw new RequestProblem('too_deep');
-  return Object.entries(value).some(([key, inner]) => UNFIT.test(key) || hasUnfitText(inner, depth - 1));
 }
 
 function problemOfError(error: ErrorObject | undefined): ConstructorParameters<typeof RequestProblem> {
