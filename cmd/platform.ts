@@ -65,6 +65,8 @@ const GAMES_NAMED = 10;
 
 /** Somebody waits for what a gateway asks; a worker's batches may take longer. The client gives up a little after the server. */
 const GATEWAY_TIMEOUTS = { statementTimeoutMs: 8_000, queryTimeoutMs: 10_000 };
+/** Redis saves a gateway time: one that takes longer than PostgreSQL does is done without. */
+const GATEWAY_REDIS_PATIENCE_MS = 900;
 const WORKER_TIMEOUTS = { statementTimeoutMs: 30_000, queryTimeoutMs: 35_000 };
 
 /** Reads the environment. @throws ConfigError */
@@ -117,11 +119,12 @@ export async function openPlatform(process: Process): Promise<Platform> {
       `DATABASE_URL: the ${name} needs it; only the all-in-one brings its own PostgreSQL`,
     );
   }
+  const isWaitedFor = name === 'gateway' || name === 'admin';
   const tracer = await openTracer(process);
   const db = createDatabase({
     url: databaseUrl,
     applicationName: `fairtally ${name}`,
-    ...(name === 'gateway' || name === 'admin' ? GATEWAY_TIMEOUTS : WORKER_TIMEOUTS),
+    ...(isWaitedFor ? GATEWAY_TIMEOUTS : WORKER_TIMEOUTS),
     // What a request of the admin API asks goes another way (cmd/admin/compose.ts); this is for what knows all games.
     role: 'fairtally_worker',
     onIdleError: (error) => logger.warn({ err: error }, 'an idle database connection broke'),
@@ -134,7 +137,13 @@ export async function openPlatform(process: Process): Promise<Platform> {
   await refusePending(db);
 
   const redis =
-    redisUrl === null ? null : createRedisClient({ url: redisUrl, connectionName: `fairtally-${name}` });
+    redisUrl === null
+      ? null
+      : createRedisClient({
+          url: redisUrl,
+          connectionName: `fairtally-${name}`,
+          ...(isWaitedFor ? { patienceMs: GATEWAY_REDIS_PATIENCE_MS } : {}),
+        });
   if (redis !== null) lifecycle.onStop('redis', () => redis.disconnect());
 
   const life = await openLife(process, db, redis);

@@ -32,8 +32,6 @@ const API_DOCUMENT = new URL('../../api/admin.yaml', import.meta.url);
 /** Where the build puts it; the sources have none. */
 const DASHBOARD = fileURLToPath(new URL('../../web/', import.meta.url));
 const CONNECTIONS = 10;
-/** Somebody who signs in while Redis is frozen hears of it within a second. */
-const REDIS_PATIENCE_MS = 900;
 /** A page of the dashboard asks a dozen things at once, and an office may be one address. */
 const ADDRESS_RATE: RateRule = { rate: 100, burst: 400 };
 
@@ -76,7 +74,7 @@ async function openParts(platform: Platform, bus: Bus): Promise<AdminParts> {
   });
   await refuseUnsafeRole(apiDb, 'fairtally_api');
   const localLimiter = new MemoryRateLimiter({ clock });
-  const limits = { clock, metrics, patienceMs: REDIS_PATIENCE_MS, whileAway: 'limit locally' } as const;
+  const limits = { clock, metrics, whileAway: 'limit locally' } as const;
   const shared = redis === null ? null : new RedisRateLimiter({ redis, ...limits });
   const games = createGameDatabase(apiDb, clock);
   const tokenKeys = await openTokenKeys({ games, sealer, random, clock });

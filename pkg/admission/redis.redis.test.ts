@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { systemClock } from '../kernel/clock.js';
 import { OutageError } from '../kernel/errors.js';
 import { systemRandom } from '../kernel/random.js';
+import { createRedisClient } from '../redis/client.js';
 import type { Metrics } from '../runtime/port.js';
 import { eventually } from '../testkit/eventually.js';
 import { quietMetrics } from '../testkit/quiet.js';
@@ -14,10 +15,10 @@ import type { IdempotencyStore, RateLimiter } from './port.js';
 import { RedisIdempotencyStore, RedisRateLimiter } from './redis.js';
 
 const clients: Redis[] = [];
-const connect = (url: string, protocol: 2 | 3, commandTimeout = 500): Redis => {
+const connect = (url: string, protocol: 2 | 3): Redis => {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
-    commandTimeout,
+    commandTimeout: 500,
     lazyConnect: true,
     protocol,
   });
@@ -140,17 +141,19 @@ describe('while Redis cannot be reached', () => {
 
   test('row 39: a frozen one is given up when the patience is over; who must count refuses, the others count alone, and it is used again when it thaws', async () => {
     const server = await startRedisServer();
-    const redis = connect(server.url, 3, 600_000); // longer than the test may last: only the patience can end the wait
-    await redis.connect();
-    const deps = { redis, clock: systemClock, metrics: quietMetrics, patienceMs: 500 };
+    // The command's own limit is longer than the test may last: only the patience can end the wait.
+    const redis = createRedisClient({ url: server.url, commandTimeoutMs: 600_000, patienceMs: 500 });
+    const deps = { redis, clock: systemClock, metrics: quietMetrics, random: systemRandom };
     const limiter = new RedisRateLimiter({ ...deps, whileAway: 'limit locally' });
     const strict = limiter.refusing();
+    const store = new RedisIdempotencyStore({ ...deps, life: () => 'life' });
     const rule = { rate: 0.001, burst: 10 };
     const isShared = async (): Promise<boolean> =>
       (await strict.take(randomUUID(), 1, rule).catch(() => null))?.remaining === 9;
     await eventually('the shared bucket is asked', isShared);
     server.freeze();
     try {
+      expect(await store.claim('game', 'key', 'f')).toEqual({ kind: 'unavailable' });
       expect((await limiter.take('a', 1, rule)).remaining).toBe(4);
       await expect(strict.take('a', 1, rule)).rejects.toThrow(OutageError);
     } finally {

@@ -9,7 +9,6 @@ import type { Counter, Metrics } from '../runtime/port.js';
 import { GCRA_TOLERANCE_MS, gcraDecision } from './gcra.js';
 import { ANSWER_TTL_MS, LEASE_MS } from './lease.js';
 import { MemoryRateLimiter } from './memory.js';
-import { Patience } from './patience.js';
 import type {
   ClaimResult,
   IdempotencyStore,
@@ -19,7 +18,7 @@ import type {
   StoredAnswer,
 } from './port.js';
 
-/** Made with `enableOfflineQueue: false` and a `commandTimeout`, so that a dead server fails a command instead of holding it. */
+/** As `createRedisClient` makes it: a server that is dead or frozen fails a command instead of holding it. */
 export type RedisClient = Redis | Cluster;
 
 /** After a failure the server is left alone for this long: requests do not each wait for the same timeout. */
@@ -47,8 +46,6 @@ export interface RedisAdmissionOptions {
   readonly redis: RedisClient;
   readonly clock: Clock;
   readonly metrics: Metrics;
-  /** How long a server may be silent before it is away, where people wait; unset: as long as the client's `commandTimeout`. */
-  readonly patienceMs?: number;
 }
 
 /** Runs scripts while the server answers; while it does not, says so at once and counts it. */
@@ -57,15 +54,12 @@ class Scripts {
   readonly #clock: Clock;
   readonly #fallbacks: Counter;
   readonly #store: string;
-  readonly #patience: Patience | null;
   #pausedUntilMs = -Infinity;
 
   constructor(options: RedisAdmissionOptions, store: string) {
     this.#redis = options.redis;
     this.#clock = options.clock;
     this.#store = store;
-    const { patienceMs, clock } = options;
-    this.#patience = patienceMs === undefined ? null : new Patience(patienceMs, clock);
     this.#fallbacks = options.metrics.counter(
       'fairtally_admission_store_fallbacks_total',
       'Calls answered without the shared store because it could not be reached',
@@ -77,8 +71,7 @@ class Scripts {
   async run(script: Script, key: string, ...args: string[]): Promise<unknown> {
     if (this.#redis.status === 'ready' && this.#clock.monotonicMs() >= this.#pausedUntilMs) {
       try {
-        const asked = this.#ask(script, key, args);
-        return await (this.#patience?.hear(asked) ?? asked);
+        return await this.#ask(script, key, args);
       } catch {
         this.#pausedUntilMs = this.#clock.monotonicMs() + PAUSE_AFTER_FAILURE_MS;
       }

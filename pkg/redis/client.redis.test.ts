@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
+import { OutageError } from '../kernel/errors.js';
+import { eventually } from '../testkit/eventually.js';
 import { startRedisServer, type RedisServer } from '../testkit/redis-server.js';
 import { createRedisClient, redisReady, redisScript, type RedisClientOptions } from './client.js';
 import { serverLife } from './server-life.js';
@@ -32,6 +34,45 @@ test('row 39: while the server is away commands fail at once, nothing is queued 
   await server.start();
   await redisReady(redis, 10_000);
   expect(await redis.get('n')).toBeNull();
+});
+
+test('row 39: on a frozen server what waits fails when the patience is over and what comes after at once; thawed it is used again', async () => {
+  const attempts: Error[] = [];
+  const redis = connect({
+    url: server.url,
+    commandTimeoutMs: 600_000, // only the patience can end the wait
+    patienceMs: 300,
+    onError: (error) => attempts.push(error),
+  });
+  await eventually('it answers', async () => (await redis.set('n', '1').catch(() => '')) === 'OK');
+  server.freeze();
+  try {
+    await expect(redis.get('n')).rejects.toThrow();
+    for (let i = 0; i < 3; i += 1) await expect(redis.get('n')).rejects.toThrow("Stream isn't writeable");
+    expect(attempts).toContainEqual(expect.any(OutageError));
+  } finally {
+    server.thaw();
+  }
+  await eventually('it answers again', async () => (await redis.get('n').catch(() => '')) === '1');
+});
+
+test('row 39: however often a frozen server leaves the greeting of a new connection unanswered, thawed it is used again', async () => {
+  const attempts: Error[] = [];
+  const redis = connect({
+    url: server.url,
+    commandTimeoutMs: 300,
+    patienceMs: 200,
+    onError: (error) => attempts.push(error),
+  });
+  await redisReady(redis, 60_000);
+  server.freeze();
+  try {
+    await eventually('it was greeted in vain more than once', () => attempts.length >= 3);
+    await expect(redis.get('n')).rejects.toThrow("Stream isn't writeable");
+  } finally {
+    server.thaw();
+  }
+  await redisReady(redis, 60_000);
 });
 
 test('a script is called with as many keys as its name says, also on a server that has not seen it', async () => {

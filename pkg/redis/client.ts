@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
+import { systemClock } from '../kernel/clock.js';
+import { breakWhenSilent } from './silence.js';
 
 export interface RedisClientOptions {
   /** `redis://`, `rediss://` or the path of a unix socket. */
@@ -8,18 +10,21 @@ export interface RedisClientOptions {
   readonly connectionName?: string;
   /** A command without an answer for this long fails; its effect is unknown. */
   readonly commandTimeoutMs?: number;
+  /** A server that says nothing at all for this long is away, until it greets a new connection. */
+  readonly patienceMs?: number;
   /** Each failed connection attempt and each broken connection is told here; the client goes on reconnecting. */
   readonly onError?: (error: Error) => void;
 }
 
 const COMMAND_TIMEOUT_MS = 2_000;
+const PATIENCE_MS = 2_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 const DISCONNECT_TIMEOUT_MS = 500;
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_MAX_MS = 2_000;
 
 /**
- * A client that fails at once while the server is away: nothing waits in a queue, nothing is sent a second time by
+ * A client that fails at once while the server is away, or frozen: nothing waits in a queue, nothing is sent a second time by
  * itself. Connects in the background and reconnects for as long as it lives; end it with `disconnect()`.
  */
 export function createRedisClient(options: RedisClientOptions): Redis {
@@ -35,6 +40,7 @@ export function createRedisClient(options: RedisClientOptions): Redis {
   });
   // Without a listener every failed attempt is printed by the library.
   redis.on('error', (error: Error) => options.onError?.(error));
+  breakWhenSilent(redis, options.patienceMs ?? PATIENCE_MS, systemClock);
   return redis;
 }
 

@@ -2,12 +2,13 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { ClientAnswer, SignedClient } from '../client/signed-client.js';
 import { systemClock } from '../kernel/clock.js';
 import { testDatabase } from './postgres.js';
-import { testRedisUrl } from './redis.js';
+import { startRedisServer, type RedisServer } from './redis-server.js';
 import { eventually, startStack, type Stack } from './stack.js';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 
 const WAIT_MS = 90_000;
 
+let server: RedisServer;
 let redis: TcpProxy;
 let postgres: TcpProxy;
 let stack: Stack;
@@ -15,18 +16,13 @@ let client: SignedClient;
 let url: string;
 
 beforeAll(async () => {
-  const [redisUrl, database] = [new URL(testRedisUrl()), await testDatabase(2)];
+  const database = await testDatabase(2);
+  server = await startRedisServer();
   const databaseUrl = new URL(database.url);
-  [redis, postgres] = [
-    await startTcpProxy(Number(redisUrl.port)),
-    await startTcpProxy(Number(databaseUrl.port)),
-  ];
-  redisUrl.port = String(redis.port);
+  [redis, postgres] = [await startTcpProxy(server.port), await startTcpProxy(Number(databaseUrl.port))];
   databaseUrl.port = String(postgres.port);
-  // Redis is shared with other tests, and views go by game and epoch: the fourth of its databases is nobody else's.
-  redisUrl.pathname = '/4';
   stack = await startStack({
-    redisUrl: redisUrl.toString(),
+    redisUrl: `redis://127.0.0.1:${String(redis.port)}`,
     database: { ...database, url: databaseUrl.toString() },
   });
   const [gateway] = await Promise.all([stack.startGateway(), stack.startWorker()]);
@@ -37,7 +33,7 @@ beforeAll(async () => {
 afterAll(async () => {
   client.close();
   await stack.close();
-  await Promise.all([redis.close(), postgres.close()]);
+  await Promise.all([redis.close(), postgres.close(), server.stop()]);
 }, 60_000);
 
 const post = (id: string): Promise<ClientAnswer> =>
@@ -79,6 +75,18 @@ test('row 39: while Redis is away gateway and worker go on, the board comes from
   await shows(20, false);
 });
 
+test('row 39: so they do while it is frozen, connected and silent', async () => {
+  await shows(20, false);
+  server.freeze();
+  try {
+    expect((await post('frozen')).status).toBe(202);
+    await shows(30, true);
+  } finally {
+    server.thaw();
+  }
+  await shows(30, false);
+});
+
 test('rows 41 and 45: while PostgreSQL is away events are 503 with Retry-After and nothing is given up; after it the same request counts once', async () => {
   await postgres.down();
   const refused = await post('kept');
@@ -89,7 +97,7 @@ test('rows 41 and 45: while PostgreSQL is away events are 503 with Retry-After a
   await eventually(async () => (await fetch(`${url}/readyz`)).status === 503, WAIT_MS, 'not ready');
   await postgres.up();
   await eventually(async () => (await post('kept')).status === 202, WAIT_MS, 'the event was taken');
-  await shows(30, false);
+  await shows(40, false);
   await stack.drained();
   expect(await stack.db.query('SELECT * FROM dead_letters')).toEqual([]);
   expect(await stack.db.query("SELECT * FROM events WHERE event_id = 'kept'")).toHaveLength(1);

@@ -16,12 +16,17 @@ export class Patience {
     this.#clock = clock;
   }
 
+  /** Something came from the server, whoever asked for it. */
+  heard(): void {
+    this.#heardAtMs = this.#clock.monotonicMs();
+  }
+
   /** As `asked`. @throws OutageError when the server is silent */
   async hear<T>(asked: Promise<T>): Promise<T> {
     const answered = new AbortController();
     try {
       const answer = await Promise.race([asked, this.#silence(answered.signal)]);
-      this.#heardAtMs = this.#clock.monotonicMs();
+      this.heard();
       return answer;
     } finally {
       answered.abort();
