@@ -70,6 +70,7 @@ async function openParts(platform: Platform, bus: Bus): Promise<AdminParts> {
     poolSize: CONNECTIONS,
     applicationName: 'fairtally admin api',
     statementTimeoutMs: 8_000,
+    queryTimeoutMs: 10_000,
     onIdleError: (error) => logger.warn({ err: error }, 'an idle database connection broke'),
   });
   await refuseUnsafeRole(apiDb, 'fairtally_api');

@@ -10,9 +10,11 @@ import { postgresBoardTruth } from '../leaderboard/truth.postgres.js';
 import { BoardView } from '../leaderboard/view.js';
 import { createRedisClient, redisReady } from '../redis/client.js';
 import { roleEvent } from '../testkit/admitted-event.js';
+import { eventually } from '../testkit/eventually.js';
 import { testDatabase, type TestDatabase } from '../testkit/postgres.js';
 import { quietLogger } from '../testkit/quiet.js';
 import { startRedisServer, type RedisServer } from '../testkit/redis-server.js';
+import { hastyClock } from '../testkit/settable-clock.js';
 import type { RoleEvent } from '../worker/port.js';
 import { createBoardQueries, type BoardAnswer, type BoardQueries } from './boards.js';
 
@@ -300,5 +302,32 @@ describe('faults', () => {
     later();
     expect(await boards.top({ gameId, board: 'xp' })).toEqual({ ...answer, stale: true });
     await expect(boards.top({ gameId, board: 'xp', limit: 2 })).rejects.toBeInstanceOf(OutageError);
+  });
+
+  test('row 44: while the truth hangs the last answer stands in and says so', async () => {
+    await apply(event('1', 'a', 5));
+    let hangs = false;
+    const asked = <T>(ask: () => Promise<T>): Promise<T> => (hangs ? new Promise(() => undefined) : ask());
+    const hanging: BoardReader = {
+      cycle: (key) => asked(() => reader().cycle(key)),
+      read: (...args) => asked(() => reader().read(...args)),
+    };
+    const boards = createBoardQueries({
+      definitions: { inForce: () => Promise.resolve(definition) },
+      reader: hanging,
+      view: null,
+      clock: hastyClock(clock),
+    });
+    let answer: BoardAnswer | null = null;
+    await eventually('it is known', async () => {
+      answer = await boards.top({ gameId, board: 'xp' });
+      return !answer.stale;
+    });
+    hangs = true;
+    later();
+    expect(await boards.top({ gameId, board: 'xp' })).toEqual({
+      ...(answer as BoardAnswer | null),
+      stale: true,
+    });
   });
 });

@@ -90,6 +90,8 @@ const TOP_DEFAULT = 100;
 const AROUND_DEFAULT = 11;
 const PLAYERS_MAX = 100;
 const FRESH_MS = 1_000;
+/** Who knows an old answer waits no longer for a new one. */
+const OLD_AFTER_MS = 2_000;
 const CYCLES_REMEMBERED = 10_000;
 const SLICES_REMEMBERED = 200;
 const PARTITION_MAX_LENGTH = 256;
@@ -122,7 +124,7 @@ export function createBoardQueries(options: BoardQueriesOptions): BoardQueries {
   const ask = async (request: BoardRequest, question: BoardQuestion): Promise<BoardAnswer> => {
     const nowMs = clock.now();
     const target = targetOf(request, await definitionOf(options, request.gameId, nowMs), nowMs);
-    const cycle = await remembered(cycles, textOf(target.key), () => options.reader.cycle(target.key));
+    const cycle = await remembered(cycles, clock, textOf(target.key), () => options.reader.cycle(target.key));
     if (cycle.value === null) {
       if (target.current === null) throw new FairtallyError('not_found', 'nothing was counted in this cycle');
       return answerOf(
@@ -204,18 +206,25 @@ function limitOf(limit: number | undefined, otherwise: number): number {
 
 const textOf = (key: BoardKey): string => JSON.stringify([key.gameId, key.board, key.cycle, key.partition]);
 
-/** Asks once per key at a time; while the truth is away the last answer stands in. */
+/** Asks once per key at a time; while the truth is away, or takes too long, the last answer stands in. */
 async function remembered<T>(
   flights: SingleFlight<T>,
+  clock: Clock,
   key: string,
   fetch: () => Promise<T>,
 ): Promise<Known<T>> {
+  const asked = flights.get(key, fetch).then((value): Known<T> => ({ value, isOld: false }));
+  const last = flights.last(key);
+  if (last === undefined) return asked;
+  const old: Known<T> = { value: last, isOld: true };
+  const done = new AbortController();
   try {
-    return { value: await flights.get(key, fetch), isOld: false };
+    return await Promise.race([asked, clock.sleep(OLD_AFTER_MS, done.signal).then(() => old)]);
   } catch (error) {
-    const last = error instanceof OutageError ? flights.last(key) : undefined;
-    if (last === undefined) throw error;
-    return { value: last, isOld: true };
+    if (error instanceof OutageError) return old;
+    throw error;
+  } finally {
+    done.abort();
   }
 }
 
@@ -235,7 +244,7 @@ function stageOf(
 }
 
 async function sliceOf(
-  { view, reader }: BoardQueriesOptions,
+  { view, reader, clock }: BoardQueriesOptions,
   slices: SingleFlight<BoardSlice>,
   { key, board }: Target,
   cycle: CycleRecord,
@@ -246,7 +255,7 @@ async function sliceOf(
   const seen = hasView ? await view.read(key, board, cycle.epoch, question) : null;
   if (seen !== null && seen !== 'away') return { value: seen, isOld: false };
   const id = `${rows} ${textOf(key)} ${JSON.stringify(question)}`;
-  const read = await remembered(slices, id, () => reader.read(key, board, rows, question));
+  const read = await remembered(slices, clock, id, () => reader.read(key, board, rows, question));
   return { value: read.value, isOld: read.isOld || seen === 'away' };
 }
 

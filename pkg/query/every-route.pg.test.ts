@@ -2,7 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createDatabase } from '../postgres/database.js';
 import type { Database } from '../postgres/port.js';
 import { operation, OPERATIONS } from '../testkit/api-document.js';
+import { eventually } from '../testkit/eventually.js';
+import { whileLocked } from '../testkit/postgres-locks.js';
 import { READER, SENDER, SERVER, startReadApp, type Answered, type ReadApp } from '../testkit/read-app.js';
+import { hastyClock } from '../testkit/settable-clock.js';
 import {
   createCaller,
   FREE,
@@ -206,6 +209,25 @@ test('row 41: while the database is away, reads say 503 and when to come back', 
       true,
     ]);
   }
+});
+
+test('row 44: while the database hangs, reads say 503 and when to come back before it gives anything up', async () => {
+  const { ask } = await app.another({ clock: hastyClock(app.clock) });
+  const reads = [
+    ...['getLeaderboard', 'getLeaderboardShort', 'getProgress', 'getRank'],
+    ...['listReceipts', 'getReceipt', 'listRevokedReceipts'],
+  ];
+  await whileLocked(app.db, async (waiting) => {
+    const answers = await Promise.all(reads.map((name) => call(name, {}, undefined, ask)));
+    expect(answers.map(({ status, body }) => [status, body['code']])).toEqual(
+      reads.map(() => [503, 'dependency_unavailable']),
+    );
+    await eventually('what they asked still waits', async () => (await waiting()) > 0);
+  });
+  await eventually(
+    'they read on',
+    async () => (await call('getProgress', {}, undefined, ask)).status === 200,
+  );
 });
 
 test('a game without a definition in force has no boards yet', async () => {

@@ -1,6 +1,7 @@
 import type { Express, Request, RequestHandler, Response } from 'express';
 import type { Clock } from '../kernel/clock.js';
 import { readBody } from '../http/body.js';
+import { answeredInTime } from '../http/in-time.js';
 import { cors } from './cors.js';
 import type { TakeAddressBudget } from './port.js';
 import { RequestProblem } from '../http/request-problem.js';
@@ -27,7 +28,7 @@ export type Routes = (serve: Serve) => void;
 export interface ServeDeps {
   readonly corsOrigins: readonly string[];
   readonly takeAddressBudget: TakeAddressBudget;
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Clock;
 }
 
 /** Puts places on an app. Before any handler: CORS, the method, the address budget, the bytes of the body. */
@@ -50,11 +51,18 @@ export function createServe(app: Express, { corsOrigins, takeAddressBudget, cloc
       ...(isFree ? [] : [spend]),
       readBody(clock),
     );
-    if (GET) route.get(GET as RequestHandler);
+    if (GET) route.get(inTime(GET, clock));
     if (POST) route.post(POST as RequestHandler);
     if (DELETE) route.delete(DELETE as RequestHandler);
   };
 }
+
+const inTime =
+  (read: Handler, clock: Clock): RequestHandler<Record<string, string>> =>
+  async (request, response) => {
+    const answer = read(request, response);
+    if (answer !== undefined) await answeredInTime(answer, { response, clock, sinceMs: clock.monotonicMs() });
+  };
 
 /** RFC 9110 sections 9.3.7 and 15.5.6: both answers name the methods. */
 function checkMethod(methods: readonly string[]): RequestHandler {

@@ -13,6 +13,7 @@ import type { Scope } from '../games/port.js';
 import { createGameStore } from '../games/tenants/postgres.js';
 import { createClientAddress, type TrustedProxies } from '../ingest/client-address.js';
 import { DEFAULT_INGEST_LIMITS } from '../ingest/limits.js';
+import type { Clock } from '../kernel/clock.js';
 import { systemRandom } from '../kernel/random.js';
 import { commitBatch } from '../leaderboard/fixtures.js';
 import { createProgressionRole } from '../progression/role.js';
@@ -73,6 +74,8 @@ export interface ReadAppOptions {
   readonly addressRate?: RateRule;
   /** What the reads ask instead of the database that holds the seed. */
   readonly db?: Database;
+  /** Unless given: the clock of the first app. */
+  readonly clock?: Clock;
 }
 
 export interface AnotherApp {
@@ -135,7 +138,7 @@ export async function startReadApp(): Promise<ReadApp> {
       db: options.db ?? db,
       redis: null,
       life: () => 'life',
-      clock,
+      clock: options.clock ?? clock,
       random: systemRandom,
       logger: quietLogger,
       metrics: quietMetrics,

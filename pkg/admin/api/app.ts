@@ -1,6 +1,7 @@
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
 import { readBody } from '../../http/body.js';
+import { answeredInTime, type Reading } from '../../http/in-time.js';
 import { problemHandler } from '../../http/problem-handler.js';
 import { beginRequest } from '../../http/request-id.js';
 import { RequestProblem } from '../../http/request-problem.js';
@@ -133,10 +134,16 @@ type Reply = { readonly status: number; readonly body?: unknown; readonly header
 function handlersOf(operation: Operation, readInput: ReadInput, options: AdminAppOptions): RequestHandler[] {
   const handler = (options.routes[groupOf(operation)] as Readonly<Record<string, AnyHandler>>)[operation.id];
   if (handler === undefined) throw new Error(`${operation.id} has no route`);
+  const { clock } = options;
+  // What is read late is told to nobody. A stream holds a place that somebody must leave again, and a change may take its time.
+  const isRead = operation.method === 'get' && !operation.isStream;
   const guard: RequestHandler = async (request, response, next) => {
     if (operation.method !== 'get') refuseOtherOrigins(request, options.origin);
     const { gameId } = request.params as Record<string, string>;
-    response.locals['admitted'] = await admit(operation, request, gameId, options.access);
+    const reading: Reading = { response, clock, sinceMs: clock.monotonicMs() };
+    const admitted = admit(operation, request, gameId, options.access);
+    response.locals['reading'] = reading;
+    response.locals['admitted'] = await answeredInTime(admitted, reading);
     next();
   };
   const answer: RequestHandler = async (request, response) => {
@@ -148,7 +155,10 @@ function handlersOf(operation: Operation, readInput: ReadInput, options: AdminAp
       address: options.clientAddress(request),
       request,
     };
-    await send(response, await handler(callOf(operation, call, admitted, options)));
+    const answered = handler(callOf(operation, call, admitted, options)).then((reply) =>
+      send(response, reply),
+    );
+    await (isRead ? answeredInTime(answered, response.locals['reading'] as Reading) : answered);
   };
   return [guard, readBody(options.clock, operation.bodyBytesMax), answer];
 }

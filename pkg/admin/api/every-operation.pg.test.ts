@@ -5,6 +5,10 @@ import { readApiDocument, type Operation } from './document.js';
 import { reaches } from './guard.js';
 import type { AdminRoutes } from './routes.js';
 import { GAME_ROLES, type GameRole } from '../port.js';
+import { systemClock } from '../../kernel/clock.js';
+import { eventually } from '../../testkit/eventually.js';
+import { whileLocked } from '../../testkit/postgres-locks.js';
+import { hastyClock } from '../../testkit/settable-clock.js';
 import { adminDocument, startAdminServer, type AdminServer, type Ask } from '../../testkit/admin-server.js';
 
 const document = adminDocument();
@@ -166,6 +170,39 @@ describe('what is sent', () => {
     const headers = { 'content-type': 'text/plain' };
     expect((await ask('POST', '/admin/v1/games/one/users', '{}', headers)).status).toBe(415);
   });
+});
+
+test('row 44: while the database hangs a read says 503 and when to come back, wherever it waits', async () => {
+  const hasty = await startAdminServer({
+    clock: hastyClock(systemClock),
+    routes: () => ({
+      game: {
+        getPipeline: async ({ read }) => {
+          await read((sql) => sql.query('SELECT FROM player_progress'));
+          return { status: 204 } as never;
+        },
+      },
+    }),
+  });
+  try {
+    await hasty.addGame('one');
+    const { ask } = await hasty.signIn('vera', { one: 'viewer' });
+    const read = (): ReturnType<Ask> => ask('GET', '/admin/v1/games/one/pipeline');
+    for (const tables of [['player_progress'], undefined])
+      await whileLocked(
+        hasty.db,
+        async (waiting) => {
+          const { status, body, headers } = await read();
+          expect([status, body.code, body.retryable]).toEqual([503, 'dependency_unavailable', true]);
+          expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+          await eventually('what it asked still waits', async () => (await waiting()) > 0);
+        },
+        tables,
+      );
+    await eventually('it is answered again', async () => (await read()).status === 204);
+  } finally {
+    await hasty.close();
+  }
 });
 
 describe('an entry without a route, or a route without an entry', () => {
