@@ -9,7 +9,7 @@ import { hasKey, lastUses } from './key-uses.postgres.js';
 
 export interface KeyParts {
   /** The signing keys, inside a transaction that is open. */
-  readonly keys: (sql: Sql) => Pick<KeyStore, 'create' | 'rotate' | 'retire' | 'revoke' | 'list'>;
+  readonly keys: (sql: Sql) => Pick<KeyStore, 'create' | 'rotate' | 'retire' | 'revoke' | 'find' | 'list'>;
   readonly clock: Pick<Clock, 'now'>;
 }
 
@@ -79,13 +79,16 @@ async function describeKeys(
   return (await keys(sql).list(gameId)).map((key) => keyOf(key, uses.get(key.keyId) ?? null, nowMs));
 }
 
-const describeKey = async (
+/** Not out of the list, which has an end: the oldest key is the likeliest to have leaked. */
+async function describeKey(
   sql: Sql,
   gameId: string,
   keyId: string,
-  parts: KeyParts,
-): Promise<Schemas['SigningKey']> =>
-  found((await describeKeys(sql, gameId, parts)).find((key) => key.keyId === keyId));
+  { keys, clock }: KeyParts,
+): Promise<Schemas['SigningKey']> {
+  const uses = await lastUses(sql, gameId);
+  return keyOf(found(await keys(sql).find(keyId)), uses.get(keyId) ?? null, clock.now());
+}
 
 const keyOf = (key: KeyDescription, lastUsedMs: number | null, nowMs: number): Schemas['SigningKey'] => ({
   keyId: key.keyId,

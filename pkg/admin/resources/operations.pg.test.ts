@@ -102,6 +102,18 @@ describe('signing keys', () => {
     }
   });
 
+  test('end however many came after them', async () => {
+    await post('/keys', { scopes: ['ingest'], keyId: `${gameId}-old` });
+    await server.db.query(
+      `INSERT INTO signing_keys (key_id, game_id, secret, scopes, schemes, trust, debug, not_before, created_at)
+       SELECT $1 || '-' || n, $1, '', scopes, schemes, trust, debug, not_before, now() + interval '1 hour'
+         FROM signing_keys, generate_series(1, 1000) AS n WHERE key_id = $1 || '-old'`,
+      [gameId],
+    );
+    expect((await post(`/keys/${gameId}-old/retire`, {})).body.state).toBe('retired');
+    expect((await post(`/keys/${gameId}-old/revoke`, { reason: 'leaked' })).body.state).toBe('revoked');
+  });
+
   test('row 69: of another game look as if there were none', async () => {
     await post('/keys', { scopes: ['ingest'], keyId: `${gameId}-mine` });
     const mine = gameId;

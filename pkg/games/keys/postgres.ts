@@ -61,6 +61,8 @@ export interface KeyStore {
   hasSecret(keyId: string, secret: string): Promise<boolean>;
   /** Gives a key another secret at once; whoever signs with the old one is refused. @throws FairtallyError `key_unknown`, `invalid_key` */
   replaceSecret(keyId: string, secret: string): Promise<void>;
+  /** One key, however many there are; null when there is none of this id. Never a secret. */
+  find(keyId: string): Promise<KeyDescription | null>;
   /** Newest first, at most 1000, of one game or of all; never a secret. */
   list(gameId?: string): Promise<readonly KeyDescription[]>;
 }
@@ -132,6 +134,7 @@ export function createKeyStore({ database, sealer, random, clock }: KeyStorePart
       const sealed = sealer.seal(Buffer.from(secret, 'utf8'), placeOf(gameId, keyId));
       await database.query('UPDATE signing_keys SET secret = $2 WHERE key_id = $1', [keyId, sealed]);
     },
+    find: (keyId) => findKey(database, keyId),
     async list(gameId) {
       const rows = await database.query<KeyRow>(
         `SELECT ${KEY_COLUMNS} FROM signing_keys WHERE $1::text IS NULL OR game_id = $1
@@ -238,6 +241,12 @@ const keyReplaced = (keyId: string, by: string): FairtallyError =>
     'key_replaced',
     `key "${keyId}" was rotated to "${by}" already; rotate that one, or create a new one`,
   );
+
+async function findKey(sql: Sql, keyId: string): Promise<KeyDescription | null> {
+  const text = `SELECT ${KEY_COLUMNS} FROM signing_keys WHERE key_id = $1`;
+  const [row] = await sql.query<KeyRow>(text, [keyId]);
+  return row === undefined ? null : describe(row);
+}
 
 async function lockValidKey(sql: Sql, keyId: string, nowMs: number): Promise<KeyDescription> {
   const rows = await sql.query<KeyRow>(
