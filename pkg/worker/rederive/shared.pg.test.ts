@@ -236,7 +236,7 @@ describe('on a database of its own:', () => {
   test('what the archive does not get is not taken from anybody, and is told', async () => {
     const { db } = once(/FOR UPDATE/, () => toLeaderboard([gain('never')]).then(() => undefined));
     await server.db.query(RAISED);
-    expect(kinds(await heal(db))).toEqual(['red moving']);
+    expect(kinds(await heal(db))).toEqual(['guilds moving']);
     const before = await guilds();
     expect(kinds(await heal())).toEqual(['guilds moving']);
     expect(await guilds()).toEqual(before);

@@ -165,24 +165,26 @@ class SharedRun<Key extends { readonly subject: string }> {
     }, SNAPSHOT);
   }
 
-  /** Those in motion are judged again. */
+  /** What keeps one row in motion keeps them all: it is waited for, and if it does not end the rest is left to another run. */
   private async healRows(keys: readonly Key[], isDryRun = this.isDryRun): Promise<Healed[]> {
     const { gameId, rederivation, clock } = this.parts;
     const healed: Healed[] = [];
-    let rest = keys;
-    for (let round = 0; rest.length > 0; round += 1) {
-      const moving: Key[] = [];
-      for (const key of rest) {
-        const isOld = clock.monotonicMs() - this.advancedAtMs > ADVANCE_AFTER_MS;
-        const verdict = (isOld ? await this.advance() : null) ?? (await this.healRow(key, isDryRun));
-        if (verdict.kind === 'moving' && round < ROUNDS_MAX) moving.push(key);
-        else if (verdict.kind !== 'exact')
-          healed.push({ gameId, playerId: key.subject, role: rederivation.role, verdict });
-      }
-      rest = moving;
-      if (rest.length > 0) await clock.sleep(NEXT_ROUND_AFTER_MS);
+    for (const key of keys) {
+      const isOld = clock.monotonicMs() - this.advancedAtMs > ADVANCE_AFTER_MS;
+      const verdict = (isOld ? await this.advance() : null) ?? (await this.healStillRow(key, isDryRun));
+      if (verdict.kind === 'moving') return [...healed, ...this.all(verdict).healed];
+      if (verdict.kind !== 'exact')
+        healed.push({ gameId, playerId: key.subject, role: rederivation.role, verdict });
     }
     return healed;
+  }
+
+  private async healStillRow(key: Key, isDryRun: boolean): Promise<Verdict> {
+    for (let round = 0; ; round += 1) {
+      const verdict = await this.healRow(key, isDryRun);
+      if (verdict.kind !== 'moving' || round >= ROUNDS_MAX) return verdict;
+      await this.parts.clock.sleep(NEXT_ROUND_AFTER_MS);
+    }
   }
 
   private async healRow(key: Key, isDryRun: boolean): Promise<Verdict> {
