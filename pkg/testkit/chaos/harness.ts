@@ -159,6 +159,9 @@ async function underLoad(
     await Promise.all([telling, ground.healed().finally(clients.end)]);
   }
   const loadMs = sinceMs();
+  onProgress?.(
+    'Nothing is killed any more: what operators began comes to its end, then all that waits is counted.',
+  );
   return { kills, loadMs, chores: await chores };
 }
 
