@@ -102,5 +102,5 @@ async function serve(app: Express, { config, clock, logger, lifecycle }: Platfor
   const drain = createDrain({ server, clock, logger, stopping: lifecycle.stopping });
   limitConnections(server);
   lifecycle.onStop('http server', () => drain.close());
-  return listen(server, config.http.host, config.admin.port);
+  return listen(server, config.http.host, config.admin.port, 'ADMIN_PORT');
 }

@@ -1,9 +1,8 @@
-import { createServer, type AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { createDefinitionStore } from '../../pkg/games/definitions/postgres.js';
 import { createKeyStore } from '../../pkg/games/keys/postgres.js';
 import { describeSeed, ensureGame } from '../../pkg/games/seed.js';
-import { createGameStore } from '../../pkg/games/tenants/postgres.js';
+import { createGameStore, refuseForeignMasterKey } from '../../pkg/games/tenants/postgres.js';
 import { refuseUnsafeRole } from '../../pkg/postgres/acting-role.js';
 import { createDatabase } from '../../pkg/postgres/database.js';
 import type { DatabaseRole } from '../../pkg/postgres/database-roles.js';
@@ -16,6 +15,7 @@ import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
 import type { Process } from '../platform.js';
 import { makeFirstAdmin } from './admin.js';
 import { openEngines, type Engines, type OwnEngines } from './engines.js';
+import { freePort, waitForPorts, type WantedPort } from './ports.js';
 import { supervise, type ChildPlan } from './supervisor.js';
 
 const SAMPLE = new URL('../../sample_events/', import.meta.url);
@@ -44,8 +44,11 @@ export interface AllInOneOptions {
   readonly variables?: Readonly<Record<string, string>>;
   /** Whether a person sees what is printed: secrets that are told once go there and into no file. */
   readonly isTerminal?: boolean;
-  /** The engines stand and gateway and worker begin. */
-  readonly onStarting?: () => void;
+  /**
+   * The engines stand and gateway, worker and dashboard begin: the moment to show the password of a first user, which nobody
+   * learns any more when the rest of the start fails. null: there is somebody already.
+   */
+  readonly onStarting?: (adminPassword: string | null) => void;
 }
 
 /** Starts PostgreSQL and Redis where none are named, prepares the database, and keeps gateway, worker and dashboard running. */
@@ -62,7 +65,8 @@ export async function startAllInOne(process: Process, options: AllInOneOptions):
   writeRunning(config.storage.dataDir, { ...engines, url });
   lifecycle.onStop('running file', () => removeRunning(config.storage.dataDir));
 
-  options.onStarting?.();
+  options.onStarting?.(adminPassword);
+  await waitForPorts(host, wantedPorts(config.http.metricsPort, port, adminPort), clock);
   const plans = plansOf(process, engines, { port, adminPort, url }, options.variables ?? {});
   const supervisor = supervise(plans, { clock, logger, writeLog: options.writeLog });
   lifecycle.onStop('gateway, worker and admin', () => supervisor.stop());
@@ -101,6 +105,7 @@ async function prepare(process: Process, engines: Engines, isTerminal: boolean):
     const secret = demoSecret(config, random);
     // Somebody else's database gets the demo game only when it is asked for by its secret.
     if (!isEmbedded && config.secrets.hmacSecret === null) return secret;
+    await refuseForeignMasterKey(db, sealer);
     const seeded = await ensureGame({
       games: createGameStore(db, sealer, random),
       definitions: createDefinitionStore(db),
@@ -171,13 +176,14 @@ function plansOf(
 const diskFolderOf = ({ overload, storage }: Process['config']): string =>
   overload.diskFolder ?? (storage.databaseUrl === null ? storage.dataDir : '');
 
-/** A port that nobody has at this moment. */
-const freePort = (host: string): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, host, () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
+/** Gateway, worker and dashboard each have metrics of their own, one port after the other. */
+const wantedPorts = (metricsPort: number, port: number, adminPort: number): WantedPort[] => [
+  { port, setting: 'PORT' },
+  { port: adminPort, setting: 'ADMIN_PORT' },
+  ...(metricsPort === 0
+    ? []
+    : [0, 1, 2].map((place) => ({
+        port: metricsPort + place,
+        setting: place === 0 ? 'METRICS_PORT' : `METRICS_PORT + ${String(place)}`,
+      }))),
+];

@@ -21,7 +21,7 @@ import { createDefinitionSource, createDefinitionStore } from '../../pkg/games/d
 import { createKeyStore } from '../../pkg/games/keys/postgres.js';
 import type { Scheme, Scope } from '../../pkg/games/port.js';
 import { DEFAULT_GAME_ID, describeSeed, ensureGame } from '../../pkg/games/seed.js';
-import { createGameStore } from '../../pkg/games/tenants/postgres.js';
+import { createGameStore, refuseForeignMasterKey } from '../../pkg/games/tenants/postgres.js';
 import { uuid7 } from '../../pkg/kernel/uuid7.js';
 import { commandsOfAdministrator } from '../../pkg/postgres/database-roles.js';
 import type { Database } from '../../pkg/postgres/port.js';
@@ -111,7 +111,7 @@ function describeSend(command: Command, line: CommandLine): void {
 function describeGames(games: Command, line: CommandLine): void {
   const { program, out, random } = line;
   const withGames = (work: (store: ReturnType<typeof createGameStore>) => Promise<number>): Promise<number> =>
-    withDatabase(line, ({ db }) => work(createGameStore(db, sealerOf(line), random)));
+    withDatabase(line, async ({ db }) => work(createGameStore(db, await sealerFor(db, line), random)));
   games
     .command('create')
     .description('make a game; it then needs a definition and a key')
@@ -153,8 +153,8 @@ interface NewKeyOptions {
 function describeKeys(keys: Command, line: CommandLine): void {
   const { program, out, clock, random } = line;
   const withKeys = (work: (deps: KeyCommandDeps) => Promise<number>): Promise<number> =>
-    withDatabase(line, ({ db }) => {
-      const store = createKeyStore({ database: db, sealer: sealerOf(line), random, clock });
+    withDatabase(line, async ({ db }) => {
+      const store = createKeyStore({ database: db, sealer: await sealerFor(db, line), random, clock });
       return work({ keys: store, clock, out });
     });
   keys
@@ -376,7 +376,7 @@ async function seed(db: Database, applied: readonly string[], line: CommandLine)
   const { hmacSecret } = config.secrets;
   const definitionFile = config.game.definitionFile ?? (hmacSecret === null ? null : SAMPLE_DEFINITION);
   if (definitionFile === null) return 0;
-  const sealer = sealerOf(line);
+  const sealer = await sealerFor(db, line);
   const seeded = await ensureGame({
     games: createGameStore(db, sealer, random),
     definitions: createDefinitionStore(db),
@@ -389,5 +389,8 @@ async function seed(db: Database, applied: readonly string[], line: CommandLine)
   return 0;
 }
 
-const sealerOf = ({ config, random }: CommandLine): Sealer =>
-  createSealer(parseMasterKeys(masterKeyText(config(), random)), random);
+async function sealerFor(db: Database, { config, random }: CommandLine): Promise<Sealer> {
+  const sealer = createSealer(parseMasterKeys(masterKeyText(config(), random)), random);
+  await refuseForeignMasterKey(db, sealer);
+  return sealer;
+}

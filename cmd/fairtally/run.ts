@@ -31,8 +31,11 @@ export async function runAllInOne(): Promise<void> {
     const all = await startAllInOne(process, {
       writeLog: log === null ? null : (text) => log.write(text),
       isTerminal: out.isTerminal,
-      onStarting: () => {
-        if (out.isTerminal) out.line('Starting gateway, worker and dashboard ...');
+      onStarting: (adminPassword) => {
+        if (!out.isTerminal) return;
+        if (adminPassword !== null)
+          out.line(`The dashboard's first user: ${FIRST_ADMIN}, password ${adminPassword} (kept nowhere)`);
+        out.line('Starting gateway, worker and dashboard ...');
       },
     });
     const isOurs = config.storage.databaseUrl === null;
@@ -111,7 +114,7 @@ function tellWhereToLook(out: Output, { config }: Process, all: AllInOne): void 
     `  The boss board   ${url}/v1/leaderboards/boss-time?window=all-time&partition=hydra`,
     `  The API          ${url}/docs`,
     `  Health           ${url}/readyz`,
-    `  Metrics          http://${config.http.host}:${String(config.http.metricsPort)}/metrics (worker: port ${String(config.http.metricsPort + 1)})`,
+    `  Metrics          ${whereMetricsAre(config)}`,
     '',
     `  Send an event    ./fairtally send progression deltaXp=150 activity=quest --player ${DEFAULT_GAME_ID}-player`,
     `  Your key         id ${DEFAULT_KEY_ID}, secret in ${config.secrets.hmacSecret === null ? join(config.storage.dataDir, 'secrets', 'demo.hmac') : 'HMAC_SECRET'}`,
@@ -122,6 +125,11 @@ function tellWhereToLook(out: Output, { config }: Process, all: AllInOne): void 
   ];
   for (const line of lines) out.line(line);
 }
+
+const whereMetricsAre = ({ http: { host, metricsPort } }: Config): string =>
+  metricsPort === 0
+    ? 'at ports that the system chose (METRICS_PORT=0)'
+    : `http://${host}:${String(metricsPort)}/metrics (worker: port ${String(metricsPort + 1)}, dashboard: ${String(metricsPort + 2)})`;
 
 /** A password is shown to a person alone, once; what no person sees is in a file. */
 function howToSignIn(out: Output, { storage }: Config, { adminPassword }: AllInOne): string {

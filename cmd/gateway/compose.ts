@@ -60,7 +60,7 @@ export async function composeGateway(platform: Platform, bus: Bus): Promise<Gate
   limitConnections(server);
   forgetRevocations(platform);
   lifecycle.onStop('http server', () => drain.close());
-  const port = await listen(server, config.http.host, config.http.port);
+  const port = await listen(server, config.http.host, config.http.port, 'PORT');
   logger.info({ host: config.http.host, port }, 'listening');
   return { port };
 }

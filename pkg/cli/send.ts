@@ -75,6 +75,10 @@ export async function send(command: SendCommand, deps: SendDeps): Promise<number
   const answer = await client.send('POST', '/v1/events', options);
   const tookMs = Math.round(clock.monotonicMs() - sentAt);
   out.line(`Answer after ${String(tookMs)} ms: ${String(answer.status)}\n  ${answer.text.trim()}`);
+  if (answer.status === 401)
+    out.line(
+      'Another secret, or a key that has ended? `fairtally keys list` knows; --key and --secret name another.',
+    );
   if (answer.status !== 202) return 1;
   const known = config?.eventTypes.map((eventType) => eventType.type) ?? [];
   if (config !== null && !known.includes(type)) {
@@ -168,6 +172,8 @@ async function waitVisible(
     return 0;
   }
   const seconds = String(VISIBLE_WAIT_MS / 1000);
-  out.line(`Not on the board ${place.board} after ${seconds} s: are the workers running? See /readyz.`);
+  out.line(
+    `Not on the board ${place.board} after ${seconds} s: are the workers running? Or they are behind: see /readyz.`,
+  );
   return 1;
 }

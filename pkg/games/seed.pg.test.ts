@@ -9,7 +9,7 @@ import { testDatabase, type TestDatabase } from '../testkit/postgres.js';
 import { createDefinitionStore } from './definitions/postgres.js';
 import { createKeyStore } from './keys/postgres.js';
 import { describeSeed, ensureGame, type GameSeed } from './seed.js';
-import { createGameStore } from './tenants/postgres.js';
+import { createGameStore, refuseForeignMasterKey } from './tenants/postgres.js';
 
 const sealer = createSealer([{ id: 'm', key: Buffer.alloc(32, 1) }], systemRandom);
 const source = readFileSync(new URL('../../sample_events/demo.yaml', import.meta.url), 'utf8').replace(
@@ -100,4 +100,13 @@ test('a game may begin without a definition and without a key', async () => {
   const bare = { ...seed, definitionFile: null, secret: null };
   expect(await ensureGame(bare)).toMatchObject({ isNewGame: true, appliedVersion: null, key: 'not asked' });
   expect(await stores.definitions.list(gameId())).toEqual([]);
+});
+
+test('a master key that does not open what the games have is refused before it seals anything', async () => {
+  await ensureGame(seed);
+  const foreign = { id: 'm', key: Buffer.alloc(32, 2) };
+  await expect(
+    refuseForeignMasterKey(server.db, createSealer([foreign], systemRandom)),
+  ).rejects.toMatchObject({ code: 'foreign_master_key' });
+  await refuseForeignMasterKey(server.db, sealer);
 });

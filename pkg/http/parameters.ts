@@ -23,7 +23,7 @@ export class Parameters {
       if (pair === '') continue;
       const equals = pair.indexOf('=');
       const name = equals === -1 ? pair : pair.slice(0, equals);
-      if (!names.includes(name)) throw new RequestProblem('invalid_parameter');
+      if (!names.includes(name)) throw unknownParameter(names);
       const value = equals === -1 ? '' : pair.slice(equals + 1);
       raw.set(name, [...(raw.get(name) ?? []), value]);
     }
@@ -47,14 +47,16 @@ export class Parameters {
     const text = this.text(name, 10);
     if (text === undefined) return undefined;
     const value = /^(0|[1-9][0-9]*)$/.test(text) ? Number(text) : NaN;
-    if (!(value >= min && value <= max)) throw wrongParameter(name);
+    if (!(value >= min && value <= max))
+      throw wrongParameter(name, `${name} is a whole number from ${String(min)} to ${String(max)}`);
     return value;
   }
 
   choice<const Choice extends string>(name: string, choices: readonly Choice[]): Choice | undefined {
     const text = this.text(name, 32);
     const choice = choices.find((candidate) => candidate === text);
-    if (text !== undefined && choice === undefined) throw wrongParameter(name);
+    if (text !== undefined && choice === undefined)
+      throw wrongParameter(name, `${name} is one of ${choices.join(', ')}`);
     return choice;
   }
 
@@ -79,6 +81,11 @@ export class Parameters {
     };
   }
 }
+
+const unknownParameter = (names: readonly string[]): RequestProblem =>
+  new RequestProblem('invalid_parameter', {
+    detail: names.length === 0 ? 'This takes no parameters' : `This takes the parameters ${names.join(', ')}`,
+  });
 
 export const NO_PARAMETERS: readonly string[] = [];
 export const PAGE_PARAMETERS: readonly string[] = ['limit', 'cursor'];

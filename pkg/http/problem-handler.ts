@@ -18,9 +18,10 @@ export interface ProblemHandlerDeps {
 const LINGER_MS = 500;
 
 /** The errors of the rooms behind that are the asker's; every other one is ours. */
-const ASKERS: Readonly<Record<string, () => RequestProblem>> = {
+const ASKERS: Readonly<Record<string, (error: FairtallyError) => RequestProblem>> = {
   not_found: () => new RequestProblem('not_found'),
-  invalid_parameter: () => new RequestProblem('invalid_parameter'),
+  // The rooms say in their own words what they take.
+  invalid_parameter: ({ message }) => new RequestProblem('invalid_parameter', { detail: message }),
   invalid_cursor: () => wrongParameter('cursor'),
   bad_cursor: () => wrongParameter('cursor'),
   bad_limit: () => wrongParameter('limit'),
@@ -53,7 +54,7 @@ function problemFor(error: unknown): RequestProblem {
   if (error instanceof RequestProblem) return error;
   if (error instanceof OutageError) return new RequestProblem('dependency_unavailable');
   if (error instanceof FairtallyError && Object.hasOwn(ASKERS, error.code))
-    return ASKERS[error.code]?.() ?? new RequestProblem('internal_error');
+    return ASKERS[error.code]?.(error) ?? new RequestProblem('internal_error');
   return new RequestProblem(isPathFault(error) ? 'invalid_parameter' : 'internal_error');
 }
 

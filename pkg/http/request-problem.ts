@@ -13,6 +13,13 @@ export class RequestProblem extends FairtallyError {
   }
 }
 
-/** A parameter of the query or the path that does not have its format; the pointer names it, what was sent is not shown. */
-export const wrongParameter = (name: string): RequestProblem =>
-  new RequestProblem('invalid_parameter', { pointer: `/${name}` });
+/**
+ * A parameter of the query or the path that does not have its format; the pointer names it, what was sent is not shown.
+ *
+ * @param detail what it takes, where that is not plain from its name
+ */
+export const wrongParameter = (name: string, detail?: string): RequestProblem =>
+  new RequestProblem('invalid_parameter', {
+    pointer: `/${name}`,
+    ...(detail === undefined ? {} : { detail }),
+  });

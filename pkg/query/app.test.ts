@@ -91,6 +91,11 @@ describe('a failure', () => {
     ]);
   });
 
+  test('invalid_parameter of a room says in the words of the room what it takes', async () => {
+    const { answer } = await answerTo(new FairtallyError('invalid_parameter', 'name one as partition'));
+    expect(JSON.parse(answer.text)).toMatchObject({ detail: 'name one as partition' });
+  });
+
   test('told by a route carries the headers of the route', async () => {
     const { answer, lines } = await answerTo(new RequestProblem('rate_limited', {}, { 'Retry-After': '7' }));
     expect([answer.status, answer.headers['retry-after'], lines]).toEqual([429, '7', []]);

@@ -178,7 +178,9 @@ function targetOf(request: BoardRequest, definition: GameDefinition, nowMs: numb
   if ((board.partitionField === null) !== (partition === '')) {
     throw new FairtallyError(
       'invalid_parameter',
-      'partition is for boards that are split, and they need one',
+      board.partitionField === null
+        ? 'this board is one ranking: leave partition out'
+        : `this board has a ranking for each ${board.partitionField}: name one as partition`,
     );
   }
   if (partition.length > PARTITION_MAX_LENGTH || UNFIT.test(partition)) {

@@ -108,7 +108,9 @@ function placeOf(parameters: Parameters, gameId: string, board: string): BoardRe
 /** One of four questions: the top, the page after a cursor, the neighbourhood of a player, or certain players. */
 function read(boards: BoardQueries, parameters: Parameters, place: BoardRequest): Promise<BoardAnswer> {
   if (['around', 'players', 'cursor'].filter((name) => parameters.has(name)).length > 1)
-    throw new RequestProblem('invalid_parameter');
+    throw new RequestProblem('invalid_parameter', {
+      detail: 'around, players and cursor exclude each other',
+    });
   const playerIds = parameters.playerIds('players', PLAYERS_MAX);
   if (playerIds !== undefined) {
     if (parameters.has('limit')) throw wrongParameter('limit');

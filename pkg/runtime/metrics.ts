@@ -9,6 +9,7 @@ import {
 } from 'prom-client';
 import type { Health } from './health.js';
 import type { Metrics } from './port.js';
+import { listenError } from './port-taken.js';
 
 /** The instruments of a process and their text form. */
 export interface MetricsRegistry extends Metrics {
@@ -60,7 +61,7 @@ const CONNECTIONS_MAX = 32;
 /**
  * Serves GET /metrics, /healthz and /readyz on a port of its own (0: any free one); for a worker, its only one.
  *
- * @throws the listener's error, such as EADDRINUSE
+ * @throws FairtallyError `port_taken`, or the listener's error
  */
 export function startMetricsServer(
   metrics: MetricsRegistry,
@@ -77,9 +78,10 @@ export function startMetricsServer(
   });
   server.maxConnections = CONNECTIONS_MAX;
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const refuse = (error: Error): void => reject(listenError(error, host, port, 'METRICS_PORT'));
+    server.once('error', refuse);
     server.listen(port, host, () => {
-      server.off('error', reject);
+      server.off('error', refuse);
       resolve({
         port: (server.address() as AddressInfo).port,
         close: () =>

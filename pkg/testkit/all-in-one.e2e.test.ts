@@ -33,7 +33,7 @@ let process_: TestProcess;
 
 const start = async (): Promise<TestProcess> => {
   const started = startProcess('all-in-one', [built('cmd/fairtally/main.js'), 'run'], env, folder);
-  await started.waitFor(/Fairtally is running/, 60_000);
+  await started.waitFor(/Fairtally is running/, 150_000);
   return started;
 };
 

@@ -58,3 +58,31 @@ export function createGameStore(
     },
   };
 }
+
+interface SealedMaster {
+  readonly game_id: string;
+  readonly session_master_id: string;
+  readonly session_master: string;
+}
+
+/**
+ * For whoever is about to seal a secret: one that was sealed with another key of the same name no process could open, and none
+ * would start.
+ *
+ * @throws FairtallyError `foreign_master_key` when the secret of a game cannot be opened
+ */
+export async function refuseForeignMasterKey(database: Database, sealer: Sealer): Promise<void> {
+  const [game] = await database.query<SealedMaster>(
+    'SELECT game_id, session_master_id, session_master FROM games ORDER BY game_id LIMIT 1',
+    [],
+  );
+  if (game === undefined) return;
+  const place = { table: 'games', gameId: game.game_id, keyId: game.session_master_id };
+  try {
+    sealer.open(game.session_master, place);
+  } catch (error) {
+    const message =
+      'the master key is not the one of this database: set the MASTER_KEY that its gateways have, the old ones behind it';
+    throw new FairtallyError('foreign_master_key', message, false, { cause: error });
+  }
+}

@@ -68,7 +68,7 @@ export function Figures({ pipeline }: { readonly pipeline: Pipeline }) {
         isBad={(drift.missing ?? 0) > 0}
       >
         {drift.comparedThrough === null ? (
-          'The roles were not compared with the archive yet'
+          'What roles lack of the archive: fairtally reconcile compares (with SQS the workers do)'
         ) : (
           <>
             Roles compared with the archive through <Moment at={drift.comparedThrough} />

@@ -59,7 +59,11 @@ export function Users() {
       about="Who may do what in this game. A change of role holds within a minute, on open pages too."
       actions={<Button onClick={() => setAdding(true)}>Add a user</Button>}
     >
-      <DataState query={pages.list} isEmpty={(items) => items.length === 0}>
+      <DataState
+        query={pages.list}
+        isEmpty={(items) => items.length === 0}
+        empty="Nobody has a role in this game yet. Admins of every game may do everything here and are not listed."
+      >
         {(items) => (
           <Table.ScrollContainer minWidth={640}>
             <Table verticalSpacing="sm" aria-label="Users">
