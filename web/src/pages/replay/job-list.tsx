@@ -43,7 +43,7 @@ export function JobList() {
       <DataState
         query={pages.list}
         isEmpty={(items) => items.length === 0}
-        empty="No recording yet. Choose a file above, such as sample_events/season.ndjson: it will stand here, and a dry run tells what would come of it before anything is posted."
+        empty="No recording yet. Choose a file above: it will stand here, and a dry run tells what would come of it before anything is posted."
       >
         {(items) => (
           <Table.ScrollContainer minWidth={720}>
