@@ -92,10 +92,12 @@ export const ADMIN_READS: readonly Read[] = [
   }),
   ...of('Receipts', {
     'by id': ({ rows }, n) => `/receipts/${receiptOf(((n * 7_919) % rows) + 1)}`,
+    newest: () => '/receipts',
     revoked: () => '/revoked-receipts',
   }),
   ...of('Dead letters', {
     open: () => '/dead-letters?state=open',
+    'of a role without any': () => '/dead-letters?role=archive',
     'by a rare reason': () => '/dead-letters?reason=crash_loop',
     'of a player': (_, n) => `/dead-letters?playerId=${playerOf((n % 997) + 1)}`,
     tally: () => '/dead-letters/tally',

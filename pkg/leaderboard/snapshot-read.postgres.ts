@@ -27,10 +27,7 @@ const upTo = (better: '<' | '>'): string => `
   SELECT low AS place FROM search WHERE low = high`;
 const UP_TO = { asc: upTo('<'), desc: upTo('>') } as const;
 
-const HIDDEN = `
-  SELECT n.place FROM player_state p
-    JOIN leaderboard_snapshots n ON n.game_id = p.game_id AND n.subject = p.player_id
-   WHERE p.game_id = $1 AND p.hidden AND ${OF_CYCLE} ORDER BY n.place`;
+const HIDDEN = `SELECT p.player_id AS subject FROM player_state p WHERE p.game_id = $1 AND p.hidden`;
 /** Grows with every change of who is hidden. */
 const HIDDEN_REVISION =
   'SELECT coalesce(sum(p.revision), 0)::bigint AS revision FROM player_state p WHERE p.game_id = $1';
@@ -41,16 +38,25 @@ export async function hiddenRevision(sql: Sql, gameId: string): Promise<number> 
   return row?.revision ?? 0;
 }
 
-const CYCLES_REMEMBERED = 200;
+/** Of all cycles together; some 10 MB. */
+const PLACES_REMEMBERED = 200_000;
 
-interface Remembered {
+interface RememberedCycle {
+  /** Of those who are hidden, or were: a final ranking never changes. null: not in it. */
+  readonly placeOf: Map<string, number | null>;
   readonly revision: number;
+  /** Of those who are hidden at that revision, in order. */
   readonly places: readonly number[];
 }
 
-/** The places of the players who are hidden now in final rankings, in order. Remembered until somebody is hidden or restored. */
+/**
+ * The places in final rankings of the players who are hidden now. Who is hidden is asked again when somebody was hidden or restored,
+ * and of each ranking then only what is not known of it: after a verdict that is one place.
+ */
 export class HiddenPlaces {
-  readonly #cycles = new Map<string, Remembered>();
+  readonly #games = new Map<string, { readonly revision: number; readonly subjects: readonly string[] }>();
+  readonly #cycles = new Map<string, RememberedCycle>();
+  #remembered = 0;
 
   /** `sql`: a transaction of one snapshot, of which the places are true. */
   async of(sql: Sql, key: BoardKey): Promise<readonly number[]> {
@@ -58,19 +64,38 @@ export class HiddenPlaces {
   }
 
   /** The same, of many cycles in one transaction: `revision` is what `hiddenRevision` told in it. */
-  async at(
-    sql: Sql,
-    { gameId, board, cycle, partition }: BoardKey,
-    revision: number,
-  ): Promise<readonly number[]> {
-    const key = [gameId, board, cycle, partition];
+  async at(sql: Sql, boardKey: BoardKey, revision: number): Promise<readonly number[]> {
+    const key = [boardKey.gameId, boardKey.board, boardKey.cycle, boardKey.partition];
     const name = JSON.stringify(key);
     const known = this.#cycles.get(name);
     if (known?.revision === revision) return known.places;
-    const places = (await sql.query<{ place: number }>(HIDDEN, key)).map(({ place }) => place);
-    if (this.#cycles.size >= CYCLES_REMEMBERED) this.#cycles.clear();
-    this.#cycles.set(name, { revision, places });
+    const subjects = await this.#subjectsOf(sql, boardKey.gameId, revision);
+    const placeOf = known?.placeOf ?? new Map<string, number | null>();
+    const unknown = subjects.filter((subject) => !placeOf.has(subject));
+    const rows = unknown.length === 0 ? [] : await sql.query<Row>(SUBJECTS, [...key, unknown]);
+    for (const subject of unknown) placeOf.set(subject, null);
+    for (const { subject, place } of rows) placeOf.set(subject, place);
+    const places = subjects.flatMap((subject) => placeOf.get(subject) ?? []).sort((a, b) => a - b);
+    this.#remember(name, { placeOf, revision, places }, unknown.length);
     return places;
+  }
+
+  async #subjectsOf(sql: Sql, gameId: string, revision: number): Promise<readonly string[]> {
+    const known = this.#games.get(gameId);
+    if (known?.revision === revision) return known.subjects;
+    const subjects = (await sql.query<{ subject: string }>(HIDDEN, [gameId])).map(({ subject }) => subject);
+    this.#games.set(gameId, { revision, subjects });
+    return subjects;
+  }
+
+  #remember(name: string, cycle: RememberedCycle, added: number): void {
+    this.#remembered += added + 1;
+    if (this.#remembered > PLACES_REMEMBERED) {
+      this.#cycles.clear();
+      this.#games.clear();
+      this.#remembered = cycle.placeOf.size;
+    }
+    this.#cycles.set(name, cycle);
   }
 }
 

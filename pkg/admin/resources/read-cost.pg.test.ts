@@ -22,7 +22,7 @@ beforeAll(async () => {
   world = await openWorld();
   for (const text of [
     `INSERT INTO leaderboard_snapshots (game_id, board, cycle, partition, subject, score, reached_at, place)
-     SELECT 'g', 'xp', 'seasonal:s1', '', 'p-' || n, $1 - n, n, n FROM generate_series(1, $1) AS n`,
+     SELECT 'g', 'xp', 'seasonal:s1', '', 'p-' || lpad(n::text, 5, '0'), $1 - n, n, n FROM generate_series(1, $1) AS n`,
     `INSERT INTO player_profiles SELECT 'g', 'p-' || lpad(n::text, 5, '0'), 0, 0, 1 FROM generate_series(1, $1) AS n`,
     `INSERT INTO player_state (game_id, player_id, hidden, revision, changed_by)
      SELECT 'g', 'p-' || lpad(n::text, 5, '0'), false, 1, 'ann' FROM generate_series(1, $1) AS n`,
@@ -58,7 +58,7 @@ function rowsReadBy(work: (sql: Sql) => Promise<unknown>, tables: readonly strin
 
 const XP = { order: 'desc', subjectField: null } as Board;
 const SEASON = { gameId: 'g', board: 'xp', cycle: 'seasonal:s1', partition: '' };
-const AFTER_2000 = { subject: 'p-2000', score: ROWS - 2_000, reachedAtMs: 2_000 };
+const AFTER_2000 = { subject: 'p-02000', score: ROWS - 2_000, reachedAtMs: 2_000 };
 const pageAfter2000 = (sql: Sql): ReturnType<typeof readSnapshot> =>
   readSnapshot(sql, new HiddenPlaces(), SEASON, XP, { kind: 'top', limit: LIMIT, after: AFTER_2000 });
 
@@ -98,4 +98,20 @@ test.each(READS)('%s: the page is read, and not the table', async (_, tables, wo
   // From the sixth time on a prepared statement may have a plan for any value.
   for (let time = 0; time < 7; time += 1)
     expect(await rowsReadBy(work, tables)).toBeLessThanOrEqual(READ_MAX);
+});
+
+test('after somebody is hidden the place of that one is asked, and of nobody else', async () => {
+  const hiddenPlaces = new HiddenPlaces();
+  const hide = (from: number, to: number): Promise<unknown> =>
+    world.db.query(
+      `UPDATE player_state SET hidden = true, revision = revision + 1
+        WHERE game_id = 'g' AND player_id BETWEEN 'p-' || lpad($1::text, 5, '0') AND 'p-' || lpad($2::text, 5, '0')`,
+      [from, to],
+    );
+  const ask = (sql: Sql): Promise<readonly number[]> => hiddenPlaces.of(sql, SEASON);
+  await hide(101, 200);
+  expect(await world.games.read('g', ask)).toEqual(Array.from({ length: 100 }, (_, n) => 101 + n));
+  await hide(7, 7);
+  expect(await rowsReadBy(ask, ['leaderboard_snapshots'])).toBe(1);
+  expect((await world.games.read('g', ask)).slice(0, 2)).toEqual([7, 101]);
 });
