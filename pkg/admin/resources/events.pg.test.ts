@@ -59,9 +59,9 @@ test('the event debugger shows what became of the last events of a player or of 
   expect((await get('/events')).status).toBe(400);
 });
 
-test('of a key that signed nothing for a day the archive of the hour is not looked through', async () => {
+test('events of a key are looked for where it was used last, and not in the hour of one that was not used for a day', async () => {
   await server.db.query("SELECT ensure_month('2026-11-20')");
-  const keys = ['seen', 'unseen'];
+  const keys = ['seen', 'silent', 'unseen'];
   await server.db.query(
     `INSERT INTO events (dedupe_day, identity, game_id, player_id, event_id, type, ts_ms, received_at_ms, src, key_id,
                          definition_version, content_hash, payload, archived_at)
@@ -69,14 +69,16 @@ test('of a key that signed nothing for a day the archive of the hour is not look
        FROM unnest($2::text[]) AS key`,
     [gameId, keys],
   );
-  await server.db.query("INSERT INTO key_uses VALUES ($1, 'seen', extract(epoch FROM now()) * 1000)", [
-    gameId,
-  ]);
+  await server.db.query(
+    `INSERT INTO key_uses SELECT $1, key, extract(epoch FROM now() - ago) * 1000
+       FROM (VALUES ('seen', interval '0'), ('silent', '30 minutes'), ('unseen', '2 days')) AS used (key, ago)`,
+    [gameId],
+  );
   const found = async (): Promise<number[]> =>
     Promise.all(keys.map(async (key) => rowsOf(await get(`/events?keyId=${key}`)).length));
-  expect(await found()).toEqual([1, 1]);
+  expect(await found()).toEqual([1, 1, 1]);
   await server.db.query('INSERT INTO pipeline_rolled_up (through) VALUES (now())');
-  expect(await found()).toEqual([1, 0]);
+  expect(await found()).toEqual([1, 1, 0]);
 });
 
 describe('refused events in the debugger', () => {

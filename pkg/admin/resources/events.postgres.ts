@@ -20,13 +20,6 @@ interface EventRow {
 }
 
 export const RECENT_EVENTS = 100;
-/**
- * The archive has no index by key, which every event would pay for: its last hour is looked at, the last of it first, as far
- * back as a hundred events of the key take.
- */
-const NOTED_WITHIN = '5 minutes';
-const KEY_LOOKS_BACK = ['30 seconds', NOTED_WITHIN];
-const KEY_LOOKS_BACK_MAX = '1 hour';
 
 const recent = (where: string, order: string): string => `
   SELECT e.received_at_ms AS "receivedAtMs", e.ts_ms AS "tsMs", e.event_id AS "eventId", e.type, e.player_id AS "playerId",
@@ -40,17 +33,12 @@ const recent = (where: string, order: string): string => `
    ORDER BY e.received_at_ms DESC`;
 
 const OF_PLAYER = recent('player_id = $2', 'ts_ms DESC');
-const ofKey = (back: string): string =>
-  recent(`key_id = $2 AND archived_at > now() - interval '${back}'`, 'archived_at DESC');
-const OF_KEY = KEY_LOOKS_BACK.map(ofKey);
-const OF_KEY_AT_MOST = ofKey(KEY_LOOKS_BACK_MAX);
+const OF_KEY = recent('key_id = $2 AND archived_at > $4::timestamptz', 'archived_at DESC');
 
-/** The signing keys of each minute are noted soon after it: of one that was not in a day the hour has nothing. */
-const KEY_IS_IDLE = `
-  SELECT 1 FROM pipeline_rolled_up
-   WHERE through > now() - interval '${NOTED_WITHIN}' AND NOT EXISTS (
-     SELECT 1 FROM key_uses WHERE game_id = $1 AND key_id = $2
-        AND last_used_ms > extract(epoch FROM now() - interval '1 day') * 1000)`;
+/** When a key was last used, as the minutes of the pipeline have noted it, and up to when they have. */
+const KEY_USE = `
+  SELECT now() AS now, (SELECT through FROM pipeline_rolled_up) AS through,
+         (SELECT last_used_ms FROM key_uses WHERE game_id = $1 AND key_id = $2) AS "lastUsedMs"`;
 
 /** The last events of a player, by their own time, or of a key within the hour; as the archive has them. */
 export async function recentEvents(
@@ -66,14 +54,40 @@ export async function recentEvents(
 }
 
 async function eventsOfKey(sql: Sql, gameId: string, keyId: string): Promise<EventRow[]> {
-  const values = [gameId, keyId, ROLES];
+  const [use] = await sql.query<KeyUse>(KEY_USE, [gameId, keyId]);
   let rows: EventRow[] = [];
-  for (const statement of OF_KEY) {
-    rows = await sql.query<EventRow>(statement, values);
-    if (rows.length >= RECENT_EVENTS) return rows;
+  for (const since of use === undefined ? [] : looksBack(use)) {
+    rows = await sql.query<EventRow>(OF_KEY, [gameId, keyId, ROLES, since]);
+    if (rows.length >= RECENT_EVENTS) break;
   }
-  const isIdle = (await sql.query(KEY_IS_IDLE, [gameId, keyId])).length > 0;
-  return isIdle ? rows : sql.query<EventRow>(OF_KEY_AT_MOST, values);
+  return rows;
+}
+
+interface KeyUse {
+  readonly now: Date;
+  readonly through: Date | null;
+  readonly lastUsedMs: number | null;
+}
+
+const SOON_MS = 30_000;
+const MINUTES_MS = 5 * 60_000;
+const HOUR_MS = 3_600_000;
+/** No event is on its way into the archive for so long. */
+const DAY_MS = 86_400_000;
+
+/**
+ * Since when to look for the events of a key, one after the other until there are enough. The archive has no index by key, which
+ * every event would pay for: its last hour is looked at, and of that the time before the key was last used first. Of a key that
+ * was not used for a day only what is not noted yet is.
+ */
+function looksBack({ now, through, lastUsedMs }: KeyUse): Date[] {
+  const nowMs = now.getTime();
+  const isNoted = through !== null && nowMs - through.getTime() < MINUTES_MS;
+  if (isNoted && (lastUsedMs === null || nowMs - lastUsedMs > DAY_MS)) return [new Date(nowMs - MINUTES_MS)];
+  const isSilent = isNoted && lastUsedMs !== null && nowMs - lastUsedMs > MINUTES_MS;
+  const lastMs = isSilent ? lastUsedMs : nowMs;
+  const times = [lastMs - SOON_MS, lastMs - MINUTES_MS].filter((ms) => ms > nowMs - HOUR_MS);
+  return [...times, nowMs - HOUR_MS].map((ms) => new Date(ms));
 }
 
 const eventOf = ({ context, ...row }: EventRow): Schemas['RecentEvent'] => ({
