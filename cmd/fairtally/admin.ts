@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import {
   ensureFirstAdmin,
@@ -15,6 +14,7 @@ import { masterKeyText, replaceSecretFile } from '../../pkg/runtime/secret-files
 import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
 import type { CommandLine } from '../command-line.js';
 import { withDatabase } from '../database.js';
+import { operatorName } from '../operator-name.js';
 import type { Process } from '../platform.js';
 
 /** Where a password stands that no person was there to see, below DATA_DIR/secrets; each user has a file of their own. */
@@ -28,7 +28,7 @@ const depsOf = (db: Database, { clock, random }: Parts): FirstAdminDeps => ({
   passwords: createPasswords(),
   clock,
   random,
-  by: userInfo().username,
+  by: operatorName(),
 });
 
 /**
@@ -62,7 +62,7 @@ function describeRotateKeys(command: Command, line: CommandLine): void {
           line,
           async ({ db }) => {
             const sealer = createSealer(parseMasterKeys(masterKeyText(line.config(), random)), random);
-            const actor = { userId: null, name: userInfo().username, requestId: '' };
+            const actor = { userId: null, name: operatorName(), requestId: '' };
             const deps = { games: createGameDatabase(db, clock), sealer, random, clock };
             const rotation = { actor, onlyWhenOld: false, atOnce: atOnce === true };
             const made = await rotateTokenKeys(rotation, deps);

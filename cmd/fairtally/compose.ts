@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { auditGame } from '../../pkg/audit/audit.js';
@@ -40,6 +39,7 @@ import {
 import type { Output } from '../../pkg/cli/output.js';
 import { beginLife } from '../../pkg/postgres/life.js';
 import { withDatabase, withMigratedDatabase } from '../database.js';
+import { operatorName } from '../operator-name.js';
 import { describeReplay } from '../replay/compose.js';
 import { describeAdmin } from './admin.js';
 import { describeBus } from './bus.js';
@@ -252,7 +252,7 @@ function describeDefinition(definition: Command, line: CommandLine): void {
     .action(
       program.action((file: string, options: Options) =>
         withDatabase(line, ({ db }) => {
-          const version = { ...read(file, options), by: userInfo().username };
+          const version = { ...read(file, options), by: operatorName() };
           return applyDefinition(version, { definitions: createDefinitionStore(db), clock, out });
         }),
       ),

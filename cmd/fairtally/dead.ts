@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os';
 import { InvalidArgumentError, type Command } from 'commander';
 import { correctDead, dropDead, listDead, redriveDead, showDead } from '../../pkg/cli/dead.js';
 import { readNamedFile } from '../../pkg/cli/files.js';
@@ -28,6 +27,7 @@ import {
 import { reconcileByHand } from '../../pkg/worker/reconcile/reconcile.js';
 import type { CommandLine } from '../command-line.js';
 import { withDatabase } from '../database.js';
+import { operatorName } from '../operator-name.js';
 
 const ID_MAX = 2 ** 31 - 1;
 const RATE_MAX = 100_000;
@@ -99,7 +99,7 @@ interface DecisionOptions {
 const withDecision = (command: Command): Command =>
   command
     .requiredOption('--why <text>', 'the reason; it is kept')
-    .option('--by <name>', 'who decides', userInfo().username);
+    .option('--by <name>', 'who decides', operatorName());
 
 function decisionOf({ why, by }: DecisionOptions): Decision {
   if (why.trim() === '' || by.trim() === '')
@@ -275,7 +275,7 @@ function describeReconcile(command: Command, line: CommandLine): void {
     .option('--since <instant>', `archived since (default: ${String(RECONCILE_DAYS)} days ago)`, instant)
     .option('--older-than-minutes <n>', 'what is younger may be on its way', wholeNumber(0, 1_000_000), 15)
     .option('--why <text>', 'the reason; it is kept', 'reconciled by hand')
-    .option('--by <name>', 'who decides', userInfo().username)
+    .option('--by <name>', 'who decides', operatorName())
     .option('--dry-run', 'only count')
     .action(
       program.action((options: Options) => {

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import type { Redis } from 'ioredis';
 import type { ViewCheck } from '../../pkg/audit/audit.js';
@@ -19,6 +18,7 @@ import type { Database, KnownLife } from '../../pkg/postgres/port.js';
 import { createRedisClient, redisReady } from '../../pkg/redis/client.js';
 import type { CommandLine } from '../command-line.js';
 import { withDatabase } from '../database.js';
+import { operatorName } from '../operator-name.js';
 import { viewParts } from '../heal.js';
 
 /** Where a command finds the truth and, where there is one, the view. */
@@ -154,7 +154,7 @@ export function describePlayers(players: Command, line: CommandLine): void {
         line.program.action((playerId: string, { game, reason }: { game: string; reason?: string }) =>
           withDatabase(line, (engines) =>
             changeHidden(
-              { gameId: game, playerId, hidden, by: userInfo().username, reason: reason ?? null },
+              { gameId: game, playerId, hidden, by: operatorName(), reason: reason ?? null },
               engines,
               line,
             ),
