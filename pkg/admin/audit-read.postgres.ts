@@ -72,10 +72,10 @@ export interface Verification {
   readonly brokenAtSeq: number | null;
 }
 
-const VERIFIED_MAX = 1_000;
+const VERIFIED_MAX = 500;
 
 /**
- * Recomputes the chain after an entry, up to 1,000 hashes: an entry that was changed, taken out or put in between is found.
+ * Recomputes the chain after an entry, up to 500 hashes: an entry that was changed, taken out or put in between is found.
  * That the newest were cut off shows only to who has kept a hash from before (`after`).
  */
 export async function verifyAudit(

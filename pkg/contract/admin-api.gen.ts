@@ -493,7 +493,7 @@ export interface paths {
         };
         /**
          * Whether the chain of the audit log is whole
-         * @description Recomputes up to 1,000 hashes; `isComplete` is false when entries are left.
+         * @description Recomputes up to 500 hashes; `isComplete` is false when entries are left.
          */
         get: operations["verifyAudit"];
         put?: never;

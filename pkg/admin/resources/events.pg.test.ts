@@ -59,26 +59,30 @@ test('the event debugger shows what became of the last events of a player or of 
   expect((await get('/events')).status).toBe(400);
 });
 
-test('events of a key are looked for where it was used last, and not in the hour of one that was not used for a day', async () => {
+test('events of a key are looked for where it was used last, and not of one that was never used', async () => {
   await server.db.query("SELECT ensure_month('2026-11-20')");
-  const keys = ['seen', 'silent', 'unseen'];
+  const keys = ['used', 'silent', 'unused'];
   await server.db.query(
     `INSERT INTO events (dedupe_day, identity, game_id, player_id, event_id, type, ts_ms, received_at_ms, src, key_id,
                          definition_version, content_hash, payload, archived_at)
-     SELECT '2026-11-20', gen_random_uuid(), $1, 'p-1', 'e-1', 'progression', 5, 6, 'client', key, 1, '\\x01', '{}', now() - interval '30 minutes'
-       FROM unnest($2::text[]) AS key`,
-    [gameId, keys],
+     SELECT '2026-11-20', gen_random_uuid(), $1, 'p-1', 'e-1', 'progression', 5, 6, 'client', key, 1, '\\x01', '{}', now() - ago
+       FROM (VALUES ('used', interval '20 minutes'), ('silent', '3 days'), ('unused', '20 minutes')) AS of (key, ago)`,
+    [gameId],
   );
   await server.db.query(
     `INSERT INTO key_uses SELECT $1, key, extract(epoch FROM now() - ago) * 1000
-       FROM (VALUES ('seen', interval '0'), ('silent', '30 minutes'), ('unseen', '2 days')) AS used (key, ago)`,
+       FROM (VALUES ('used', interval '0'), ('silent', '3 days 10 seconds')) AS used (key, ago)`,
     [gameId],
   );
   const found = async (): Promise<number[]> =>
     Promise.all(keys.map(async (key) => rowsOf(await get(`/events?keyId=${key}`)).length));
-  expect(await found()).toEqual([1, 1, 1]);
+  expect(await found()).toEqual([1, 0, 1]);
   await server.db.query('INSERT INTO pipeline_rolled_up (through) VALUES (now())');
   expect(await found()).toEqual([1, 1, 0]);
+  await server.db.query("UPDATE events SET archived_at = now() WHERE game_id = $1 AND key_id = 'unused'", [
+    gameId,
+  ]);
+  expect(await found()).toEqual([1, 1, 1]);
 });
 
 describe('refused events in the debugger', () => {

@@ -33,14 +33,17 @@ const recent = (where: string, order: string): string => `
    ORDER BY e.received_at_ms DESC`;
 
 const OF_PLAYER = recent('player_id = $2', 'ts_ms DESC');
-const OF_KEY = recent('key_id = $2 AND archived_at > $4::timestamptz', 'archived_at DESC');
+const OF_KEY = recent(
+  'key_id = $2 AND archived_at > $4::timestamptz AND archived_at <= $5::timestamptz',
+  'archived_at DESC',
+);
 
 /** When a key was last used, as the minutes of the pipeline have noted it, and up to when they have. */
 const KEY_USE = `
   SELECT now() AS now, (SELECT through FROM pipeline_rolled_up) AS through,
          (SELECT last_used_ms FROM key_uses WHERE game_id = $1 AND key_id = $2) AS "lastUsedMs"`;
 
-/** The last events of a player, by their own time, or of a key within the hour; as the archive has them. */
+/** The last events of a player, by their own time, or of a key from the half hour before its last use; as the archive has them. */
 export async function recentEvents(
   sql: Sql,
   gameId: string,
@@ -53,15 +56,12 @@ export async function recentEvents(
   return rows.map(eventOf);
 }
 
-async function eventsOfKey(sql: Sql, gameId: string, keyId: string): Promise<EventRow[]> {
-  const [use] = await sql.query<KeyUse>(KEY_USE, [gameId, keyId]);
-  let rows: EventRow[] = [];
-  for (const since of use === undefined ? [] : looksBack(use)) {
-    rows = await sql.query<EventRow>(OF_KEY, [gameId, keyId, ROLES, since]);
-    if (rows.length >= RECENT_EVENTS) break;
-  }
-  return rows;
-}
+const SOON_MS = 30_000;
+/** What is younger may not be noted yet. */
+const NOTED_AFTER_MS = 5 * 60_000;
+const HALF_AN_HOUR_MS = 30 * 60_000;
+/** From the door to the archive. */
+const ARCHIVED_WITHIN_MS = 10 * 60_000;
 
 interface KeyUse {
   readonly now: Date;
@@ -69,25 +69,49 @@ interface KeyUse {
   readonly lastUsedMs: number | null;
 }
 
-const SOON_MS = 30_000;
-const MINUTES_MS = 5 * 60_000;
-const HOUR_MS = 3_600_000;
-/** No event is on its way into the archive for so long. */
-const DAY_MS = 86_400_000;
-
 /**
- * Since when to look for the events of a key, one after the other until there are enough. The archive has no index by key, which
- * every event would pay for: its last hour is looked at, and of that the time before the key was last used first. Of a key that
- * was not used for a day only what is not noted yet is.
+ * The archive has no index by key, which every event would pay for. So the last minutes of it are looked through, and then the half
+ * hour before the key was last used, the last of it first; of a key that was never used the last minutes alone.
  */
-function looksBack({ now, through, lastUsedMs }: KeyUse): Date[] {
-  const nowMs = now.getTime();
-  const isNoted = through !== null && nowMs - through.getTime() < MINUTES_MS;
-  if (isNoted && (lastUsedMs === null || nowMs - lastUsedMs > DAY_MS)) return [new Date(nowMs - MINUTES_MS)];
-  const isSilent = isNoted && lastUsedMs !== null && nowMs - lastUsedMs > MINUTES_MS;
-  const lastMs = isSilent ? lastUsedMs : nowMs;
-  const times = [lastMs - SOON_MS, lastMs - MINUTES_MS].filter((ms) => ms > nowMs - HOUR_MS);
-  return [...times, nowMs - HOUR_MS].map((ms) => new Date(ms));
+async function eventsOfKey(sql: Sql, gameId: string, keyId: string): Promise<EventRow[]> {
+  const [use] = await sql.query<KeyUse>(KEY_USE, [gameId, keyId]);
+  if (use === undefined) throw new Error('a query without a table gives one row');
+  const nowMs = use.now.getTime();
+  const notedMs = nowMs - NOTED_AFTER_MS;
+  const latest = await eventsWithin(sql, [gameId, keyId], {
+    sinceMs: [nowMs - SOON_MS, notedMs],
+    untilMs: nowMs,
+    enough: RECENT_EVENTS,
+  });
+  const isNoted = use.through !== null && use.through.getTime() > notedMs;
+  const lastMs = isNoted ? use.lastUsedMs : nowMs;
+  if (latest.length >= RECENT_EVENTS || lastMs === null) return latest;
+  const older = await eventsWithin(sql, [gameId, keyId], {
+    sinceMs: [SOON_MS, NOTED_AFTER_MS, HALF_AN_HOUR_MS].map((ms) => lastMs - ms).filter((ms) => ms < notedMs),
+    untilMs: Math.min(notedMs, lastMs + ARCHIVED_WITHIN_MS),
+    enough: RECENT_EVENTS - latest.length,
+  });
+  return [...latest, ...older];
+}
+
+interface Spans {
+  /** One after the other, until there are enough. */
+  readonly sinceMs: readonly number[];
+  readonly untilMs: number;
+  readonly enough: number;
+}
+
+async function eventsWithin(
+  sql: Sql,
+  key: readonly [gameId: string, keyId: string],
+  { sinceMs, untilMs, enough }: Spans,
+): Promise<EventRow[]> {
+  let rows: EventRow[] = [];
+  for (const ms of sinceMs) {
+    rows = await sql.query<EventRow>(OF_KEY, [...key, ROLES, new Date(ms), new Date(untilMs)]);
+    if (rows.length >= enough) break;
+  }
+  return rows;
 }
 
 const eventOf = ({ context, ...row }: EventRow): Schemas['RecentEvent'] => ({
