@@ -6,6 +6,7 @@ import { systemClock } from '../../pkg/kernel/clock.js';
 import { systemRandom } from '../../pkg/kernel/random.js';
 import { createDatabase } from '../../pkg/postgres/database.js';
 import { askAs, type Answered, type Ask } from '../../pkg/testkit/admin-server.js';
+import { startTestIssuer, type TestIssuer } from '../../pkg/testkit/test-issuer.js';
 import { eventually } from '../../pkg/testkit/eventually.js';
 import { freePort } from '../../pkg/testkit/postgres-server.js';
 import { built, startProcess, type TestProcess } from '../../pkg/testkit/processes.js';
@@ -18,11 +19,12 @@ let gateway: string;
 let metrics: string;
 let admin: string;
 let password: string;
+let issuer: TestIssuer;
 /** Whatever must stand in no log. */
 const secrets: string[] = [DEMO_SECRET];
 
 beforeAll(async () => {
-  stack = await startStack({ env: { LOG_LEVEL: 'debug' } });
+  [stack, issuer] = await Promise.all([startStack({ env: { LOG_LEVEL: 'debug' } }), startTestIssuer()]);
   const api = createDatabase({ url: stack.databaseUrl, poolSize: 1, role: 'fairtally_api' });
   const [clock, random] = [systemClock, systemRandom];
   const deps = { db: api, passwords: createPasswords(), clock, random, by: 'a test' };
@@ -36,7 +38,13 @@ beforeAll(async () => {
   };
   await Promise.all([
     start('gateway', { PORT: String(port), METRICS_PORT: String(metricsPort) }),
-    start('admin', { ADMIN_PORT: String(adminPort), GATEWAY_URL: `http://127.0.0.1:${String(port)}` }),
+    start('admin', {
+      ADMIN_PORT: String(adminPort),
+      ADMIN_URL: `http://127.0.0.1:${String(adminPort)}`,
+      GATEWAY_URL: `http://127.0.0.1:${String(port)}`,
+      OIDC_ISSUER: issuer.url,
+      OIDC_AUDIENCE: issuer.audience,
+    }),
   ]);
   gateway = `http://127.0.0.1:${String(port)}`;
   metrics = `http://127.0.0.1:${String(metricsPort)}/metrics`;
@@ -45,7 +53,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const one of processes) one.kill('SIGKILL');
   await Promise.all(processes.map((one) => one.exited));
-  await stack.close();
+  await Promise.all([stack.close(), issuer.close()]);
 });
 
 interface SignedIn {
@@ -80,6 +88,37 @@ test('row 63: a stolen access token is useless as soon as its session is ended, 
   expect(await statusOf(thief.ask('GET', '/admin/v1/games/demo/keys'))).toBe(401);
   expect(await statusOf(thief.ask('GET', '/admin/v1/auth/me'))).toBe(401);
   expect(await auditOf('*')).toContain('session.end');
+});
+
+test('rows 65 and 66: of the issuer’s tokens one with an id of SQL or a path is 401 and harms nothing; without the issuer its keys go on, and so do sessions', async () => {
+  const count = async (): Promise<unknown> =>
+    stack.db.query(
+      'SELECT count(*) AS users, (SELECT count(*) FROM admin_token_keys) AS keys FROM admin_users',
+    );
+  const exchange = async (token: string): Promise<unknown[]> => {
+    const answer = await askAs(admin, null)('POST', '/admin/v1/auth/oidc/exchange', { token });
+    if (answer.status === 200) secrets.push(answer.body.accessToken as string);
+    return [answer.status, answer.body?.code as unknown];
+  };
+  const startedAtMs = systemClock.monotonicMs();
+  const { ask } = await signIn();
+  expect(await exchange(await issuer.token())).toEqual([200, undefined]);
+  const before = await count();
+  const kids = ["'; DROP TABLE admin_users; --", '../../../etc/passwd', '/dev/zero', 'file:///etc/passwd'];
+  for (const kid of kids) {
+    expect(await exchange(await issuer.token({ kid }))).toEqual([401, 'sign_in_failed']);
+    const bearer = { authorization: `Bearer ${await issuer.token({ kid, typ: 'at+jwt' })}` };
+    expect(await statusOf(askAs(admin, null)('GET', '/admin/v1/auth/me', undefined, bearer))).toBe(401);
+  }
+  expect(await count()).toEqual(before);
+
+  issuer.isDown = true;
+  expect(await exchange(await issuer.token())).toEqual([200, undefined]);
+  expect(await exchange(await issuer.token({ kid: 'new' }))).toEqual([401, 'sign_in_failed']);
+  expect(await statusOf(ask('GET', '/admin/v1/auth/me'))).toBe(200);
+  issuer.isDown = false;
+  const halfMinutes = Math.ceil((systemClock.monotonicMs() - startedAtMs) / 30_000);
+  expect(issuer.keysAsked).toBeLessThanOrEqual(halfMinutes);
 });
 
 test('row 68: what another page makes a browser send changes nothing, with every cookie there is', async () => {

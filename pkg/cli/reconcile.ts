@@ -11,7 +11,7 @@ export interface ReconcileDeps {
   readonly out: Output;
 }
 
-/** Tells what roles lacked, and that it is on its way now, or would be. */
+/** Tells what roles lacked, and that it is on its way now, or would be. 1 when a dry run found that something is missing, as `audit` does. */
 export async function reconcileCommand(
   isDryRun: boolean,
   { reconcile, out }: ReconcileDeps,
@@ -27,5 +27,5 @@ export async function reconcileCommand(
   if (total === 0) out.line('Nothing is missing.');
   else if (isDryRun) out.line('Dry run: nothing was sent.');
   else out.line('The workers of the roles take it from here; `fairtally audit` tells when all is exact.');
-  return 0;
+  return isDryRun && total > 0 ? 1 : 0;
 }

@@ -16,13 +16,14 @@ import {
 } from './answer.js';
 import type { Caller } from './credentials.js';
 import { encodeAnswer } from './encode.js';
+import type { EventResult } from './event-result.js';
 import type { IngestMetrics } from './ingest-metrics.js';
 import { acceptanceWindow, type Admission } from './judge-event.js';
 import { REQUEST_WORK, sizeRefusal } from './limits.js';
 import { once } from './once.js';
 import { parseRequest, type Parsed, type Posted, type Route } from './parse-request.js';
 import type { IngestDeps } from './port.js';
-import { Publisher, type EventResult } from './publish.js';
+import { Publisher } from './publish.js';
 import type { Received } from './receive.js';
 import type { RefusalTeller } from './tell-refusals.js';
 

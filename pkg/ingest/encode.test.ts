@@ -6,7 +6,7 @@ import { contentHashOf } from '../contract/identity.js';
 import { admittedEvent } from '../testkit/admitted-event.js';
 import { anyCharacter } from '../testkit/any-character.js';
 import { encodeAdmitted, encodeAnswer } from './encode.js';
-import type { EventResult } from './publish.js';
+import type { EventResult } from './event-result.js';
 
 test('what the bus carries decodes to the event itself, whatever its texts and its optional parts', () => {
   const odd = { playerId: 'Zoë "\\\n🎮', payload: { text: '"\\\u2028', list: [1, { a: null }], n: 1e21 } };

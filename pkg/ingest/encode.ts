@@ -1,6 +1,6 @@
 import { quoted } from '../contract/canonical-json.js';
 import type { AdmittedEvent } from '../contract/event.js';
-import type { EventResult } from './publish.js';
+import type { EventResult } from './event-result.js';
 
 /**
  * The body that a bus carries: what encodeEvent writes, with the payload's text given, because it was made for the content

@@ -1,28 +1,14 @@
 import type { BusMessage } from '../bus/port.js';
 import type { AdmittedEvent } from '../contract/event.js';
 import { messageIdOf } from '../contract/identity.js';
-import { problemKind, type ProblemCode } from '../contract/problem.js';
+import { problemKind } from '../contract/problem.js';
 import { Deadlines } from './deadlines.js';
+import type { EventResult } from './event-result.js';
 import { encodeAdmitted } from './encode.js';
 import { judgeEvent, type Admission, type Rejection } from './judge-event.js';
 import type { IngestDeps } from './port.js';
 import { RecentEvents } from './recent-events.js';
 import type { JsonRead } from '../contract/strict-json.js';
-
-/** What became of one event; `index` is its place in the request. */
-export type EventResult =
-  | { readonly index: number; readonly status: 'accepted' | 'duplicate'; readonly eventId: string }
-  | RejectedEvent;
-
-export interface RejectedEvent {
-  readonly index: number;
-  readonly status: 'rejected';
-  readonly eventId?: string;
-  readonly code: ProblemCode;
-  readonly pointer?: string;
-  readonly detail?: string;
-  readonly retryable: boolean;
-}
 
 /** Judges the events of a request and publishes the new ones, all at once. */
 export class Publisher {

@@ -8,7 +8,7 @@ import type { Caller } from './credentials.js';
 import { isEventType, isObject, isPlayerId, type Admission } from './judge-event.js';
 import type { Parsed } from './parse-request.js';
 import type { IngestDeps } from './port.js';
-import type { RejectedEvent } from './publish.js';
+import type { RejectedEvent } from './event-result.js';
 import type { Received, TurnedAway } from './receive.js';
 import { snippetOf, snippetOfBytes } from './snippet.js';
 

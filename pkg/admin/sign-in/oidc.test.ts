@@ -81,7 +81,7 @@ beforeEach(() => {
   oidc = begin();
 });
 
-const begin = (clientSecret: string | null = null, cooldownMs?: number): Oidc =>
+const begin = (clientSecret: string | null = null): Oidc =>
   createOidc({
     settings: {
       issuer: issuer.url,
@@ -92,7 +92,6 @@ const begin = (clientSecret: string | null = null, cooldownMs?: number): Oidc =>
     sealer,
     clock,
     random: systemRandom,
-    ...(cooldownMs === undefined ? {} : { cooldownMs }),
   });
 
 const token = (
@@ -182,6 +181,9 @@ describe('a token of the issuer', () => {
       await token({ sub: '' }),
       await token({}, { typ: 'logout+jwt' }),
       await token({}, { kid: '../a' }),
+      await token({}, { kid: "a' OR '1'='1" }),
+      await token({}, { kid: 'b', jku: `${issuer.url}/keys` }),
+      await token({}, { kid: 'b', jwk: issuer.keys[0]?.publicKey.export({ format: 'jwk' }) }),
       `${none}.${body}.`,
       `${head}.${body}.${'A'.repeat(86)}`,
       'no token at all',
@@ -197,18 +199,41 @@ describe('a token of the issuer', () => {
     for (let i = 0; i < 20; i += 1)
       await expect(oidc.identityOf(await token({}, {}, 1))).rejects.toMatchObject({ code: 'sign_in_failed' });
     expect(jwksAsked()).toBe(1);
-    const impatient = begin(null, 0);
-    await impatient.identityOf(await token());
-    issuer.keys.push(newKey('c'));
-    expect(await impatient.identityOf(await token({}, {}, 2))).toMatchObject({ subject: 'them' });
+    clock.advance(29_999);
+    await expect(oidc.identityOf(await token({}, {}, 1))).rejects.toMatchObject({ code: 'sign_in_failed' });
+    expect(jwksAsked()).toBe(1);
+    clock.advance(1);
+    expect(await oidc.identityOf(await token({}, {}, 1))).toMatchObject({ subject: 'them' });
+    expect(jwksAsked()).toBe(2);
   });
 
   test('row 66: while the issuer is down, known keys go on, nobody else signs in, and it is asked once in half a minute', async () => {
     await oidc.identityOf(await token());
+    issuer.isDown = true;
+    issuer.keys.push(newKey('b'));
+    const unknown = (): Promise<unknown> =>
+      token({}, {}, 1)
+        .then((one) => oidc.identityOf(one))
+        .catch((error: unknown) => error);
+    for (let minutes = 5; minutes < 60; minutes += 5) {
+      clock.advance(300_000);
+      issuer.asked = [];
+      const refused = await Promise.all(Array.from({ length: 10 }, unknown));
+      expect(refused).toEqual(refused.map(() => expect.objectContaining({ code: 'sign_in_failed' })));
+      expect(await oidc.identityOf(await token())).toMatchObject({ subject: 'them' });
+      expect(issuer.asked).toEqual(['/keys']);
+    }
+    // The issuer may have taken a key back since.
+    clock.advance(300_000);
+    await expect(oidc.identityOf(await token())).rejects.toMatchObject({ code: 'issuer_unavailable' });
+    issuer.isDown = false;
+    clock.advance(30_000);
+    expect(await oidc.identityOf(await token({}, {}, 1))).toMatchObject({ subject: 'them' });
+  });
+
+  test('row 66: who begins while the issuer is down believes no token, asks once in half a minute, and recovers', async () => {
     const known = await token();
     issuer.isDown = true;
-    expect(await oidc.identityOf(known)).toMatchObject({ subject: 'them' });
-
     const fresh = begin();
     issuer.asked = [];
     for (let i = 0; i < 20; i += 1)

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createLocalJWKSet, createRemoteJWKSet, customFetch, errors, jwtVerify, type JWTPayload } from 'jose';
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import type { Clock } from '../../kernel/clock.js';
 import type { Random } from '../../kernel/random.js';
 import { RequestProblem } from '../../http/request-problem.js';
 import type { Sealer } from '../../secrets/port.js';
 import { fetchIssuer } from './issuer-fetch.js';
+import { createIssuerKeys } from './issuer-keys.js';
 import type { Identity } from './service.postgres.js';
 
 export interface OidcSettings {
@@ -23,8 +24,6 @@ export interface OidcDeps {
   readonly sealer: Sealer;
   readonly clock: Pick<Clock, 'now' | 'monotonicMs'>;
   readonly random: Pick<Random, 'bytes'>;
-  /** After the issuer was asked for its keys, for how long it is not asked again. */
-  readonly cooldownMs?: number;
 }
 
 /** Signing in at an OpenID Connect issuer: authorization code with PKCE (RFC 7636) for pages, a token for programs. */
@@ -60,8 +59,8 @@ interface Pending {
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 /** What an issuer may call its tokens; others, as `logout+jwt`, are for something else. */
 const TYPES: readonly (string | undefined)[] = [undefined, 'jwt', 'at+jwt', 'application/at+jwt'];
-const COOLDOWN_MS = 30_000;
-const KEYS_FRESH_MS = 10 * 60_000;
+/** Shorter than what the keys wait, so that they never wait for both. */
+const COOLDOWN_MS = 20_000;
 const PENDING_MS = 10 * 60_000;
 const TOLERANCE_SECONDS = 30;
 const PLACE = { table: 'oidc', gameId: '', keyId: 'pending' };
@@ -69,16 +68,8 @@ const PLACE = { table: 'oidc', gameId: '', keyId: 'pending' };
 export function createOidc(deps: OidcDeps): Oidc {
   const { settings, sealer, clock, random } = deps;
   const { issuer, audience, clientSecret, redirectUri } = settings;
-  const ask = coolingDown(deps);
-  let discovered: Promise<Discovery> | null = null;
-  const discovery = (): Promise<Discovery> => {
-    discovered ??= discover(settings.issuer, ask).catch((error: unknown) => {
-      discovered = null;
-      throw error;
-    });
-    return discovered;
-  };
-  const verify = createVerifier(deps, discovery, ask);
+  const discovery = createDiscovery(issuer, clock);
+  const verify = createVerifier(deps, discovery);
   const text = (): string => random.bytes(32).toString('base64url');
 
   return {
@@ -130,29 +121,25 @@ export function createOidc(deps: OidcDeps): Oidc {
   };
 }
 
-type Ask = (url: string) => Promise<Response>;
-
-/** The issuer is asked for documents once in a while, whether it answers or not: a flood here must not become one there. */
-function coolingDown({ clock, cooldownMs = COOLDOWN_MS }: OidcDeps): Ask {
-  const failedAtMs = new Map<string, number>();
-  return async (url) => {
-    const failedAt = failedAtMs.get(url);
-    if (failedAt !== undefined && clock.monotonicMs() - failedAt < cooldownMs)
-      throw new RequestProblem('issuer_unavailable');
-    try {
-      const response = await fetchIssuer(url);
-      failedAtMs.delete(url);
-      return response;
-    } catch (error) {
-      failedAtMs.set(url, clock.monotonicMs()); // at most the two documents of one issuer
+/** The issuer's document, asked for once; while it cannot be had, now and then. */
+function createDiscovery(issuer: string, clock: Pick<Clock, 'monotonicMs'>): () => Promise<Discovery> {
+  let failedAtMs = -Infinity;
+  let discovered: Promise<Discovery> | null = null;
+  return () => {
+    if (clock.monotonicMs() - failedAtMs < COOLDOWN_MS)
+      return Promise.reject(new RequestProblem('issuer_unavailable'));
+    discovered ??= discover(issuer).catch((error: unknown) => {
+      discovered = null;
+      failedAtMs = clock.monotonicMs();
       throw error;
-    }
+    });
+    return discovered;
   };
 }
 
 /** OpenID Connect Discovery 1.0 section 4. */
-async function discover(issuer: string, ask: Ask): Promise<Discovery> {
-  const response = await ask(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
+async function discover(issuer: string): Promise<Discovery> {
+  const response = await fetchIssuer(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
   const document = (await response.json()) as Readonly<Record<string, unknown>>;
   const text = (name: string): string => {
     const value = document[name];
@@ -169,34 +156,20 @@ async function discover(issuer: string, ask: Ask): Promise<Discovery> {
 }
 
 function createVerifier(
-  { settings, clock, cooldownMs = COOLDOWN_MS }: OidcDeps,
+  { settings: { issuer, audience }, clock }: OidcDeps,
   discovery: () => Promise<Discovery>,
-  ask: Ask,
 ): (token: string) => Promise<JWTPayload> {
-  const { issuer, audience } = settings;
-  let remote: ReturnType<typeof createRemoteJWKSet> | null = null;
-  const keySet = async (): Promise<ReturnType<typeof createRemoteJWKSet>> =>
-    (remote ??= createRemoteJWKSet(new URL((await discovery()).jwksUri), {
-      cooldownDuration: cooldownMs,
-      cacheMaxAge: KEYS_FRESH_MS,
-      [customFetch]: (url) => ask(url),
-    }));
+  const fetchKeys = async (): Promise<unknown> => (await fetchIssuer((await discovery()).jwksUri)).json();
+  const keys: JWTVerifyGetKey = createIssuerKeys(fetchKeys, clock);
   return async (token) => {
-    const keys = await keySet();
-    const options = {
-      algorithms: ALGORITHMS,
-      issuer,
-      audience,
-      clockTolerance: TOLERANCE_SECONDS,
-      requiredClaims: ['sub', 'exp', 'iat'],
-      currentDate: new Date(clock.now()),
-    };
     try {
-      const { payload, protectedHeader } = await jwtVerify(token, keys, options).catch((error: unknown) => {
-        const cached = keys.jwks();
-        // The issuer cannot be reached: the keys it had last are as good as they were.
-        if (!(error instanceof RequestProblem) || cached === undefined) throw error;
-        return jwtVerify(token, createLocalJWKSet(cached), options);
+      const { payload, protectedHeader } = await jwtVerify(token, keys, {
+        algorithms: ALGORITHMS,
+        issuer,
+        audience,
+        clockTolerance: TOLERANCE_SECONDS,
+        requiredClaims: ['sub', 'exp', 'iat'],
+        currentDate: new Date(clock.now()),
       });
       if (!TYPES.includes(protectedHeader.typ?.toLowerCase())) throw new RequestProblem('sign_in_failed');
       return payload;
