@@ -11,6 +11,7 @@ import { isChosen, readConfig, type Config } from '../pkg/runtime/config.js';
 import { createLogger } from '../pkg/runtime/log.js';
 import type { Logger } from '../pkg/runtime/port.js';
 import { readRunning } from '../pkg/runtime/running-file.js';
+import { codeVersion } from '../pkg/runtime/version.js';
 import { demoSecret } from '../pkg/runtime/secret-files.js';
 
 /** What every command works with. */
@@ -32,6 +33,7 @@ export function createCommandLine(name: string, description: string): CommandLin
     program: createProgram({
       name,
       description,
+      version: codeVersion(),
       stderr: process.stderr,
       isDebug: () => config?.log.level === 'debug',
     }),

@@ -5,6 +5,7 @@ import { countOf } from '../../pkg/cli/plural.js';
 import { rebuildViews } from '../../pkg/cli/rebuild.js';
 import { createDefinitionSource } from '../../pkg/games/definitions/postgres.js';
 import { DEFAULT_GAME_ID } from '../../pkg/games/seed.js';
+import { isPlayerKnown } from '../../pkg/heal/walks.postgres.js';
 import { setHidden } from '../../pkg/leaderboard/hide.js';
 import { postgresPlayerStates } from '../../pkg/leaderboard/hide.postgres.js';
 import { reconcilePlayer } from '../../pkg/leaderboard/reconcile.js';
@@ -171,6 +172,7 @@ const changeHidden = (
 ): Promise<number> =>
   withRedis(engines, async (redis, life) => {
     const { db } = engines;
+    const isKnown = await isPlayerKnown(db, request.gameId, request.playerId);
     const changed = await setHidden(
       { players: postgresPlayerStates(db), view: boardView(db, redis, life, line) },
       request,
@@ -181,5 +183,6 @@ const changeHidden = (
         ? `${request.playerId} is now ${state}.`
         : `${request.playerId} was ${state} already; nothing changed.`,
     );
+    if (!isKnown) line.out.line('Nothing is known of such a player yet: it holds from their first event on.');
     return 0;
   });

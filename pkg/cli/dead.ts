@@ -193,7 +193,7 @@ export async function redriveDead({ isDryRun, filter }: RedriveCommand, deps: Re
   const open = sumOf(tallies, ({ state }) => state === 'open');
   if (isDryRun) {
     describePlan('sent again', tallies, out);
-    out.line(`Dry run: nothing was sent. ${insteadOf(filter)} to send ${String(open)} again.`);
+    if (open > 0) out.line(`Dry run: nothing was sent. ${insteadOf(filter)} to send ${String(open)} again.`);
     return 0;
   }
   if (fitting === 0) return nothingFits(out);
@@ -250,9 +250,8 @@ export async function dropDead(
   const tallies = await tally();
   if (isDryRun) {
     describePlan('dropped', tallies, out);
-    out.line(
-      `Dry run: nothing was dropped. ${insteadOf(filter)} to drop ${String(sumOf(tallies, ({ state }) => state === 'open'))}.`,
-    );
+    const open = sumOf(tallies, ({ state }) => state === 'open');
+    if (open > 0) out.line(`Dry run: nothing was dropped. ${insteadOf(filter)} to drop ${String(open)}.`);
     return 0;
   }
   const fitting = sumOf(tallies, () => true);

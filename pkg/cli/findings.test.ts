@@ -29,7 +29,7 @@ async function shown(items: FindingItem[], isJson = false): Promise<string> {
 
 test('findings are shown with what was judged and against what', async () => {
   expect(await shown([FINDING])).toMatch(
-    /2026-11-20T12:00:00.000Z │ p-0012 │ boss-speed hydra │ 1200 +│ 12.12 │ 0.25 +│ -20.13 │ 31/,
+    /2026-11-20T12:00:00.000Z │ p-0012 │ boss-speed hydra │ 1200 +│ 7.09 +│ 12.12 │ 0.25 +│ -20.13 │ 31/,
   );
   expect(await shown([])).toBe('No findings.');
 });

@@ -9,9 +9,9 @@ export interface FindingsDeps {
   readonly out: Output;
 }
 
-const HEAD = ['time', 'player', 'metric', 'value', 'mean', 'deviation', 'z', 'sample'];
+const HEAD = ['time', 'player', 'metric', 'value', 'judged as', 'mean', 'deviation', 'z', 'sample'];
 
-/** Shows the newest findings: as a table, or as one JSON array. Mean and deviation speak of the transformed value. */
+/** Shows the newest findings: as a table, or as one JSON array. Mean and deviation are of what a value is judged as, its logarithm say. */
 export async function listFindings(
   query: FindingQuery,
   { findings, isJson, out }: FindingsDeps,
@@ -28,6 +28,6 @@ const rowOf = (item: FindingItem): (string | number)[] => [
   item.playerId,
   item.partition === '' ? item.metric : `${item.metric} ${item.partition}`,
   item.value,
-  ...[item.mean, item.deviation, item.z].map((number) => number.toFixed(2)),
+  ...[item.judged, item.mean, item.deviation, item.z].map((number) => number.toFixed(2)),
   item.sampleNo,
 ];

@@ -12,7 +12,13 @@ async function run(words: readonly string[], work: () => Promise<number> = async
       done();
     },
   });
-  const program = createProgram({ name: 'fairtally', description: '', stderr, isDebug: () => isDebug });
+  const program = createProgram({
+    name: 'fairtally',
+    description: '',
+    version: '1.2.3',
+    stderr,
+    isDebug: () => isDebug,
+  });
   program.root.configureOutput({ writeOut: () => undefined, writeErr: (text) => void (told += text) });
   const options = program.root.command('work').option('--n <n>', '', wholeNumber(1, 9));
   options.action(program.action(work));

@@ -28,15 +28,18 @@ export interface Program {
 export interface ProgramOptions {
   readonly name: string;
   readonly description: string;
+  /** What --version tells. */
+  readonly version: string;
   readonly stderr: NodeJS.WritableStream;
   /** Whether stacks are shown. Asked when something went wrong. */
   readonly isDebug: () => boolean;
 }
 
-export function createProgram({ name, description, stderr, isDebug }: ProgramOptions): Program {
+export function createProgram({ name, description, version, stderr, isDebug }: ProgramOptions): Program {
   let exitCode = 0;
   const root = new Command(name)
     .description(description)
+    .version(version)
     .exitOverride()
     .showHelpAfterError('(add --help for what it takes)')
     .configureOutput({ writeErr: (text) => void stderr.write(text) });

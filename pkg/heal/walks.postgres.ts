@@ -65,11 +65,21 @@ const KNOWN = `
  * @throws FairtallyError `game_unknown`, `player_unknown`
  */
 export async function refuseUnknown(db: Database, gameId: string, playerId: string | null): Promise<void> {
-  const [known] = await db.query<{ isGame: boolean; isPlayer: boolean }>(KNOWN, [gameId, playerId ?? '']);
+  const isKnown = await isPlayerKnown(db, gameId, playerId ?? '');
+  if (playerId !== null && !isKnown)
+    throw new FairtallyError('player_unknown', `nothing is known of a player "${playerId}" of ${gameId}`);
+}
+
+/**
+ * Whether anything is known of a player.
+ *
+ * @throws FairtallyError `game_unknown`
+ */
+export async function isPlayerKnown(db: Database, gameId: string, playerId: string): Promise<boolean> {
+  const [known] = await db.query<{ isGame: boolean; isPlayer: boolean }>(KNOWN, [gameId, playerId]);
   if (known?.isGame !== true)
     throw new FairtallyError('game_unknown', `there is no game "${gameId}": name one with --game`);
-  if (playerId !== null && !known.isPlayer)
-    throw new FairtallyError('player_unknown', `nothing is known of a player "${playerId}" of ${gameId}`);
+  return known.isPlayer;
 }
 
 /** The games there are, in byte order. */
