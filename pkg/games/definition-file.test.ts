@@ -303,6 +303,12 @@ describe('a wrong definition names the line, the path and what to do', () => {
   });
 });
 
+/** One event type of that many fields. */
+function wide(fieldCount: number): string {
+  const fields = Array.from({ length: fieldCount }, (_, index) => `f${String(index)}: { type: integer }`);
+  return `events: { wide: { from: any, payload: { properties: { ${fields.join(', ')} } } } }`;
+}
+
 describe('a hostile definition', () => {
   test.each(['[', '{a: ', '- ', '? '])('is refused when %p nests it without end', (open) => {
     expect(faultsOf(open.repeat(60_000))[0]).toMatch(/nested more than 32 levels/);
@@ -324,6 +330,11 @@ describe('a hostile definition', () => {
 
   test('is refused above 256 KiB', () => {
     expect(faultsOf(`#${' '.repeat(256 * 1024)}`)[0]).toMatch(/larger than 262144 bytes/);
+  });
+
+  test('is refused when a payload has more than 200 schemas, itself included', () => {
+    expect(parse(wide(199)).eventTypes.has('wide')).toBe(true);
+    expect(faultsOf(wide(200))).toEqual([expect.stringMatching(/has more than 200 schemas/)]);
   });
 
   test('stops after 100 faults', () => {

@@ -11,6 +11,8 @@ import { DefinitionError, FaultList } from './definitions/faults.js';
 import { readLevels } from './definitions/level-rules.js';
 import { Reading } from './definitions/reading.js';
 import { readDuration, readSeasons } from './definitions/seasons.js';
+import { atOnce, inTurns } from './definitions/turns.js';
+import type { Turns } from './definitions/turns.js';
 import type { Board, EventType, GameDefinition } from './port.js';
 
 export interface DefinitionIdentity {
@@ -42,14 +44,37 @@ const UTC_MIDNIGHT = { timeZone: 'UTC', resetHour: 0 } as const;
 const DEFAULT_GRACE_MS = 24 * 3_600_000;
 
 /**
- * Reads one game definition (YAML, at most 256 KiB; docs/definition.md).
+ * Reads one game definition (YAML, at most 256 KiB; docs/definition.md). A long one takes a part of a second, in which the
+ * process does nothing else: what serves others meanwhile takes one of the two below.
  *
  * @throws DefinitionError with every fault found, each with its line
  */
-export function parseDefinition(source: string, identity: DefinitionIdentity): ReadDefinition {
+export const parseDefinition = (source: string, identity: DefinitionIdentity): ReadDefinition =>
+  atOnce(reading(source, identity, false));
+
+/**
+ * The same, while the event loop goes on.
+ *
+ * @throws DefinitionError with every fault found, each with its line
+ */
+export const proveDefinition = (source: string, identity: DefinitionIdentity): Promise<ReadDefinition> =>
+  inTurns(reading(source, identity, false));
+
+/**
+ * Reads a definition that was proven when it was applied: its schemas are not judged again, and each is compiled when the
+ * first event of its type comes. The event loop goes on meanwhile.
+ *
+ * @throws DefinitionError when it is none after all
+ */
+export const readProvenDefinition = (source: string, identity: DefinitionIdentity): Promise<ReadDefinition> =>
+  inTurns(reading(source, identity, true));
+
+function* reading(source: string, identity: DefinitionIdentity, isProven: boolean): Turns<ReadDefinition> {
   const faults = new FaultList();
-  const root = readDocument(source, faults);
-  const definition = root === null ? null : readDefinition(new Reading(faults), root, identity);
+  const root = yield* readDocument(source, faults);
+  yield;
+  const definition =
+    root === null ? null : yield* readDefinition(new Reading(faults, isProven), root, identity);
   if (definition === null || !faults.isEmpty) {
     throw new DefinitionError(identity.fileName ?? 'definition', faults.inOrder());
   }
@@ -60,7 +85,11 @@ export function parseDefinition(source: string, identity: DefinitionIdentity): R
 export const hashOfDefinition = (source: string): Buffer =>
   createHash('sha256').update(source, 'utf8').digest();
 
-function readDefinition(reading: Reading, root: Entry, identity: DefinitionIdentity): ReadDefinition | null {
+function* readDefinition(
+  reading: Reading,
+  root: Entry,
+  identity: DefinitionIdentity,
+): Turns<ReadDefinition | null> {
   const map = reading.map(root, KEYS);
   if (map === null) return null;
   const { entries } = map;
@@ -69,7 +98,7 @@ function readDefinition(reading: Reading, root: Entry, identity: DefinitionIdent
     reading.refuse(game, `is applied to game "${identity.gameId}"; name that game, or remove this line`);
   }
   const unknownTypes = entries.get('unknownTypes');
-  const types = readEventTypes(reading, reading.required(map, 'events', '{ ... }'));
+  const types = yield* readEventTypes(reading, reading.required(map, 'events', '{ ... }'));
   const events = new EventReferences(reading, types);
   const reset = readReset(reading, entries.get('reset'), UTC_MIDNIGHT);
   const boards = readBoards(reading, entries.get('boards'), events, reset);

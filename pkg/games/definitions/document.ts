@@ -1,11 +1,23 @@
-import { isAlias, isMap, isNode, isScalar, isSeq, Lexer, LineCounter, parseDocument } from 'yaml';
-import type { Node, Pair } from 'yaml';
+import {
+  Composer,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  Parser,
+  YAMLParseError,
+} from 'yaml';
+import type { Document, Node, Pair } from 'yaml';
 import type { JsonObject, JsonValue } from '../../contract/event.js';
 import type { FaultList, Place } from './faults.js';
+import type { Turns } from './turns.js';
 
 export const MAX_SOURCE_BYTES = 256 * 1024;
 const MAX_DEPTH = 32;
-/** Far more than a whole definition has; each costs its reading, during which the process does nothing else. */
+/** Far more than a whole definition has; each costs its reading. */
 const MAX_ENTRIES = 10_000;
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
@@ -30,7 +42,7 @@ export interface MapEntry extends Place {
  * Reads YAML 1.2 (core schema) as a tree that knows its lines. Refused, each with its place: more than 256 KiB, 32 levels
  * or 10,000 entries, several documents, anchors, aliases, tags, keys that are not text or stand twice, unsafe numbers. null when it cannot be read at all; otherwise the tree, as far as it is right.
  */
-export function readDocument(source: string, faults: FaultList): Entry | null {
+export function* readDocument(source: string, faults: FaultList): Turns<Entry | null> {
   if (Buffer.byteLength(source) > MAX_SOURCE_BYTES) {
     faults.add(
       START,
@@ -39,14 +51,12 @@ export function readDocument(source: string, faults: FaultList): Entry | null {
     return null;
   }
   const lines = new LineCounter();
-  const excess = excessOf(source);
+  const excess = yield* excessOf(source);
   if (excess !== null) {
     faults.add(START, excess);
     return null;
   }
-  // Duplicate keys are found below: the parser's own check takes quadratic time.
-  const options = { version: '1.2', schema: 'core', uniqueKeys: false, prettyErrors: false } as const;
-  const document = parseDocument(source, { ...options, lineCounter: lines });
+  const document = yield* composed(source, lines);
   for (const error of document.errors) {
     const { line, col } = lines.linePos(error.pos[0]);
     faults.add({ path: '', line, column: col }, error.message);
@@ -56,7 +66,38 @@ export function readDocument(source: string, faults: FaultList): Entry | null {
     faults.add(START, 'is empty; begin with `events:`');
     return null;
   }
+  yield;
   return new TreeBuilder(lines, faults).entry(document.contents, START);
+}
+
+/** A few milliseconds of reading. */
+const TOKENS_PER_TURN = 2_000;
+
+/** What `parseDocument` of the library does, in turns: the tokens by the thousand, then the nodes that they make. */
+function* composed(source: string, lines: LineCounter): Turns<Document> {
+  const parser = new Parser(lines.addNewLine);
+  const tokens = [];
+  let lexemes = 0;
+  lines.addNewLine(0);
+  for (const lexeme of new Lexer().lex(source)) {
+    for (const token of parser.next(lexeme)) tokens.push(token);
+    if ((lexemes += 1) % TOKENS_PER_TURN === 0) yield;
+  }
+  for (const token of parser.end()) tokens.push(token);
+  yield;
+  // Duplicate keys are found below: the composer's own check takes quadratic time.
+  const composer = new Composer({ version: '1.2', schema: 'core', uniqueKeys: false });
+  const [document, second] = composer.compose(tokens, true, source.length);
+  if (document === undefined) throw new Error('the composer gives one document at the least');
+  if (second !== undefined)
+    document.errors.push(
+      new YAMLParseError(
+        [second.range[0], second.range[1]],
+        'MULTIPLE_DOCS',
+        'has multiple documents; keep one of them',
+      ),
+    );
+  return document;
 }
 
 const START: Place = { path: '', line: 1, column: 1 };
@@ -65,10 +106,11 @@ const START: Place = { path: '', line: 1, column: 1 };
  * The parser recurses, and a deep document could exhaust its stack; a wide one takes it seconds. So depth and entries are
  * counted on the tokens beforehand. null: neither is too much.
  */
-function excessOf(source: string): string | null {
+function* excessOf(source: string): Turns<string | null> {
   let flow = 0;
   let indicatorsOfLine = 0;
   let entries = 0;
+  let lexemes = 0;
   for (const token of new Lexer().lex(source)) {
     if (token === '[' || token === '{') flow += 1;
     else if (token === ']' || token === '}') flow -= 1;
@@ -78,6 +120,7 @@ function excessOf(source: string): string | null {
     if (flow > MAX_DEPTH || indicatorsOfLine > MAX_DEPTH) return TOO_DEEP;
     if (entries > MAX_ENTRIES)
       return `has more than ${String(MAX_ENTRIES)} entries; split the game or shorten the document`;
+    if ((lexemes += 1) % TOKENS_PER_TURN === 0) yield;
   }
   return null;
 }

@@ -4,6 +4,7 @@ import type { Entry, MapEntry } from './document.js';
 import { readPayloadSchema } from './payload-schema.js';
 import { EVENT_TYPE_NAME } from './reading.js';
 import type { Reading } from './reading.js';
+import type { Turns } from './turns.js';
 
 const MAX_EVENT_TYPES = 200;
 /** Text that becomes a key (a partition, a subject, a cause) is at most this long. */
@@ -12,10 +13,11 @@ const MAX_KEY_LENGTH = 128;
 /** The event types read so far; a name maps to null when its own reading failed, so that no second fault is told. */
 export type EventTypes = ReadonlyMap<string, EventType | null>;
 
-export function readEventTypes(reading: Reading, entry: Entry | null): EventTypes {
+export function* readEventTypes(reading: Reading, entry: Entry | null): Turns<EventTypes> {
   const types = new Map<string, EventType | null>();
   for (const [name, type] of reading.named(entry ?? undefined, EVENT_TYPE_NAME, MAX_EVENT_TYPES)) {
     types.set(name, readEventType(reading, name, type));
+    yield;
   }
   return types;
 }

@@ -31,25 +31,30 @@ const KEYWORDS: Readonly<Record<string, true>> = {
   exclusiveMinimum: true,
   exclusiveMaximum: true,
 };
-const MAX_SCHEMAS = 512;
+/** Of one payload, itself and its fields. Compiling them is one turn of the process, the longest there is. */
+const MAX_SCHEMAS = 200;
 const MAX_ENUM = 256;
 
 export type PayloadCheck = Pick<EventType, 'schema' | 'validate'>;
 
 /**
- * Reads and compiles the payload schema of one event type; `type: object` goes without saying. Keys that a payload has
- * beyond its `properties` stay, unless the schema says otherwise.
+ * Reads the payload schema of one event type; `type: object` goes without saying. Keys that a payload has beyond its
+ * `properties` stay, unless the schema says otherwise. It is compiled here unless the document is proven, else by the first
+ * payload: compiling costs more than all other reading, and a process sees few of the types and versions that there are.
  */
 export function readPayloadSchema(reading: Reading, entry: Entry): PayloadCheck | null {
   const map = reading.map(entry);
   if (map === null) return null;
-  const seen = { schemas: 0, faults: false };
-  checkSchema(reading, map, seen);
-  if (seen.faults) return null;
+  if (!reading.isProven) {
+    const seen = { schemas: 0, faults: false };
+    checkSchema(reading, map, seen);
+    if (seen.faults) return null;
+  }
   const schema = { type: 'object', ...jsonObjectOf(map) };
   if (schema.type !== 'object') return reading.refuse(map, 'a payload is an object; remove its `type`');
-  const compiled = compileOrRefuse(reading, map, schema);
-  return compiled === null ? null : { schema, validate: (payload) => firstFault(compiled, payload) };
+  let compiled = reading.isProven ? null : compileOrRefuse(reading, map, schema);
+  if (compiled === null && !reading.isProven) return null;
+  return { schema, validate: (payload) => firstFault((compiled ??= compile(schema)), payload) };
 }
 
 function checkSchema(reading: Reading, map: MapEntry, seen: { schemas: number; faults: boolean }): void {
@@ -58,7 +63,7 @@ function checkSchema(reading: Reading, map: MapEntry, seen: { schemas: number; f
     reading.faults.add(place, message);
   };
   seen.schemas += 1;
-  if (seen.schemas === MAX_SCHEMAS)
+  if (seen.schemas === MAX_SCHEMAS + 1)
     refuse(map, `has more than ${String(MAX_SCHEMAS)} schemas; make it smaller`);
   for (const keyword of map.entries.keys()) {
     if (!Object.hasOwn(KEYWORDS, keyword)) refuse(map.keyPlace(keyword), unknownKeyword(keyword));
@@ -84,8 +89,17 @@ const unknownKeyword = (keyword: string): string =>
     ? '`pattern` is not allowed, for a regular expression can take for ever; use `enum` or `maxLength`'
     : `unknown schema keyword; known here: ${Object.keys(KEYWORDS).join(', ')}`;
 
-/** Shared, because making one compiles the schema of schemas. It keeps no schema that passed through. */
-const ajvOptions = { strict: true, allowUnionTypes: true, ownProperties: true, logger: false } as const;
+/**
+ * Shared, because making one compiles the schema of schemas. It keeps no schema that passed through. Its optimizer takes
+ * quadratic time, and what it takes out of the code costs V8 nothing.
+ */
+const ajvOptions = {
+  strict: true,
+  allowUnionTypes: true,
+  ownProperties: true,
+  logger: false,
+  code: { optimize: false },
+} as const;
 const judge = new Ajv2020({ ...ajvOptions, allErrors: true });
 const compiler = new Ajv2020({ ...ajvOptions, validateSchema: false });
 

@@ -1,7 +1,6 @@
-import { setImmediate } from 'node:timers/promises';
 import { FairtallyError } from '../../kernel/errors.js';
 import type { Database, Sql } from '../../postgres/port.js';
-import { hashOfDefinition, parseDefinition } from '../definition-file.js';
+import { hashOfDefinition, proveDefinition, readProvenDefinition } from '../definition-file.js';
 import type { ReadDefinition } from '../definition-file.js';
 import type { DefinitionSource, GameDefinition } from '../port.js';
 import { planDefinition } from './plan.js';
@@ -74,8 +73,15 @@ const MAX_HISTORY = 200;
 
 export function createDefinitionStore(database: Database): DefinitionStore {
   return {
-    plan: async (next) => planWith(await historyOf(database, next.gameId), next),
-    apply: (next) => database.transaction((sql) => apply(sql, next)),
+    plan: async (next) => {
+      const read = await proven(next);
+      return planWith(database, await historyOf(database, next.gameId), read, next);
+    },
+    async apply(next) {
+      // Before the game is locked: whoever waits for it does not wait for the reading.
+      const read = await proven(next);
+      return database.transaction((sql) => apply(sql, read, next));
+    },
     async list(gameId) {
       const rows = await database.query<VersionRow>(
         `SELECT version, effective_from, source_sha256, applied_by, applied_at
@@ -105,24 +111,28 @@ interface VersionRow {
 interface StoredVersion {
   readonly version: number;
   readonly effective_from: Date;
-  readonly source: string;
+  readonly source_sha256: Buffer;
 }
 
 const historyOf = (sql: Sql, gameId: string): Promise<StoredVersion[]> =>
   sql.query<StoredVersion>(
-    `SELECT version, effective_from, source FROM game_definitions WHERE game_id = $1 ORDER BY version DESC LIMIT $2`,
+    `SELECT version, effective_from, source_sha256 FROM game_definitions WHERE game_id = $1 ORDER BY version DESC LIMIT $2`,
     [gameId, MAX_HISTORY],
   );
 
-async function planWith(stored: readonly StoredVersion[], next: PlannedDefinition): Promise<VersionPlan> {
-  const { gameId, source, fileName, effectiveFromMs } = next;
-  const version = (stored[0]?.version ?? 0) + 1;
-  const read = parseDefinition(source, { gameId, version, ...(fileName === undefined ? {} : { fileName }) });
+/** A document that is to become a version, and has no number yet. */
+const proven = ({ gameId, source, fileName }: NewDefinition): Promise<ReadDefinition> =>
+  proveDefinition(source, { gameId, version: 0, ...(fileName === undefined ? {} : { fileName }) });
+
+async function planWith(
+  sql: Sql,
+  stored: readonly StoredVersion[],
+  read: ReadDefinition,
+  { gameId, effectiveFromMs }: PlannedDefinition,
+): Promise<VersionPlan> {
   const against = inForceAt(stored, effectiveFromMs);
-  const inForce = against === undefined ? null : readStored(gameId, against);
-  const history = await versionsWith(read, stored, (row) =>
-    row === against && inForce !== null ? inForce : readStored(gameId, row),
-  );
+  const inForce = against === undefined ? null : await loadVersion(sql, gameId, against.version);
+  const history = await versionsWith(sql, read, stored, inForce);
   return {
     ...planDefinition(history, read, inForce),
     against: against === undefined ? null : instantOf(against),
@@ -130,33 +140,56 @@ async function planWith(stored: readonly StoredVersion[], next: PlannedDefinitio
   };
 }
 
-const readStored = (gameId: string, { source, version }: StoredVersion): ReadDefinition =>
-  parseDefinition(source, { gameId, version, fileName: storedName(gameId, version) });
-
 /**
  * Of versions newest first, those in which the boards and metrics of a definition had their names last. Reading a long
- * document takes the process a second in which it does nothing else, and a game has hundreds: most of the time the newest
- * knows all of the names, and one that has not a name in its text, nor an escape that could stand for it, is not read.
+ * document takes a part of a second, and a game has hundreds: most of the time the newest knows all of the names, and one
+ * that has not a name in its text, nor an escape that could stand for it, is not read. Each is asked for when it is its turn:
+ * so a transaction that this happens in is never idle for long.
  */
 async function versionsWith(
+  sql: Sql,
   definition: ReadDefinition,
   stored: readonly StoredVersion[],
-  read: (row: StoredVersion) => ReadDefinition,
+  inForce: ReadDefinition | null,
 ): Promise<ReadDefinition[]> {
+  const { gameId } = definition;
   const boards = new Set(definition.boards.keys());
   const metrics = new Set(definition.fairness.map(({ name }) => name));
   const found: ReadDefinition[] = [];
-  for (const row of stored) {
-    const names = [...boards, ...metrics];
-    if (names.length === 0) break;
-    if (!row.source.includes('\\') && !names.some((name) => row.source.includes(name))) continue;
-    await setImmediate(); // what else the process does gets its turn
-    const earlier = read(row);
+  const oldest = stored.at(-1)?.version ?? 0;
+  let before = (stored[0]?.version ?? 0) + 1;
+  while (boards.size + metrics.size > 0) {
+    const row = await newestWith(sql, gameId, [...boards, ...metrics], { before, oldest });
+    if (row === undefined) break;
+    const earlier = row.version === inForce?.version ? inForce : await readStored(gameId, row);
     found.push(earlier);
     for (const name of earlier.boards.keys()) boards.delete(name);
     for (const { name } of earlier.fairness) metrics.delete(name);
+    before = row.version;
   }
   return found;
+}
+
+interface StoredSource {
+  readonly version: number;
+  readonly source: string;
+}
+
+/** The newest version before another in whose text one of the names stands, or could. */
+async function newestWith(
+  sql: Sql,
+  gameId: string,
+  names: readonly string[],
+  { before, oldest }: { readonly before: number; readonly oldest: number },
+): Promise<StoredSource | undefined> {
+  const [row] = await sql.query<StoredSource>(
+    `SELECT version, source FROM game_definitions
+      WHERE game_id = $1 AND version < $2 AND version >= $3
+        AND EXISTS (SELECT 1 FROM unnest($4::text[]) AS part (text) WHERE strpos(source, part.text) > 0)
+      ORDER BY version DESC LIMIT 1`,
+    [gameId, before, oldest, ['\\', ...names]],
+  );
+  return row;
 }
 
 /** Of versions newest first: in force is the newest one whose instant has come. */
@@ -176,15 +209,20 @@ const instantOf = (row: StoredVersion): VersionInstant => ({
   effectiveFromMs: row.effective_from.getTime(),
 });
 
-async function apply(sql: Sql, next: Application): Promise<{ version: number; plan: VersionPlan }> {
+async function apply(
+  sql: Sql,
+  read: ReadDefinition,
+  next: Application,
+): Promise<{ version: number; plan: VersionPlan }> {
   // The lock puts versions of a game in commit order: a reader that knows version n has missed none below it.
   const games = await sql.query('SELECT 1 FROM games WHERE game_id = $1 FOR UPDATE', [next.gameId]);
   if (games.length === 0)
     throw new FairtallyError('game_unknown', `there is no game "${next.gameId}"; create it first`);
   const stored = await historyOf(sql, next.gameId);
-  const plan = await planWith(stored, next);
+  const plan = await planWith(sql, stored, read, next);
   const holding = inForceAt(stored, next.effectiveFromMs);
-  if (holding?.source === next.source && plan.overruled.length === 0) {
+  const hash = hashOfDefinition(next.source);
+  if (holding?.source_sha256.equals(hash) === true && plan.overruled.length === 0) {
     const message = `version ${String(holding.version)} of ${next.gameId} is the same document; nothing to apply`;
     throw new FairtallyError('definition_unchanged', message);
   }
@@ -193,14 +231,7 @@ async function apply(sql: Sql, next: Application): Promise<{ version: number; pl
   await sql.query(
     `INSERT INTO game_definitions (game_id, version, effective_from, source, source_sha256, applied_by)
      VALUES ($1, $2, $3, $4, $5, $6)`,
-    [
-      next.gameId,
-      version,
-      new Date(next.effectiveFromMs),
-      next.source,
-      hashOfDefinition(next.source),
-      next.by,
-    ],
+    [next.gameId, version, new Date(next.effectiveFromMs), next.source, hash, next.by],
   );
   return { version, plan };
 }
@@ -286,7 +317,7 @@ const newHeads = (
     [known.map(({ gameId }) => gameId), known.map(({ version }) => version), HEADS_PAGE],
   );
 
-async function loadVersion(sql: Sql, gameId: string, version: number): Promise<GameDefinition> {
+async function loadVersion(sql: Sql, gameId: string, version: number): Promise<ReadDefinition> {
   const source = await sourceOf(sql, gameId, version);
   if (source === undefined) {
     throw new FairtallyError(
@@ -294,8 +325,12 @@ async function loadVersion(sql: Sql, gameId: string, version: number): Promise<G
       `game "${gameId}" has no definition version ${String(version)}`,
     );
   }
-  return parseDefinition(source, { gameId, version, fileName: storedName(gameId, version) });
+  return readStored(gameId, { version, source });
 }
 
-const storedName = (gameId: string, version: number): string =>
-  `${gameId} version ${String(version)} (stored)`;
+const readStored = (gameId: string, { version, source }: StoredSource): Promise<ReadDefinition> =>
+  readProvenDefinition(source, {
+    gameId,
+    version,
+    fileName: `${gameId} version ${String(version)} (stored)`,
+  });

@@ -14,7 +14,13 @@ const quoted = (words: readonly string[]): string => words.map((word) => `\`${wo
  * the author sees every fault at once; an absent optional entry is answered by its default.
  */
 export class Reading {
-  constructor(readonly faults: FaultList) {}
+  /**
+   * @param isProven the document was applied once: what only refuses documents, and costs much, was found right then
+   */
+  constructor(
+    readonly faults: FaultList,
+    readonly isProven: boolean,
+  ) {}
 
   map(entry: Entry, keys?: readonly string[]): MapEntry | null {
     if (entry.kind !== 'map') return this.refuse(entry, 'must be a mapping of `key: value` lines');
