@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { ClientAnswer, SignedClient } from '../client/signed-client.js';
 import { serverUser } from '../runtime/unprivileged.js';
 import { eventually } from './eventually.js';
@@ -11,18 +11,47 @@ import { freePort } from './postgres-server.js';
 import { built, startProcess } from './processes.js';
 import { startStack, type Stack } from './stack.js';
 
-let stack: Stack;
-beforeAll(async () => {
-  // Only the one test that is about it minds how long events wait for a worker.
-  stack = await startStack({ env: { OVERLOAD_LAG_SECONDS: 'off' } });
-}, 180_000);
-afterAll(() => stack.close());
+/** Of a few MiB; null where this user may not mount a file system. */
+interface TinyDisk {
+  readonly folder: string;
+  grow(): boolean;
+  remove(): void;
+}
+function tinyDisk(): TinyDisk | null {
+  const folder = mkdtempSync(join(tmpdir(), 'fairtally-tiny-'));
+  const mount = (options: string): boolean =>
+    spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'fairtally-tiny', folder]).status === 0;
+  const isMounted = mount('size=4m,mode=0777');
+  const remove = (): void => {
+    if (isMounted) spawnSync('umount', ['-l', folder]);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  if (isMounted) return { folder, grow: () => mount('remount,size=64m'), remove };
+  remove();
+  return null;
+}
+/** Of which a gateway minds the free space, and of which PostgreSQL has the log of events on. */
+const [disk, tables] = [tinyDisk(), tinyDisk()];
+let isUsed = false;
 
-let ends: (() => Promise<void>)[] = [];
-afterEach(async () => {
+let stack: Stack;
+/** Of most tests: each minds another of its limits. */
+let gateway: Gateway;
+beforeAll(async () => {
+  stack = await startStack();
+  gateway = await startGateway({
+    OVERLOAD_LAG_SECONDS: '600',
+    ...(disk === null ? {} : { DISK_FOLDER: disk.folder, DISK_FREE_MB: '2' }),
+  });
+}, 180_000);
+afterAll(async () => {
   await Promise.all(ends.map((end) => end()));
-  ends = [];
+  await stack.close();
+  disk?.remove();
+  if (!isUsed) tables?.remove(); // a server that loses a disk under its feet would take other tests with it
 });
+
+const ends: (() => Promise<void>)[] = [];
 
 interface Gateway {
   readonly url: string;
@@ -95,18 +124,35 @@ const readiness = async ({ url }: Gateway): Promise<{ status: number; disk: stri
   return { status: answer.status, disk: checks['disk']?.detail };
 };
 
-test('row 50: below the floor of free space events are 507, readiness says storage_full, and all else is answered', async () => {
-  const gateway = await startGateway({ DISK_FOLDER: tmpdir(), DISK_FREE_MB: '1000000000' });
+const FULL = { status: 503, disk: 'storage_full' };
+
+/** What clients and operators see below the floor. */
+async function expectFull(full: Gateway): Promise<void> {
   const before = await onTheBus();
-  const { answer, accepted } = await untilShed(gateway, 507);
+  const { answer, accepted } = await untilShed(full, 507);
   expect(problemOf(answer)).toMatchObject({ code: 'storage_full', retryable: true });
   expect(Number(answer.headers['retry-after'])).toBeGreaterThanOrEqual(15);
-  expect(await readiness(gateway)).toEqual({ status: 503, disk: 'storage_full' });
-  expect(await readsOf(gateway)).toEqual(READS);
-  expect(await gateway.metrics()).toMatch(/fairtally_ingest_shed_total\{reason="disk"\} [1-9]/);
-  expect(await gateway.metrics()).toMatch(/^fairtally_free_disk_bytes [1-9]/m);
+  expect(await readiness(full)).toEqual(FULL);
+  expect(await readsOf(full)).toEqual(READS);
+  expect(await full.metrics()).toMatch(/fairtally_ingest_shed_total\{reason="disk"\} [1-9]/);
+  expect(await full.metrics()).toMatch(/^fairtally_free_disk_bytes [1-9]/m);
   expect(await onTheBus()).toBe(before + accepted);
-});
+}
+
+if (disk === null)
+  test('row 50: below the floor of free space events are 507, readiness says storage_full, and all else is answered', async () => {
+    await expectFull(await startGateway({ DISK_FOLDER: tmpdir(), DISK_FREE_MB: '1000000000' }));
+  });
+else
+  test('row 50: when a disk fills to its floor events are 507, readiness says storage_full, all else is answered, and it is left by itself', async () => {
+    expect((await post(gateway)).status).toBe(202);
+    await eventually('it is ready', async () => (await readiness(gateway)).status === 200);
+    writeFileSync(join(disk.folder, 'ballast'), Buffer.alloc(3 * 1024 * 1024));
+    await expectFull(gateway);
+    rmSync(join(disk.folder, 'ballast'));
+    await eventually('it is taken again', async () => (await post(gateway)).status === 202);
+    await eventually('it is ready', async () => (await readiness(gateway)).status === 200);
+  });
 
 /** The gate learns of the world in a moment; until then events are taken, and are counted. */
 async function untilShed(
@@ -126,7 +172,6 @@ async function untilShed(
 }
 
 test('row 50: while PostgreSQL itself has no room left events are 507 storage_full and it goes on by itself when it has', async () => {
-  const gateway = await startGateway({});
   await stack.db.query(`DO $do$ BEGIN
     CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
@@ -145,7 +190,7 @@ test('row 50: while PostgreSQL itself has no room left events are 507 storage_fu
 });
 
 test('row 44: while PostgreSQL hangs what is beyond the work in hand is 503 at once, reads go on, and nothing acknowledged is lost', async () => {
-  const gateway = await startGateway({ OVERLOAD_WORK: '1' });
+  const small = await startGateway({ OVERLOAD_WORK: '1', OVERLOAD_LAG_SECONDS: 'off' });
   const before = await onTheBus();
   let unlock = (): void => undefined;
   const unlocked = new Promise<void>((resolve) => (unlock = resolve));
@@ -158,25 +203,24 @@ test('row 44: while PostgreSQL hangs what is beyond the work in hand is 503 at o
   });
   await isLocked;
   const body = event();
-  const held = post(gateway, body);
+  const held = post(small, body);
   await eventually('others are refused room', async () => {
-    const { status, text } = await gateway.client.send('POST', '/v1/events', { body: '{}' });
+    const { status, text } = await small.client.send('POST', '/v1/events', { body: '{}' });
     if (status === 503) expect(JSON.parse(text)).toMatchObject({ code: 'overloaded', retryable: true });
     return status === 503;
   });
-  expect(await readsOf(gateway)).toEqual(READS);
+  expect(await readsOf(small)).toEqual(READS);
   unlock();
   await lock;
   const answer = await held;
   // On a slow machine the bus may have given up waiting: then nothing was acknowledged, and the same event is sent again.
   if (answer.status !== 202) expect(answer.status).toBe(503);
-  await eventually('it is taken again', async () => (await post(gateway, body)).status === 202);
+  await eventually('it is taken again', async () => (await post(small, body)).status === 202);
   expect(await onTheBus()).toBe(before + 1);
-  expect(await gateway.metrics()).toMatch(/fairtally_ingest_shed_total\{reason="work"\} [1-9]/);
+  expect(await small.metrics()).toMatch(/fairtally_ingest_shed_total\{reason="work"\} [1-9]/);
 });
 
 test('row 46: when roles are too far behind the gateway tells how far, sheds, and takes events again when they have caught up', async () => {
-  const gateway = await startGateway({ OVERLOAD_LAG_SECONDS: '600' });
   expect((await post(gateway)).status).toBe(202);
   await stack.db.query("UPDATE bus_events SET published_at = now() - interval '1 hour'");
   const { answer } = await untilShed(gateway, 503);
@@ -191,67 +235,40 @@ test('row 46: when roles are too far behind the gateway tells how far, sheds, an
   await worker.exited;
 });
 
-describe('on a disk of a few MiB', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'fairtally-tiny-'));
-  const mount = (options: string): boolean =>
-    spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'fairtally-tiny', folder]).status === 0;
-  const isMounted = mount('size=4m,mode=0777');
-  let isUsed = false;
-  afterAll(() => {
-    if (isUsed) return; // a server that loses a disk under its feet would take other tests with it
-    if (isMounted) spawnSync('umount', ['-l', folder]);
-    rmSync(folder, { recursive: true, force: true });
-  });
-  const real = (title: string, run: () => Promise<void>): void => {
-    if (isMounted) test(title, run);
-    else test.skip(`${title} (this user may not mount a file system)`, () => undefined);
-  };
-
-  real('row 50: the floor is met while the disk fills, and left by itself when it is emptied', async () => {
-    const gateway = await startGateway({ DISK_FOLDER: folder, DISK_FREE_MB: '2' });
-    expect((await post(gateway)).status).toBe(202);
-    await eventually('it is ready', async () => (await readiness(gateway)).status === 200);
-    writeFileSync(join(folder, 'ballast'), Buffer.alloc(3 * 1024 * 1024));
-    await untilShed(gateway, 507);
-    expect(await readiness(gateway)).toEqual({ status: 503, disk: 'storage_full' });
-    rmSync(join(folder, 'ballast'));
-    await eventually('it is taken again', async () => (await post(gateway)).status === 202);
-    await eventually('it is ready', async () => (await readiness(gateway)).status === 200);
-  });
-
-  real(
-    'row 50: PostgreSQL fills its disk: events are 507, every 202 is kept, and with more room it goes on',
-    async () => {
-      const gateway = await startGateway({});
-      const user = serverUser();
-      const location = join(folder, 'tablespace');
-      mkdirSync(location, { mode: 0o700 });
-      if (user !== null) chownSync(location, user.uid, user.gid);
-      // A real disk that is full, below the log of events alone: the server that other tests share keeps its own.
-      isUsed = true;
-      await stack.db.query(`CREATE TABLESPACE fairtally_tiny LOCATION '${location}'`);
-      await stack.db.query('ALTER TABLE bus_events SET TABLESPACE fairtally_tiny');
-      const before = await onTheBus();
-      const statuses: number[] = [];
-      const fill = async (): Promise<number> => {
-        const pads = Array.from({ length: 6 }, () => randomBytes(6_000).toString('base64'));
-        const { status } = await post(gateway, event({ pads }));
-        statuses.push(status);
-        return status;
-      };
-      const timesOf = (wanted: number): number => statuses.filter((status) => status === wanted).length;
-      await eventually('the disk is full', async () => (await fill()) === 507);
-      expect(await readsOf(gateway)).toEqual(READS);
-      expect(mount('remount,size=64m')).toBe(true);
-      await eventually('there is room again', async () => (await fill()) === 202);
-      // On a slow machine an answer may be 503, and what became of such a request is not known.
-      const kept = (await onTheBus()) - before;
-      expect(kept).toBeGreaterThanOrEqual(timesOf(202));
-      expect(kept).toBeLessThanOrEqual(timesOf(202) + timesOf(503));
-      expect(timesOf(202) + timesOf(503) + timesOf(507)).toBe(statuses.length);
-      await stack.db.query('ALTER TABLE bus_events SET TABLESPACE pg_default');
-      await stack.db.query('DROP TABLESPACE fairtally_tiny');
-      isUsed = false;
-    },
-  );
-});
+/** Where nothing may be mounted no disk can be filled. */
+const onItsOwnDisk = tables === null ? test.skip : test;
+onItsOwnDisk(
+  'row 50: PostgreSQL fills its disk: events are 507, every 202 is kept, and with more room it goes on',
+  async () => {
+    const full = tables as TinyDisk;
+    const user = serverUser();
+    const location = join(full.folder, 'tablespace');
+    mkdirSync(location, { mode: 0o700 });
+    if (user !== null) chownSync(location, user.uid, user.gid);
+    // A real disk that is full, below the log of events alone: the server that other tests share keeps its own.
+    isUsed = true;
+    await stack.db.query(`CREATE TABLESPACE fairtally_tiny LOCATION '${location}'`);
+    await stack.db.query('ALTER TABLE bus_events SET TABLESPACE fairtally_tiny');
+    const before = await onTheBus();
+    const statuses: number[] = [];
+    const fill = async (): Promise<number> => {
+      const pads = Array.from({ length: 6 }, () => randomBytes(6_000).toString('base64'));
+      const { status } = await post(gateway, event({ pads }));
+      statuses.push(status);
+      return status;
+    };
+    const timesOf = (wanted: number): number => statuses.filter((status) => status === wanted).length;
+    await eventually('the disk is full', async () => (await fill()) === 507);
+    expect(await readsOf(gateway)).toEqual(READS);
+    expect(full.grow()).toBe(true);
+    await eventually('there is room again', async () => (await fill()) === 202);
+    // On a slow machine an answer may be 503, and what became of such a request is not known.
+    const kept = (await onTheBus()) - before;
+    expect(kept).toBeGreaterThanOrEqual(timesOf(202));
+    expect(kept).toBeLessThanOrEqual(timesOf(202) + timesOf(503));
+    expect(timesOf(202) + timesOf(503) + timesOf(507)).toBe(statuses.length);
+    await stack.db.query('ALTER TABLE bus_events SET TABLESPACE pg_default');
+    await stack.db.query('DROP TABLESPACE fairtally_tiny');
+    isUsed = false;
+  },
+);
