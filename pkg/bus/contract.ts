@@ -213,8 +213,8 @@ const living: Record<string, Case> = {
   'a slow handler has one bounded batch in hand, the rest waits': async ({ bus }) => {
     let inHand = 0;
     let inHandMax = 0;
-    const count = 5 * BATCH_MAX;
-    await bus.publish(numbered(count, eachOwnPlayer));
+    const sent = numbered(5 * BATCH_MAX, eachOwnPlayer);
+    for (let n = 0; n < sent.length; n += BATCH_MAX) await bus.publish(sent.slice(n, n + BATCH_MAX));
     await bus.subscribe('archive', async (batch) => {
       inHand += batch.length;
       inHandMax = Math.max(inHandMax, inHand);
