@@ -15,7 +15,12 @@ import { KEYS_EVERY_MS, openTokenKeys } from '../../pkg/admin/sign-in/token-keys
 import { sessionAccess } from '../../pkg/admin/sign-in/users.postgres.js';
 import { createAddressBudget } from '../../pkg/ingest/address-budget.js';
 import { budgetKey, createClientAddress } from '../../pkg/ingest/client-address.js';
-import { createServerOptions, limitConnections } from '../../pkg/ingest/server-options.js';
+import {
+  createServerOptions,
+  DEFAULT_SLOW_CLIENT_LIMITS,
+  limitConnections,
+  type SlowClientLimits,
+} from '../../pkg/ingest/server-options.js';
 import type { Bus } from '../../pkg/bus/port.js';
 import { keepMinutes } from '../../pkg/admin/resources/pipeline-minutes.postgres.js';
 import { refuseUnsafeRole } from '../../pkg/postgres/acting-role.js';
@@ -34,6 +39,16 @@ const DASHBOARD = fileURLToPath(new URL('../../web/', import.meta.url));
 const CONNECTIONS = 10;
 /** A page of the dashboard asks a dozen things at once, and an office may be one address. */
 const ADDRESS_RATE: RateRule = { rate: 100, burst: 400 };
+
+/**
+ * Node has one such time for all requests of a server, and a recording of 16 MiB may come by a slow line (1.2 Mbit/s): it is that
+ * of recordings, of which few come at once. `endSlowBodies` keeps every other request to 15 s, and heads have their 5 s here.
+ */
+const SLOW_CLIENTS: SlowClientLimits = {
+  ...DEFAULT_SLOW_CLIENT_LIMITS,
+  requestTimeoutMs: 120_000,
+  maxConnections: 2_000,
+};
 
 /** The admin API and the dashboard, on one port. */
 export async function composeAdmin(platform: Platform, bus: Bus): Promise<{ readonly port: number }> {
@@ -95,12 +110,12 @@ async function openParts(platform: Platform, bus: Bus): Promise<AdminParts> {
 }
 
 async function serve(app: Express, { config, clock, logger, lifecycle }: Platform): Promise<number> {
-  const server = createServer(createServerOptions(), (request, response) => {
+  const server = createServer(createServerOptions(SLOW_CLIENTS), (request, response) => {
     drain.prepare(response);
     app(request, response);
   });
   const drain = createDrain({ server, clock, logger, stopping: lifecycle.stopping });
-  limitConnections(server);
+  limitConnections(server, SLOW_CLIENTS);
   lifecycle.onStop('http server', () => drain.close());
   return listen(server, config.http.host, config.admin.port, 'ADMIN_PORT');
 }

@@ -19,27 +19,55 @@ export const sentOf = (request: Request): Sent => request.body as Sent;
 /** Reads a body up to its limit in bytes; a longer or compressed one is refused without reading its rest. */
 export const readBody =
   (clock: Pick<Clock, 'now'>, bytesMax = BODY_MAX_BYTES): RequestHandler =>
-  (request, _response, next) => {
-    const arrivedAtMs = clock.now();
-    const { 'content-length': declared = '0', 'content-encoding': coding = 'identity' } = request.headers;
-    if (Number(declared) > bytesMax) return next(tooLarge(bytesMax));
-    if (coding.toLowerCase() !== 'identity') return next(new RequestProblem('unsupported_encoding'));
-    const chunks: Buffer[] = [];
-    let size = 0;
+  async (request, _response, next) => {
+    request.body = await bodyOf(request, clock, bytesMax);
+    next();
+  };
+
+/** What `readBody` reads. @throws RequestProblem `body_too_large`, `unsupported_encoding`, `incomplete_body` */
+export async function bodyOf(request: Request, clock: Pick<Clock, 'now'>, bytesMax: number): Promise<Sent> {
+  const arrivedAtMs = clock.now();
+  const {
+    'content-length': declared = '0',
+    'content-encoding': coding = 'identity',
+    'transfer-encoding': framing,
+  } = request.headers;
+  if (Number(declared) > bytesMax) throw tooLarge(bytesMax);
+  if (coding.toLowerCase() !== 'identity') throw new RequestProblem('unsupported_encoding');
+  // One piece of memory, however small the pieces are in which it comes.
+  let bytes: Buffer = Buffer.allocUnsafe(
+    framing === undefined ? Number(declared) : Math.min(FIRST_BYTES, bytesMax),
+  );
+  let size = 0;
+  await new Promise<void>((resolve, reject) => {
     const finish = (problem?: RequestProblem): void => {
       request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
-      request.body = { bytes: Buffer.concat(chunks), arrivedAtMs } satisfies Sent;
-      next(problem);
+      if (problem === undefined) resolve();
+      else reject(problem);
     };
-    const onData = (chunk: Buffer): void => {
-      size += chunk.length;
-      if (size > bytesMax) return finish(tooLarge(bytesMax));
-      chunks.push(chunk);
+    const onData = (piece: Buffer): void => {
+      const needed = size + piece.length;
+      if (needed > bytesMax) return finish(tooLarge(bytesMax));
+      if (needed > bytes.length)
+        bytes = longer(bytes, Math.min(Math.max(needed, 2 * bytes.length), bytesMax));
+      piece.copy(bytes, size);
+      size = needed;
     };
     const onEnd = (): void => finish();
     const onClose = (): void => finish(new RequestProblem('incomplete_body'));
     request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
-  };
+  });
+  return { bytes: bytes.subarray(0, size), arrivedAtMs };
+}
+
+/** What is set aside for a body that does not say how long it is. */
+const FIRST_BYTES = 4 * 1024;
+
+function longer(bytes: Buffer, size: number): Buffer {
+  const grown = Buffer.allocUnsafe(size);
+  bytes.copy(grown);
+  return grown;
+}
 
 const tooLarge = (bytesMax: number): RequestProblem =>
   new RequestProblem('body_too_large', { limits: { bodyBytes: bytesMax } });

@@ -1,10 +1,12 @@
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
-import { readBody } from '../../http/body.js';
+import { bodyOf } from '../../http/body.js';
+import { BodyRoom } from '../../http/body-room.js';
 import { answeredInTime, type Reading } from '../../http/in-time.js';
 import { problemHandler } from '../../http/problem-handler.js';
 import { beginRequest } from '../../http/request-id.js';
 import { RequestProblem } from '../../http/request-problem.js';
+import { bearLong, endSlowBodies } from '../../http/slow-bodies.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { Random } from '../../kernel/random.js';
 import type { Logger } from '../../runtime/port.js';
@@ -56,13 +58,21 @@ export function createAdminApp(options: AdminAppOptions): Express {
   app.disable('query parser'); // check-input.ts reads the query
   app.enable('case sensitive routing');
   app.enable('strict routing');
-  app.use(readDots, beginRequest(random), helmet({ contentSecurityPolicy: CONTENT_SECURITY }));
+  app.use(
+    readDots,
+    beginRequest(random),
+    endSlowBodies(clock),
+    helmet({ contentSecurityPolicy: CONTENT_SECURITY }),
+  );
   const inputReader = createInputReaders(document);
+  const rooms = openRooms();
   for (const [path, operations] of places(document.operations)) {
     const route = app.route(path.replaceAll(/\{(\w+)\}/g, ':$1'));
     route.all(checkMethod(operations), spendAddress(options));
     for (const operation of operations) {
-      route[operation.method](...handlersOf(operation, inputReader(operation), options));
+      route[operation.method](
+        ...handlersOf(operation, { readInput: inputReader(operation), rooms }, options),
+      );
     }
   }
   for (const mount of mounts) mount(app);
@@ -127,11 +137,31 @@ const spendAddress =
     next(allowed ? undefined : new RequestProblem('rate_limited', {}, headers));
   };
 
+const MIB = 1024 * 1024;
+
+/**
+ * Bodies are in memory until they are answered. Of recordings there are two at once, each somebody else's; what is sent without
+ * a sign-in takes no room from who has signed in.
+ */
+const openRooms = () => ({
+  uploads: new BodyRoom({ bytesMax: 32 * MIB, bytesMaxOfOne: 16 * MIB }),
+  signedIn: new BodyRoom({ bytesMax: 16 * MIB, bytesMaxOfOne: 2 * MIB }),
+  anyone: new BodyRoom({ bytesMax: 8 * MIB, bytesMaxOfOne: MIB }),
+});
+type Rooms = ReturnType<typeof openRooms>;
+
+const roomOf = ({ isUpload, role }: Operation): keyof Rooms =>
+  isUpload ? 'uploads' : role === 'anyone' ? 'anyone' : 'signedIn';
+
 type AnyHandler = (call: object) => Promise<Reply>;
 type Reply = { readonly status: number; readonly body?: unknown; readonly headers?: AnswerHeaders } | Sent;
 
 /** Who asks, and from where, is settled before a byte of the body is read. */
-function handlersOf(operation: Operation, readInput: ReadInput, options: AdminAppOptions): RequestHandler[] {
+function handlersOf(
+  operation: Operation,
+  { readInput, rooms }: { readonly readInput: ReadInput; readonly rooms: Rooms },
+  options: AdminAppOptions,
+): RequestHandler[] {
   const handler = (options.routes[groupOf(operation)] as Readonly<Record<string, AnyHandler>>)[operation.id];
   if (handler === undefined) throw new Error(`${operation.id} has no route`);
   const { clock } = options;
@@ -160,7 +190,19 @@ function handlersOf(operation: Operation, readInput: ReadInput, options: AdminAp
     );
     await (isRead ? answeredInTime(answered, response.locals['reading'] as Reading) : answered);
   };
-  return [guard, readBody(options.clock, operation.bodyBytesMax), answer];
+  const withBody: RequestHandler = async (request, response, next) => {
+    const { person } = response.locals['admitted'] as Admitted;
+    const holder = person === null ? options.clientAddress(request) : person.userId;
+    const leave = rooms[roomOf(operation)].take(holder, request, operation.bodyBytesMax);
+    if (operation.isUpload) bearLong(response);
+    try {
+      request.body = await bodyOf(request, clock, operation.bodyBytesMax);
+      await answer(request, response, next);
+    } finally {
+      leave();
+    }
+  };
+  return [guard, withBody];
 }
 
 function callOf(

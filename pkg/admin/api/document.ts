@@ -43,6 +43,8 @@ export interface ApiDocument {
 type Node = Readonly<Record<string, unknown>>;
 
 const BODY_MAX_BYTES = 64 * 1024;
+/** A name and a password, or what an issuer answered: strangers may send it, and it takes room until it is answered. */
+const STRANGERS_BODY_MAX_BYTES = 16 * 1024;
 const ROLES: readonly string[] = [...GAME_ROLES, 'signed-in', 'anyone'];
 
 /** Reads the OpenAPI document. @throws Error that names an operation without an id, a role or a game to have the role in */
@@ -59,7 +61,9 @@ export function readApiDocument(yaml: string): ApiDocument {
 function readOperation(root: Node, path: string, method: Method, item: Node): Operation {
   const node = item[method] as Node;
   const place = pointer('paths', path, method);
-  const { operationId: id, 'x-role': role, 'x-body-bytes': bodyBytesMax = BODY_MAX_BYTES } = node;
+  const { operationId: id, 'x-role': role } = node;
+  const bodyBytesMax =
+    node['x-body-bytes'] ?? (role === 'anyone' ? STRANGERS_BODY_MAX_BYTES : BODY_MAX_BYTES);
   if (typeof id !== 'string') throw new Error(`${method} ${path} has no operationId`);
   const isOfGame = path.includes('{gameId}');
   if (!isRole(role)) throw new Error(`${id} has no x-role, or one that is unknown`);

@@ -1,3 +1,4 @@
+import { request, type ClientRequest } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createSignedClient } from '../../client/signed-client.js';
 import { createKeyRing, type RefreshingKeyRing } from '../../games/key-ring/postgres.js';
@@ -75,6 +76,20 @@ async function upload(
   return { status: response.status, headers: response.headers, text: '', body: await response.json() };
 }
 
+/** A recording of the longest there may be, of which the beginning alone is sent. */
+function beginUpload({ accessToken }: SignedInTester): ClientRequest {
+  const headers = {
+    'X-Fairtally-Request': '1',
+    'Content-Type': 'application/x-ndjson',
+    Authorization: `Bearer ${accessToken}`,
+    'Content-Length': String(16 * 1024 * 1024),
+  };
+  const upload = request(`${server.url}${at('/replays?name=slow')}`, { method: 'POST', headers });
+  upload.on('error', () => undefined); // it is broken off
+  upload.write('{');
+  return upload;
+}
+
 const start = (jobId: string, body: object = {}): Promise<Answered> =>
   post(`/replays/${jobId}/start`, { reason: 'a test', ...body });
 
@@ -111,6 +126,22 @@ function run(over: Partial<ReplayRunnerParts> = {}): () => Promise<void> {
 const sent = (): ReturnType<IngestServer['events']> =>
   gateway.events().filter((event) => event.gameId === gameId);
 const forever = new Promise<never>(() => undefined);
+
+test('recordings have room for two of the longest at once, of two people, and whoever comes then is told to come again', async () => {
+  const others = await Promise.all(['ben', 'cyd'].map((name) => server.signIn(name, {}, true)));
+  const begun = others.map(beginUpload);
+  const [line = ''] = recordingOf(1);
+  const statusOf = async (type: string): Promise<number> => (await upload([line], type)).status;
+  await eventually('both places are taken', async () => (await statusOf('text/plain')) === 503);
+  const refused = await upload([line]);
+  expect([refused.status, refused.body.code, refused.body.retryable]).toEqual([503, 'overloaded', true]);
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect((await ask('GET', at('/replays'))).status).toBe(200);
+  begun[0]?.destroy();
+  await eventually('a place is free', async () => (await statusOf('text/plain')) === 415);
+  expect(await statusOf('application/x-ndjson')).toBe(201);
+  begun[1]?.destroy();
+});
 
 describe('a recording', () => {
   test('is uploaded, judged without a trace, sent through the front door as a replay of its game, and told in the audit log', async () => {
