@@ -14,6 +14,7 @@ export const HOSTILE = [
   '\u202egnp.exe',
   'two\nlines',
   'a/b?c#d&e+100%41',
+  '..',
 ] as const;
 
 /** One installation and one signed-in page, which all flows of a run share: to start them costs more than any flow. */
@@ -25,8 +26,10 @@ export interface Stage {
   readonly admin: AdminApi;
   /** What went wrong on the page since the last look. */
   faults(): string[];
-  /** To a page of the game by its address, such as `keys`. */
+  /** To a page of the game by its address, such as `keys`, which is loaded anew. */
   open(path: string): Promise<void>;
+  /** To the same without loading anything that is there, as by a link: a fraction of the cost. */
+  visit(path: string): Promise<void>;
   /** By the menu, as a person goes: the page is not loaded anew. */
   goTo(place: string): Promise<void>;
   close(): Promise<void>;
@@ -50,6 +53,10 @@ export async function openStage(): Promise<Stage> {
       await page.goto(`${adminUrl}/g/demo/${path}`);
       await settled(page);
     },
+    async visit(path) {
+      await page.evaluate(`history.pushState(null, '', ${JSON.stringify(`/g/demo/${path}`)})`);
+      await settled(page);
+    },
     async goTo(place) {
       await page
         .getByRole('navigation', { name: 'Pages' })
@@ -65,8 +72,8 @@ export async function openStage(): Promise<Stage> {
   };
 }
 
-export async function signIn(on: Page, password: string): Promise<void> {
-  await on.getByLabel('Name').fill('admin');
+export async function signIn(on: Page, password: string, username = 'admin'): Promise<void> {
+  await on.getByLabel('Name').fill(username);
   await on.getByLabel('Password', { exact: true }).fill(password);
   await on.getByRole('button', { name: 'Sign in' }).click();
 }
@@ -81,15 +88,35 @@ export const eventuallyTold = (what: string, holds: () => Promise<boolean>): Pro
     return false;
   });
 
-/** Axe finds nothing serious on the page, or in a part of it (a CSS selector), in light or dark. */
+/**
+ * Axe finds nothing serious on the page, or in a part of it (a CSS selector), in light or dark. The page goes on in the other of both:
+ * every change of all colours costs as much as a look.
+ */
 export async function expectAccessible(page: Page, what: string, within?: string): Promise<void> {
-  const found = (await violations(page, { within })).map((one) => `${what}, light: ${one}`);
-  await wearScheme(page, 'dark');
+  const [first, second] = (await page.evaluate<boolean>(IS_DARK)) ? DARK_FIRST : LIGHT_FIRST;
+  const found = (await violations(page, { within })).map((one) => `${what}, ${first}: ${one}`);
+  await wearScheme(page, second);
   // The same elements in other colours.
-  const dark = await violations(page, { within, rules: ['color-contrast'] });
-  await wearScheme(page, 'light');
-  expect([...found, ...dark.map((one) => `${what}, dark: ${one}`)]).toEqual([]);
+  const others = await violations(page, { within, rules: ['color-contrast'] });
+  expect([...found, ...others.map((one) => `${what}, ${second}: ${one}`)]).toEqual([]);
 }
+
+const IS_DARK = `document.documentElement.dataset.mantineColorScheme === 'dark'`;
+const LIGHT_FIRST = ['light', 'dark'] as const;
+const DARK_FIRST = ['dark', 'light'] as const;
+
+/** What has the focus, by the name that it is read out with, and that it shows it. Fails where nothing has it. */
+export async function expectFocusSeen(page: Page, name: string): Promise<void> {
+  const seen = await page.evaluate<readonly [name: string, isSeen: boolean]>(FOCUS);
+  expect(seen).toEqual([name, true]);
+}
+
+const FOCUS = `(() => {
+  const { activeElement: one } = document;
+  const { outlineStyle, outlineWidth } = getComputedStyle(one);
+  const name = one.getAttribute('aria-label') ?? one.innerText.replaceAll(/\\s+/g, ' ').trim();
+  return [name, one.matches(':focus-visible') && outlineStyle !== 'none' && outlineWidth !== '0px'];
+})()`;
 
 /** A bound for what hangs, on a machine that is busy with other tests. */
 const PATIENCE_MS = 60_000;

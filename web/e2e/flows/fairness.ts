@@ -1,10 +1,12 @@
 import { expect, test } from '@jest/globals';
+import type { Page } from 'playwright-core';
 import { eventually } from '../../../pkg/testkit/eventually.js';
 import type { Schema } from '../admin-api.js';
 import {
   dialogOf,
   eventuallyTold,
   expectAccessible,
+  expectFocusSeen,
   HOSTILE,
   postAll,
   progression,
@@ -96,7 +98,7 @@ export function fairnessFlow(at: () => Stage): void {
     );
     expect((await seenOn()).some((row) => row.includes(CHEAT))).toBe(false);
 
-    await at().open('fairness?state=cheat');
+    await at().visit('fairness?state=cheat');
     await page.getByRole('list', { name: 'Cases' }).getByText(CHEAT).click();
     await page.getByRole('button', { name: 'Take the verdict back' }).click();
     const dialog = await dialogOf(page, 'Take this verdict back?');
@@ -113,22 +115,67 @@ export function fairnessFlow(at: () => Stage): void {
     expect(at().faults()).toEqual([]);
   }, 180_000);
 
-  test('a case is opened and judged by keys alone', async () => {
+  test('a case is opened and judged by keys alone, and the focus is seen wherever it goes', async () => {
     const { page } = at();
     const here = page.getByRole('list', { name: 'Cases' }).locator('[aria-current="true"]');
-    await at().goTo('Fairness');
+    const press = async (...keys: readonly string[]): Promise<void> => {
+      for (const key of keys) await page.keyboard.press(key);
+    };
+    await at().goTo('Overview');
+    // From the heading back through the menu, the last of it first.
+    const links = [
+      'Choose your own',
+      'Audit log',
+      'Users',
+      'Keys',
+      'Definition',
+      'Replay',
+      'Dead letters',
+      'Event debugger',
+      'Fairness',
+    ];
+    for (const link of links) {
+      await press('Shift+Tab');
+      await expectFocusSeen(page, link);
+    }
+    await press('Enter');
     // Where there is room for it, the first case is there without being asked for.
     await here.waitFor();
     const first = await here.textContent();
-    await page.keyboard.press('j');
+    await press('j');
     await eventually('the next case is open', async () => (await here.textContent()) !== first);
     await settledCase('open');
     const judged = await here.textContent();
-    await page.keyboard.press('c');
-    await page.getByRole('button', { name: 'Confirm: clean' }).waitFor();
-    await page.keyboard.press('Enter');
+    await press('c');
+    await expectFocusSeen(page, 'Confirm: clean');
+    await press('Escape');
+    await expectFocusSeen(page, 'Verdict');
+    await press('Tab', 'Tab');
+    await expectFocusSeen(page, 'Clean c');
+    await press('Enter');
+    await expectFocusSeen(page, 'Confirm: clean');
+    await press('Enter');
     await settledCase('clean');
     expect(await cases('clean')).toEqual([judged]);
+    await eventually('the focus is where the verdict was', () => hasFocus(page, '[aria-label="Verdict"]'));
+    await press('Tab');
+    await expectFocusSeen(page, 'Take the verdict back');
+    await press('Enter');
+    const dialog = page.getByRole('dialog', { name: 'Take this verdict back?' });
+    await dialog.waitFor();
+    for (let stop = 0; stop < STOPS; stop += 1) {
+      await press('Tab');
+      expect(await hasFocus(page, '[role="dialog"] *')).toBe(true);
+    }
+    await press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+    await expectFocusSeen(page, 'Take the verdict back');
     expect(at().faults()).toEqual([]);
   }, 180_000);
 }
+
+/** More than a dialog has, so that the focus would have left it. */
+const STOPS = 6;
+
+const hasFocus = (page: Page, selector: string): Promise<boolean> =>
+  page.evaluate<boolean>(`document.activeElement.matches(${JSON.stringify(selector)})`);

@@ -1,12 +1,36 @@
 import { expect, test } from '@jest/globals';
 import type { Schema } from '../admin-api.js';
-import { dialogOf, eventuallyTold, expectAccessible, postAll, progression, type Stage } from '../stage.js';
+import {
+  dialogOf,
+  eventuallyTold,
+  expectAccessible,
+  expectFocusSeen,
+  postAll,
+  progression,
+  type Stage,
+} from '../stage.js';
 
 const gains = (name: string, ...amounts: readonly number[]) =>
   amounts.map((xp, number) => progression('recorded', xp, `${name}-${String(number)}`));
 
 export function replayFlow(at: () => Stage): void {
-  test('a recording is judged, replayed and counts what is new once; what was known moves nothing', async () => {
+  /** The recording that is open: asked about, kept, then deleted. What it counted stays. */
+  const deleteIt = async (): Promise<void> => {
+    const { page } = at();
+    const remove = page.getByRole('button', { name: 'Delete…' });
+    await remove.click();
+    const dialog = await dialogOf(page, 'Delete this recording?');
+    expect(await dialog.innerText()).toContain('lost.ndjson');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+    await expectFocusSeen(page, 'Delete…');
+    await page.keyboard.press('Enter');
+    await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: 'Replay' }).waitFor();
+    await page.getByText('No recording yet.').waitFor();
+  };
+
+  test('a recording is judged, replayed, counts what is new once, and is deleted; what was known moves nothing', async () => {
     const { page, admin, installation } = at();
     const [known, lost] = [gains('known', 10, 20, 30), gains('lost', 400, 500)];
     const file = [...known, ...lost].map((event) => `${JSON.stringify(event)}\n`).join('');
@@ -62,8 +86,9 @@ export function replayFlow(at: () => Stage): void {
 
     await page.getByRole('button', { name: 'What would come of it?' }).click();
     await page.getByText('0 of 5 events would be counted.').waitFor();
-    await at().open('boards/xp?window=all-time');
-    expect(await page.locator('tr[data-subject="recorded"]').innerText()).toContain('960');
+    await deleteIt();
+    await at().visit('boards/xp?window=all-time');
+    await page.locator('tr[data-subject="recorded"]').filter({ hasText: '960' }).waitFor();
     expect(at().faults()).toEqual([]);
   }, 180_000);
 }

@@ -1,4 +1,4 @@
-import createClient, { type FetchResponse, type Middleware } from 'openapi-fetch';
+import createClient, { defaultPathSerializer, type FetchResponse, type Middleware } from 'openapi-fetch';
 import { ApiError } from './problem.ts';
 import type { paths } from './schema.ts';
 import { createSession } from './session.ts';
@@ -27,7 +27,13 @@ const fetchSignedIn = async (request: Request): Promise<Response> => {
 };
 
 /** The admin API, typed by api/admin.yaml. `baseUrl` is the page's own origin. */
-export const api = createClient<paths>({ baseUrl: window.location.origin, fetch: fetchSignedIn });
+export const api = createClient<paths>({
+  baseUrl: window.location.origin,
+  fetch: fetchSignedIn,
+  // As api/admin.yaml has players of such names: no address keeps a part that is `.` or `..`.
+  pathSerializer: (path, names) =>
+    defaultPathSerializer(path, names).replaceAll(/(?<=\/)\.{1,2}(?=\/|$)/g, ',$&'),
+});
 api.use(bearer);
 
 /**

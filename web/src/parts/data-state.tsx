@@ -7,9 +7,10 @@ import { ApiError, isRefusedFor } from '../api/problem.ts';
 export function Trouble({ error, onRetry }: { readonly error: unknown; readonly onRetry?: () => void }) {
   const problem = error instanceof ApiError ? error.problem : {};
   const title = problem.title ?? 'This could not be loaded';
+  const text = error instanceof Error ? error.message : String(error);
   return (
     <Alert color="red" icon={<IconAlertTriangle aria-hidden />} title={title} role="alert">
-      <Text size="sm">{error instanceof Error ? error.message : String(error)}</Text>
+      {text !== title && <Text size="sm">{text}</Text>}
       <Group mt="xs" gap="sm">
         {onRetry !== undefined && (
           <Button size="compact-sm" variant="light" color="red" onClick={onRetry}>

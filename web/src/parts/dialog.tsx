@@ -7,7 +7,7 @@ function openerOf(active: Element | null): () => Element | null {
   return () => (button === null ? active : document.getElementById(button));
 }
 
-/** A dialog that is open for as long as it is there. When it goes, the focus is where it was before. */
+/** A dialog that is open for as long as it is there. When it goes, the focus is where it was before, or where the page begins. */
 export function Dialog({
   title,
   onClose,
@@ -23,7 +23,9 @@ export function Dialog({
   useEffect(() => {
     const opener = openerOf(document.activeElement);
     return () => {
-      const element = opener();
+      const before = opener();
+      // What opened it is often gone by what was decided in it.
+      const element = before?.isConnected === true ? before : document.getElementById('page-title');
       if (element instanceof HTMLElement) element.focus({ preventScroll: true });
     };
   }, []);

@@ -5,6 +5,7 @@ import { decimal } from './figures.ts';
 import { GoesTo } from './goes-to.tsx';
 import { Moment } from './moment.tsx';
 import { Name, PlayerName } from './player-name.tsx';
+import { figures, Sheet } from './sheet.tsx';
 
 type Finding = Schema<'Finding'>;
 
@@ -20,41 +21,30 @@ export function FindingTable({
   readonly height?: number;
 }) {
   return (
-    <Table.ScrollContainer
+    <Sheet
+      label="Findings"
+      columns={[...(withPlayers ? ['Player'] : []), 'Metric', figures('Value'), figures('z'), 'When']}
       minWidth={withPlayers ? 520 : 300}
-      {...(height === undefined ? {} : { mah: height })}
+      height={height}
     >
-      <Table aria-label="Findings" stickyHeader={height !== undefined}>
-        <Table.Thead>
-          <Table.Tr>
-            {withPlayers && <Table.Th>Player</Table.Th>}
-            <Table.Th>Metric</Table.Th>
-            <Table.Th ta="right">Value</Table.Th>
-            <Table.Th ta="right">z</Table.Th>
-            <Table.Th>When</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {findings.map((finding) => (
-            <Table.Tr key={finding.findingId}>
-              {withPlayers && (
-                <Table.Td>
-                  <PlayerName id={finding.playerId} />
-                </Table.Td>
-              )}
-              <Table.Td>
-                <Metric finding={finding} />
-              </Table.Td>
-              <Table.Td ta="right">{decimal(finding.value)}</Table.Td>
-              <Table.Td ta="right">{decimal(finding.z)}</Table.Td>
-              <Table.Td>
-                <Moment at={finding.at} />
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+      {findings.map((finding) => (
+        <Table.Tr key={finding.findingId}>
+          {withPlayers && (
+            <Table.Td>
+              <PlayerName id={finding.playerId} />
+            </Table.Td>
+          )}
+          <Table.Td>
+            <Metric finding={finding} />
+          </Table.Td>
+          <Table.Td ta="right">{decimal(finding.value)}</Table.Td>
+          <Table.Td ta="right">{decimal(finding.z)}</Table.Td>
+          <Table.Td>
+            <Moment at={finding.at} />
+          </Table.Td>
+        </Table.Tr>
+      ))}
+    </Sheet>
   );
 }
 

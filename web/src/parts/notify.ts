@@ -12,9 +12,13 @@ export const notices = {
   },
 };
 
+const CLOSE = { 'aria-label': 'Close the notice' };
+
 /** Tells what came of something, in the corner of the page. */
 export function notify(notice: NotificationData): void {
   isWanted = true;
   for (const tell of watchers) tell();
-  void import('@mantine/notifications').then(({ notifications }) => notifications.show(notice));
+  void import('@mantine/notifications').then(({ notifications }) =>
+    notifications.show({ closeButtonProps: CLOSE, ...notice }),
+  );
 }

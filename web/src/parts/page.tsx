@@ -1,6 +1,6 @@
 import { Group, Stack, Text, Title } from '@mantine/core';
 import { useDocumentTitle } from '@mantine/hooks';
-import type { ReactNode } from 'react';
+import { useEffect, type ReactNode } from 'react';
 
 export interface PageProps {
   readonly title: ReactNode;
@@ -15,6 +15,8 @@ export interface PageProps {
 
 /** A page: its heading, which is also the window's title, and what stands below. */
 export function Page({ title, windowTitle, about, actions, children }: PageProps) {
+  // What a new page is about is the first thing a screen reader should tell. It may have come later than its address.
+  useEffect(() => document.getElementById('page-title')?.focus({ preventScroll: true }), []);
   useDocumentTitle(`${windowTitle ?? (typeof title === 'string' ? title : '')} · Fairtally`);
   return (
     <Stack gap="lg" component="section" aria-labelledby="page-title">

@@ -16,19 +16,23 @@ import { SignIn } from './sign-in.tsx';
 
 const ASK_AGAIN_MS = 3_000;
 
+// The router's own `*` ends at a line break, which the name of a player may have.
+const ANY = /^[^]*$/;
+const OF_A_GAME = /^\/g\/(?<game>[^/]+)(?:\/[^]*)?$/i;
+
 /** The whole page: who is signed in decides what is there. */
 export function App() {
   return (
     <Switch>
       <Route path="/signed-in" component={OidcReturn} />
-      <Route>
+      <Route path={ANY}>
         <NeedsSession>
           <Switch>
             <Route path="/account" component={Account} />
-            <Route path="/g/:game/*?">
+            <Route path={OF_A_GAME}>
               <NeedsGame />
             </Route>
-            <Route component={FirstGame} />
+            <Route path={ANY} component={FirstGame} />
           </Switch>
         </NeedsSession>
       </Route>
@@ -86,7 +90,7 @@ function NeedsGame() {
         <Route path="/g/:game">
           <Redirect to={to('overview')} replace />
         </Route>
-        <Route>
+        <Route path={ANY}>
           <Page title="No such page">
             <Nothing>
               Nothing is at this address. <GoesTo href={to('overview')}>Go to the overview</GoesTo>

@@ -1,4 +1,5 @@
 import { useParams } from 'wouter';
+import { partOf } from './address.ts';
 import { mayAct, type GameRole } from './roles.ts';
 import { useMe } from './session.ts';
 
@@ -10,7 +11,7 @@ export function useGame() {
     gameId,
     role,
     may: (needed: GameRole) => mayAct(role, needed),
-    /** The address of a place of this game; each part is percent-encoded. */
-    to: (...parts: readonly string[]) => `/g/${[gameId, ...parts].map(encodeURIComponent).join('/')}`,
+    /** The address of a place of this game. */
+    to: (...parts: readonly string[]) => `/g/${[gameId, ...parts].map(partOf).join('/')}`,
   };
 }

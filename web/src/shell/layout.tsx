@@ -29,7 +29,7 @@ export function Layout({ children }: { readonly children: ReactNode }) {
   const [pathname] = useLocation();
   useEffect(() => {
     close();
-    // What a new page is about is the first thing a screen reader should tell.
+    // Of a page that goes on at another address; a new one does so itself.
     document.getElementById('page-title')?.focus({ preventScroll: true });
     window.scrollTo(0, 0);
   }, [pathname, close]);

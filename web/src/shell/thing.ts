@@ -14,6 +14,7 @@ export function useThing(): string | undefined {
 export function thingOf(pathname: string): string | undefined {
   const written = pathname.split('/')[PLACE_OF_THING];
   if (written === undefined || written === '') return undefined;
+  if (written === ',.' || written === ',..') return written.slice(1);
   try {
     return decodeURIComponent(written);
   } catch {

@@ -2,10 +2,10 @@ import { Anchor, Badge, Button, Card, Container, Group, Stack, Table, Text } fro
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { api, dataOf, OWN_PAGE, session } from '../../api/client.ts';
-import { Heads } from '../../parts/heads.tsx';
 import { DataState, Trouble } from '../../parts/data-state.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Page } from '../../parts/page.tsx';
+import { heard, Sheet } from '../../parts/sheet.tsx';
 import { useMe } from '../../shell/session.ts';
 import { PasswordCard } from './password-card.tsx';
 
@@ -61,43 +61,34 @@ function SessionsCard() {
         {(end.error ?? endAll.error) !== null && <Trouble error={end.error ?? endAll.error} />}
         <DataState query={sessions}>
           {({ items }) => (
-            <Table.ScrollContainer minWidth={560}>
-              <Table aria-label="Sessions" verticalSpacing="sm">
-                <Table.Thead>
-                  <Table.Tr>
-                    <Heads names={['Browser', 'Address', 'Since', 'Last used']} />
-                    <Table.Th aria-label="What can be done" />
-                  </Table.Tr>
-                </Table.Thead>
-                <Table.Tbody>
-                  {items.map((one) => (
-                    <Table.Tr key={one.sessionId}>
-                      <Table.Td style={{ overflowWrap: 'anywhere' }}>
-                        {one.client} {one.isCurrent && <Badge size="xs">this one</Badge>}
-                      </Table.Td>
-                      <Table.Td>{one.address}</Table.Td>
-                      <Table.Td>
-                        <Moment at={one.createdAt} />
-                      </Table.Td>
-                      <Table.Td>
-                        <Moment at={one.lastUsedAt} />
-                      </Table.Td>
-                      <Table.Td>
-                        {!one.isCurrent && (
-                          <Button
-                            size="compact-sm"
-                            variant="default"
-                            onClick={() => end.mutate(one.sessionId)}
-                          >
-                            End
-                          </Button>
-                        )}
-                      </Table.Td>
-                    </Table.Tr>
-                  ))}
-                </Table.Tbody>
-              </Table>
-            </Table.ScrollContainer>
+            <Sheet
+              label="Sessions"
+              columns={['Browser', 'Address', 'Since', 'Last used', heard('What can be done')]}
+              minWidth={560}
+              verticalSpacing="sm"
+            >
+              {items.map((one) => (
+                <Table.Tr key={one.sessionId}>
+                  <Table.Td style={{ overflowWrap: 'anywhere' }}>
+                    {one.client} {one.isCurrent && <Badge size="xs">this one</Badge>}
+                  </Table.Td>
+                  <Table.Td>{one.address}</Table.Td>
+                  <Table.Td>
+                    <Moment at={one.createdAt} />
+                  </Table.Td>
+                  <Table.Td>
+                    <Moment at={one.lastUsedAt} />
+                  </Table.Td>
+                  <Table.Td>
+                    {!one.isCurrent && (
+                      <Button size="compact-sm" variant="default" onClick={() => end.mutate(one.sessionId)}>
+                        End
+                      </Button>
+                    )}
+                  </Table.Td>
+                </Table.Tr>
+              ))}
+            </Sheet>
           )}
         </DataState>
       </Stack>

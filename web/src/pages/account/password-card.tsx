@@ -2,7 +2,10 @@ import { Button, Card, PasswordInput, Stack, Text } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type SubmitEvent } from 'react';
 import { api, dataOf, OWN_PAGE, session } from '../../api/client.ts';
+import { ApiError } from '../../api/problem.ts';
 import { Trouble } from '../../parts/data-state.tsx';
+
+const LENGTH_MIN = 12;
 
 /** Changes the viewer's own password. */
 export function PasswordCard() {
@@ -23,6 +26,7 @@ export function PasswordCard() {
       void session.renew().catch(() => undefined);
     },
   });
+  const wrong = change.error instanceof ApiError ? change.error.problem.pointer : undefined;
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     change.mutate();
@@ -35,6 +39,7 @@ export function PasswordCard() {
           label="Old password"
           autoComplete="current-password"
           required
+          error={wrong === '/oldPassword' ? 'This is not your password.' : undefined}
           value={oldPassword}
           onChange={(event) => setOld(event.currentTarget.value)}
         />
@@ -43,10 +48,12 @@ export function PasswordCard() {
           description="At least 12 characters"
           autoComplete="new-password"
           required
+          minLength={LENGTH_MIN}
+          error={wrong === '/newPassword' ? 'At least 12 characters, and not the old one.' : undefined}
           value={newPassword}
           onChange={(event) => setNew(event.currentTarget.value)}
         />
-        {change.error !== null && <Trouble error={change.error} />}
+        {change.error !== null && wrong === undefined && <Trouble error={change.error} />}
         {change.isSuccess && (
           <Text role="status" c="green" size="sm">
             Changed. Your other sessions have ended.

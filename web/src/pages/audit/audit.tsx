@@ -5,11 +5,10 @@ import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, dataOf } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
-import { Heads } from '../../parts/heads.tsx';
-import { DataState, Trouble } from '../../parts/data-state.tsx';
+import { Trouble } from '../../parts/data-state.tsx';
 import { count } from '../../parts/figures.ts';
+import { Listing } from '../../parts/listing.tsx';
 import { Moment } from '../../parts/moment.tsx';
-import { More } from '../../parts/more.tsx';
 import { Page } from '../../parts/page.tsx';
 import { usePages } from '../../parts/use-pages.ts';
 import { useGame } from '../../shell/game.ts';
@@ -50,51 +49,40 @@ export function Audit() {
           onChange={(event) => setSubject(event.currentTarget.value)}
         />
       </Group>
-      <DataState
-        query={pages.list}
-        isEmpty={(items) => items.length === 0}
+      <Listing
+        pages={pages}
         empty={
           filter.actor === '' && filter.subject === ''
             ? 'Nobody changed anything yet. Whoever makes a key, judges a case, applies a definition or hides a player will stand here, with the reason.'
             : 'Nothing was done that fits.'
         }
-      >
-        {(items) => (
-          <Table.ScrollContainer minWidth={760}>
-            <Table verticalSpacing="sm" aria-label="Audit log">
-              <Table.Thead>
-                <Table.Tr>
-                  <Heads names={['#', 'When', 'Who', 'What', 'To', 'Why and how']} />
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {items.map((entry) => (
-                  <Table.Tr key={entry.seq}>
-                    <Table.Td c="dimmed">{entry.seq}</Table.Td>
-                    <Table.Td>
-                      <Moment at={entry.at} />
-                    </Table.Td>
-                    <Table.Td>{entry.actor}</Table.Td>
-                    <Table.Td>
-                      <Code>{entry.action}</Code>
-                    </Table.Td>
-                    <Table.Td style={{ overflowWrap: 'anywhere' }}>{entry.subject}</Table.Td>
-                    <Table.Td>
-                      {entry.reason !== null && <Text size="sm">{entry.reason}</Text>}
-                      {Object.entries(entry.details).map(([name, value]) => (
-                        <Text key={name} size="xs" c="dimmed">
-                          {name}: {String(value)}
-                        </Text>
-                      ))}
-                    </Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+
+        label="Audit log"
+        columns={['#', 'When', 'Who', 'What', 'To', 'Why and how']}
+        minWidth={760}
+        verticalSpacing="sm"
+        row={(entry) => (
+          <Table.Tr key={entry.seq}>
+            <Table.Td c="dimmed">{entry.seq}</Table.Td>
+            <Table.Td>
+              <Moment at={entry.at} />
+            </Table.Td>
+            <Table.Td>{entry.actor}</Table.Td>
+            <Table.Td>
+              <Code>{entry.action}</Code>
+            </Table.Td>
+            <Table.Td style={{ overflowWrap: 'anywhere' }}>{entry.subject}</Table.Td>
+            <Table.Td>
+              {entry.reason !== null && <Text size="sm">{entry.reason}</Text>}
+              {Object.entries(entry.details).map(([name, value]) => (
+                <Text key={name} size="xs" c="dimmed">
+                  {name}: {String(value)}
+                </Text>
+              ))}
+            </Table.Td>
+          </Table.Tr>
         )}
-      </DataState>
-      <More {...pages} />
+      />
     </Page>
   );
 }

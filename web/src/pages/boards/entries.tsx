@@ -5,6 +5,7 @@ import type { Schema } from '../../api/schema.ts';
 import { count } from '../../parts/figures.ts';
 import { Moment } from '../../parts/moment.tsx';
 import { Name, PlayerName } from '../../parts/player-name.tsx';
+import { Sheet } from '../../parts/sheet.tsx';
 import { useMovements, useSlide, type Movement } from './movement.ts';
 
 export interface EntriesProps {
@@ -27,54 +28,57 @@ export function Entries({ board, label, entries, subjectField, scoreName, marked
   return (
     <>
       <VisuallyHidden role="status">{spoken(moved)}</VisuallyHidden>
-      <Table.ScrollContainer minWidth={320}>
-        <Table aria-label={label} highlightOnHover>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th w={96}>Rank</Table.Th>
-              <Table.Th>{subjectField ?? 'Player'}</Table.Th>
-              <Table.Th ta="right">
-                Score
-                <Text span size="xs" c="dimmed" fw={400} display="block">
-                  {scoreName}
-                </Text>
-              </Table.Th>
-              <Table.Th visibleFrom="sm">Reached</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody ref={body}>
-            {entries.map((entry) => (
-              <Table.Tr
-                key={entry.subject}
-                data-subject={entry.subject}
-                {...(entry.subject === marked
-                  ? { 'aria-current': 'true', bg: 'var(--mantine-primary-color-light)' }
-                  : {})}
-              >
-                <Table.Td>
-                  <Rank rank={entry.rank} movement={moved.get(entry.subject)} />
-                </Table.Td>
-                <Table.Td fw={entry.rank <= PODIUM ? 600 : undefined}>
-                  {subjectField === null ? <PlayerName id={entry.subject} /> : <Name>{entry.subject}</Name>}
-                </Table.Td>
-                <Table.Td
-                  ta="right"
-                  style={FIGURES}
-                  fw={moved.get(entry.subject)?.scored === true ? 700 : undefined}
-                >
-                  {count(entry.score)}
-                </Table.Td>
-                <Table.Td visibleFrom="sm">
-                  <Moment at={entry.reachedAt} />
-                </Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+      <Sheet
+        label={label}
+        columns={[
+          { name: 'Rank', w: 96 },
+          subjectField ?? 'Player',
+          { name: 'Score', ta: 'right', children: <Score name={scoreName} /> },
+          { name: 'Reached', visibleFrom: 'sm' },
+        ]}
+        minWidth={320}
+        highlightOnHover
+        body={body}
+      >
+        {entries.map((entry) => (
+          <Table.Tr
+            key={entry.subject}
+            data-subject={entry.subject}
+            {...(entry.subject === marked
+              ? { 'aria-current': 'true', bg: 'var(--mantine-primary-color-light)' }
+              : {})}
+          >
+            <Table.Td>
+              <Rank rank={entry.rank} movement={moved.get(entry.subject)} />
+            </Table.Td>
+            <Table.Td fw={entry.rank <= PODIUM ? 600 : undefined}>
+              {subjectField === null ? <PlayerName id={entry.subject} /> : <Name>{entry.subject}</Name>}
+            </Table.Td>
+            <Table.Td
+              ta="right"
+              style={FIGURES}
+              fw={moved.get(entry.subject)?.scored === true ? 700 : undefined}
+            >
+              {count(entry.score)}
+            </Table.Td>
+            <Table.Td visibleFrom="sm">
+              <Moment at={entry.reachedAt} />
+            </Table.Td>
+          </Table.Tr>
+        ))}
+      </Sheet>
     </>
   );
 }
+
+const Score = ({ name }: { readonly name: string }) => (
+  <>
+    Score
+    <Text span size="xs" c="dimmed" fw={400} display="block">
+      {name}
+    </Text>
+  </>
+);
 
 const PODIUM = 3;
 const FIGURES = { fontVariantNumeric: 'tabular-nums' } as const;

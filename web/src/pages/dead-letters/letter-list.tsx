@@ -3,11 +3,9 @@ import { useDebouncedCallback } from '@mantine/hooks';
 import { useState } from 'react';
 import { api, dataOf } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
-import { Heads } from '../../parts/heads.tsx';
-import { DataState } from '../../parts/data-state.tsx';
 import { GoesTo } from '../../parts/goes-to.tsx';
+import { Listing } from '../../parts/listing.tsx';
 import { Moment } from '../../parts/moment.tsx';
-import { More } from '../../parts/more.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { Name, PlayerName } from '../../parts/player-name.tsx';
 import { usePages } from '../../parts/use-pages.ts';
@@ -62,19 +60,20 @@ export function LetterList({
       }
     >
       <Filters filter={filter} onFilter={onFilter} />
-      <DataState
-        query={pages.list}
-        isEmpty={(items) => items.length === 0}
+      <Listing
+        pages={pages}
         isEmptyGood={filter.state === 'open'}
         empty={
           filter.state === 'open'
             ? 'No open letter. One would stand here with the message as it came, to be sent again or dropped.'
             : 'No letter fits.'
         }
-      >
-        {(items) => <Letters items={items} />}
-      </DataState>
-      <More {...pages} />
+        label="Dead letters"
+        columns={['Letter', 'State', 'Role', 'Reason', 'Event', 'Player', 'Tries', 'Last seen']}
+        minWidth={860}
+        verticalSpacing="sm"
+        row={(item) => <Row key={item.letterId} item={item} />}
+      />
       {deciding === 'redrive' && <RedriveLetters select={selectionOf(filter)} onClose={close} />}
       {deciding === 'drop' && <DropLetters select={selectionOf(filter)} onClose={close} />}
     </Panel>
@@ -132,41 +131,28 @@ function Filters({ filter, onFilter }: { readonly filter: LetterFilter; readonly
   );
 }
 
-function Letters({ items }: { readonly items: readonly Item[] }) {
+function Row({ item }: { readonly item: Item }) {
   const { to } = useGame();
   return (
-    <Table.ScrollContainer minWidth={860}>
-      <Table verticalSpacing="sm" aria-label="Dead letters">
-        <Table.Thead>
-          <Table.Tr>
-            <Heads names={['Letter', 'State', 'Role', 'Reason', 'Event', 'Player', 'Tries', 'Last seen']} />
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {items.map((item) => (
-            <Table.Tr key={item.letterId}>
-              <Table.Td>
-                <GoesTo href={to('dead-letters', String(item.letterId))}>{item.letterId}</GoesTo>
-              </Table.Td>
-              <Table.Td>
-                <Badge variant="light" color={STATE_COLORS[item.state]}>
-                  {item.state}
-                </Badge>
-              </Table.Td>
-              <Table.Td>{item.role}</Table.Td>
-              <Table.Td>{item.reason}</Table.Td>
-              <Table.Td>
-                <Name>{item.eventType ?? 'unreadable'}</Name>
-              </Table.Td>
-              <Table.Td>{item.playerId === '' ? '—' : <PlayerName id={item.playerId} />}</Table.Td>
-              <Table.Td>{item.attempts}</Table.Td>
-              <Table.Td>
-                <Moment at={item.lastSeenAt} />
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <Table.Tr>
+      <Table.Td>
+        <GoesTo href={to('dead-letters', String(item.letterId))}>{item.letterId}</GoesTo>
+      </Table.Td>
+      <Table.Td>
+        <Badge variant="light" color={STATE_COLORS[item.state]}>
+          {item.state}
+        </Badge>
+      </Table.Td>
+      <Table.Td>{item.role}</Table.Td>
+      <Table.Td>{item.reason}</Table.Td>
+      <Table.Td>
+        <Name>{item.eventType ?? 'unreadable'}</Name>
+      </Table.Td>
+      <Table.Td>{item.playerId === '' ? '—' : <PlayerName id={item.playerId} />}</Table.Td>
+      <Table.Td>{item.attempts}</Table.Td>
+      <Table.Td>
+        <Moment at={item.lastSeenAt} />
+      </Table.Td>
+    </Table.Tr>
   );
 }

@@ -2,10 +2,10 @@ import { Badge, Table, UnstyledButton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { api, dataOf } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
-import { Heads } from '../../parts/heads.tsx';
 import { DataState } from '../../parts/data-state.tsx';
 import { count } from '../../parts/figures.ts';
 import { Panel } from '../../parts/panel.tsx';
+import { Sheet } from '../../parts/sheet.tsx';
 import { useGame } from '../../shell/game.ts';
 import { STATES, type RoleName } from './letter-filter.ts';
 
@@ -35,33 +35,24 @@ export function Tally({ onPick }: { readonly onPick: (picked: Omit<TallyItem, 'l
         empty="None: every event of this game took effect. One that a role cannot apply, however often it tries, will be counted here by its reason."
       >
         {({ items }) => (
-          <Table.ScrollContainer minWidth={620}>
-            <Table aria-label="Letters by role and reason">
-              <Table.Thead>
-                <Table.Tr>
-                  <Heads names={['Role', 'Reason', ...STATES]} />
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {rowsOf(items).map(({ role, reason, byState }) => (
-                  <Table.Tr key={`${role} ${reason}`}>
-                    <Table.Td>{role}</Table.Td>
-                    <Table.Td>{reason}</Table.Td>
-                    {STATES.map((state) => (
-                      <Table.Td key={state}>
-                        <Figure
-                          letters={byState[state] ?? 0}
-                          label={`${role}, ${reason}, ${state}`}
-                          isBad={state === 'open'}
-                          onPick={() => onPick({ role, reason, state })}
-                        />
-                      </Table.Td>
-                    ))}
-                  </Table.Tr>
+          <Sheet label="Letters by role and reason" columns={['Role', 'Reason', ...STATES]} minWidth={620}>
+            {rowsOf(items).map(({ role, reason, byState }) => (
+              <Table.Tr key={`${role} ${reason}`}>
+                <Table.Td>{role}</Table.Td>
+                <Table.Td>{reason}</Table.Td>
+                {STATES.map((state) => (
+                  <Table.Td key={state}>
+                    <Figure
+                      letters={byState[state] ?? 0}
+                      label={`${role}, ${reason}, ${state}`}
+                      isBad={state === 'open'}
+                      onPick={() => onPick({ role, reason, state })}
+                    />
+                  </Table.Td>
                 ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+              </Table.Tr>
+            ))}
+          </Sheet>
         )}
       </DataState>
     </Panel>

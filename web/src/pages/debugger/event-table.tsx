@@ -5,11 +5,15 @@ import { Facts, type Fact } from '../../parts/facts.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Name, PlayerName } from '../../parts/player-name.tsx';
 import { Raw } from '../../parts/raw.tsx';
+import { heard, Sheet, type Column } from '../../parts/sheet.tsx';
 
 type RecentEvent = Schema<'RecentEvent'>;
 type RoleState = Schema<'RoleOutcome'>['state'];
 
-const COLUMNS = ['Outcome', 'Received', 'Type', 'Player', 'What came of it'];
+const COLUMNS: readonly Column[] = [
+  ...['Outcome', 'Received', 'Type', 'Player', 'What came of it'].map((name) => ({ name, miw: 130 })),
+  heard('More of it'),
+];
 const ROLE_COLORS: Record<RoleState, string> = {
   applied: 'green',
   waiting: 'yellow',
@@ -21,34 +25,20 @@ const ROLE_COLORS: Record<RoleState, string> = {
 export function EventTable({ events }: { readonly events: readonly RecentEvent[] }) {
   const [open, setOpen] = useState<string | null>(null);
   return (
-    <Table.ScrollContainer minWidth={860}>
-      <Table verticalSpacing={4} aria-label="Events">
-        <Table.Thead>
-          <Table.Tr>
-            {COLUMNS.map((head) => (
-              <Table.Th key={head} miw={130}>
-                {head}
-              </Table.Th>
-            ))}
-            <Table.Th aria-label="More of it" />
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {keyed(events).map(({ key, event }) => (
-            <Fragment key={key}>
-              <Row event={event} isOpen={open === key} onToggle={() => setOpen(open === key ? null : key)} />
-              {open === key && (
-                <Table.Tr>
-                  <Table.Td colSpan={COLUMNS.length + 1}>
-                    <Whole event={event} />
-                  </Table.Td>
-                </Table.Tr>
-              )}
-            </Fragment>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <Sheet label="Events" columns={COLUMNS} minWidth={860} verticalSpacing={4}>
+      {keyed(events).map(({ key, event }) => (
+        <Fragment key={key}>
+          <Row event={event} isOpen={open === key} onToggle={() => setOpen(open === key ? null : key)} />
+          {open === key && (
+            <Table.Tr>
+              <Table.Td colSpan={COLUMNS.length}>
+                <Whole event={event} />
+              </Table.Td>
+            </Table.Tr>
+          )}
+        </Fragment>
+      ))}
+    </Sheet>
   );
 }
 

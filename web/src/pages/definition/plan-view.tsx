@@ -1,8 +1,8 @@
 import { Alert, Badge, Code, List, Stack, Table, Text } from '@mantine/core';
 import { IconAlertTriangle, IconCheck } from '@tabler/icons-react';
 import type { Schema } from '../../api/schema.ts';
-import { Heads } from '../../parts/heads.tsx';
 import { Moment } from '../../parts/moment.tsx';
+import { Sheet } from '../../parts/sheet.tsx';
 import { DiffView } from './diff-view.tsx';
 
 type Plan = Schema<'DefinitionPlan'>;
@@ -60,28 +60,19 @@ export function PlanView({ plan, source }: { readonly plan: Plan; readonly sourc
 
 function Faults({ faults }: { readonly faults: Plan['faults'] }) {
   return (
-    <Table.ScrollContainer minWidth={420}>
-      <Table aria-label="What is wrong in the text">
-        <Table.Thead>
-          <Table.Tr>
-            <Heads names={['Line', 'Where', 'What']} />
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {faults.map(({ path, line, column, message }) => (
-            <Table.Tr key={`${line}:${column} ${path} ${message}`}>
-              <Table.Td>
-                {line}:{column}
-              </Table.Td>
-              <Table.Td style={{ overflowWrap: 'anywhere' }}>
-                <Code>{path}</Code>
-              </Table.Td>
-              <Table.Td>{message}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <Sheet label="What is wrong in the text" columns={['Line', 'Where', 'What']} minWidth={420}>
+      {faults.map(({ path, line, column, message }) => (
+        <Table.Tr key={`${line}:${column} ${path} ${message}`}>
+          <Table.Td>
+            {line}:{column}
+          </Table.Td>
+          <Table.Td style={{ overflowWrap: 'anywhere' }}>
+            <Code>{path}</Code>
+          </Table.Td>
+          <Table.Td>{message}</Table.Td>
+        </Table.Tr>
+      ))}
+    </Sheet>
   );
 }
 

@@ -19,6 +19,7 @@ import { GoesTo } from '../../parts/goes-to.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { Name, PlayerName } from '../../parts/player-name.tsx';
+import { figures, Sheet } from '../../parts/sheet.tsx';
 import { useGame } from '../../shell/game.ts';
 import { Assignee } from './assignee.tsx';
 import { EvidenceChart } from './evidence-chart.tsx';
@@ -144,47 +145,40 @@ function FindingTable({
   readonly onChoose: (findingId: number) => void;
 }) {
   return (
-    <Table.ScrollContainer minWidth={440} mah={SHOWN * ROW_PX}>
-      <Table aria-label="Findings of this case" stickyHeader highlightOnHover>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>When</Table.Th>
-            <Table.Th>Part</Table.Th>
-            <Table.Th ta="right">Value</Table.Th>
-            <Table.Th ta="right">z</Table.Th>
-            <Table.Th ta="right">Chart</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {findings.map((finding) => (
-            <Table.Tr
-              key={finding.findingId}
-              {...(finding.findingId === shown ? { bg: 'var(--mantine-primary-color-light)' } : {})}
-            >
-              <Table.Td>
-                <Moment at={finding.at} />
-              </Table.Td>
-              <Table.Td>{finding.partition === null ? '' : <Name>{finding.partition}</Name>}</Table.Td>
-              <Table.Td ta="right">{decimal(finding.value)}</Table.Td>
-              <Table.Td ta="right">{decimal(finding.z)}</Table.Td>
-              <Table.Td ta="right">
-                {finding.findingId === shown ? (
-                  <Text size="sm">drawn</Text>
-                ) : (
-                  <UnstyledButton
-                    fz="sm"
-                    c="var(--mantine-color-anchor)"
-                    aria-label={`Draw the finding at sample ${finding.sampleNo}`}
-                    onClick={() => onChoose(finding.findingId)}
-                  >
-                    draw
-                  </UnstyledButton>
-                )}
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <Sheet
+      label="Findings of this case"
+      columns={['When', 'Part', figures('Value'), figures('z'), figures('Chart')]}
+      minWidth={440}
+      height={SHOWN * ROW_PX}
+      highlightOnHover
+    >
+      {findings.map((finding) => (
+        <Table.Tr
+          key={finding.findingId}
+          {...(finding.findingId === shown ? { bg: 'var(--mantine-primary-color-light)' } : {})}
+        >
+          <Table.Td>
+            <Moment at={finding.at} />
+          </Table.Td>
+          <Table.Td>{finding.partition === null ? '' : <Name>{finding.partition}</Name>}</Table.Td>
+          <Table.Td ta="right">{decimal(finding.value)}</Table.Td>
+          <Table.Td ta="right">{decimal(finding.z)}</Table.Td>
+          <Table.Td ta="right">
+            {finding.findingId === shown ? (
+              <Text size="sm">drawn</Text>
+            ) : (
+              <UnstyledButton
+                fz="sm"
+                c="var(--mantine-color-anchor)"
+                aria-label={`Draw the finding at sample ${finding.sampleNo}`}
+                onClick={() => onChoose(finding.findingId)}
+              >
+                draw
+              </UnstyledButton>
+            )}
+          </Table.Td>
+        </Table.Tr>
+      ))}
+    </Sheet>
   );
 }

@@ -1,6 +1,6 @@
 import { Button, Checkbox, Group, Kbd, Paper, Stack, TextInput } from '@mantine/core';
 import { IconArrowBackUp, IconCheck, IconHammer } from '@tabler/icons-react';
-import { useEffect, useRef, useState, type SubmitEvent } from 'react';
+import { useEffect, useRef, useState, type RefObject, type SubmitEvent } from 'react';
 import { Trouble } from '../../parts/data-state.tsx';
 import { Decide } from '../../parts/decide.tsx';
 import { decimal } from '../../parts/figures.ts';
@@ -10,17 +10,27 @@ import { useDecisions, type Case } from './case-state.ts';
 
 type Choice = 'cheat' | 'clean';
 
-/** The verdict: one click says which, the second confirms. A verdict can be taken back. */
+/** The verdict: one click says which, the second confirms. A verdict can be taken back. The focus stays here from step to step. */
 export function Verdict({ one }: { readonly one: Case }) {
   const [choice, setChoice] = useState<Choice | null>(null);
+  const place = useRef<HTMLDivElement>(null);
   const isOpen = one.state === 'open';
   const pick = (next: Choice) => () => {
     if (isOpen) setChoice(next);
   };
   useKeys({ x: pick('cheat'), c: pick('clean'), Escape: () => setChoice(null) });
-  if (!isOpen) return one.state === 'reversed' ? null : <Reverse one={one} />;
-  if (choice !== null)
-    return <Confirm key={choice} one={one} choice={choice} onClose={() => setChoice(null)} />;
+  return (
+    <div ref={place} tabIndex={-1} role="group" aria-label="Verdict">
+      {isOpen && choice === null && <Choices onPick={pick} />}
+      {isOpen && choice !== null && (
+        <Confirm key={choice} one={one} choice={choice} place={place} onClose={() => setChoice(null)} />
+      )}
+      {!isOpen && one.state !== 'reversed' && <Reverse one={one} />}
+    </div>
+  );
+}
+
+function Choices({ onPick }: { readonly onPick: (choice: Choice) => () => void }) {
   return (
     <Group gap="sm">
       <Button
@@ -28,7 +38,7 @@ export function Verdict({ one }: { readonly one: Case }) {
         leftSection={<IconHammer size={16} aria-hidden />}
         rightSection={<Kbd aria-hidden>x</Kbd>}
         aria-keyshortcuts="x"
-        onClick={pick('cheat')}
+        onClick={onPick('cheat')}
       >
         Cheat
       </Button>
@@ -37,7 +47,7 @@ export function Verdict({ one }: { readonly one: Case }) {
         leftSection={<IconCheck size={16} aria-hidden />}
         rightSection={<Kbd aria-hidden>c</Kbd>}
         aria-keyshortcuts="c"
-        onClick={pick('clean')}
+        onClick={onPick('clean')}
       >
         Clean
       </Button>
@@ -54,17 +64,24 @@ const reasonFor = (choice: Choice, { metric, maxAbsZ }: Case): string =>
 function Confirm({
   one,
   choice,
+  place,
   onClose,
 }: {
   readonly one: Case;
   readonly choice: Choice;
+  /** Where the focus goes when this is gone. */
+  readonly place: RefObject<HTMLElement | null>;
   readonly onClose: () => void;
 }) {
   const { judge } = useDecisions(one.caseId);
   const [reason, setReason] = useState(() => reasonFor(choice, one));
   const [hide, setHide] = useState(choice === 'cheat');
   const confirm = useRef<HTMLButtonElement>(null);
-  useEffect(() => confirm.current?.focus(), []);
+  useEffect(() => {
+    const around = place.current;
+    confirm.current?.focus();
+    return () => around?.focus({ preventScroll: true });
+  }, [place]);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     judge.mutate(

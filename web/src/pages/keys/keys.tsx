@@ -3,12 +3,12 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
-import { Heads } from '../../parts/heads.tsx';
 import { DataState } from '../../parts/data-state.tsx';
 import { Decide } from '../../parts/decide.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Page } from '../../parts/page.tsx';
 import { Reveal } from '../../parts/reveal.tsx';
+import { heard, Sheet } from '../../parts/sheet.tsx';
 import { useGame } from '../../shell/game.ts';
 import { EndKey } from './end-key.tsx';
 import { NewKeyForm } from './new-key.tsx';
@@ -53,9 +53,9 @@ export function Keys() {
           body: { reason },
         }),
       ),
-    onSuccess: () => {
+    onSuccess: async () => {
+      await seeAgain();
       setRevoking(null);
-      void seeAgain();
     },
   });
   return (
@@ -70,27 +70,30 @@ export function Keys() {
         empty="No key yet: make one, and clients can post events."
       >
         {({ items }) => (
-          <Table.ScrollContainer minWidth={720}>
-            <Table verticalSpacing="sm" aria-label="Signing keys">
-              <Table.Thead>
-                <Table.Tr>
-                  <Heads names={['Key', 'State', 'May', 'Signs for', 'Last used', 'Valid until']} />
-                  <Table.Th aria-label="What can be done" />
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {items.map((key) => (
-                  <KeyRow
-                    key={key.keyId}
-                    signingKey={key}
-                    onRotate={() => setRotating(key.keyId)}
-                    onEnd={() => setEnding(key)}
-                    onRevoke={() => setRevoking(key.keyId)}
-                  />
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+          <Sheet
+            label="Signing keys"
+            columns={[
+              'Key',
+              'State',
+              'May',
+              'Signs for',
+              'Last used',
+              'Valid until',
+              heard('What can be done'),
+            ]}
+            minWidth={720}
+            verticalSpacing="sm"
+          >
+            {items.map((key) => (
+              <KeyRow
+                key={key.keyId}
+                signingKey={key}
+                onRotate={() => setRotating(key.keyId)}
+                onEnd={() => setEnding(key)}
+                onRevoke={() => setRevoking(key.keyId)}
+              />
+            ))}
+          </Sheet>
         )}
       </DataState>
       {isAdding && <NewKeyForm onClose={() => setAdding(false)} onIssued={show} />}

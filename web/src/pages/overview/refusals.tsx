@@ -4,6 +4,7 @@ import { count } from '../../parts/figures.ts';
 import { GoesTo } from '../../parts/goes-to.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { Name } from '../../parts/player-name.tsx';
+import { figures, Sheet } from '../../parts/sheet.tsx';
 import { useGame } from '../../shell/game.ts';
 import type { Pipeline } from './next-steps.ts';
 
@@ -18,28 +19,21 @@ export function Refusals({ refusals }: { readonly refusals: Pipeline['refusals']
     >
       {refusals.byReason.length === 0 && <Nothing>No event was refused. Good.</Nothing>}
       {refusals.byReason.length > 0 && (
-        <Table.ScrollContainer minWidth={300}>
-          <Table aria-label="Refusals by reason and build">
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>Reason</Table.Th>
-                <Table.Th>Build</Table.Th>
-                <Table.Th ta="right">Events</Table.Th>
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {refusals.byReason.map(({ code, build, events }) => (
-                <Table.Tr key={`${code} ${build ?? ''}`}>
-                  <Table.Td>
-                    <Code>{code}</Code>
-                  </Table.Td>
-                  <Table.Td>{build === null ? 'not told' : <Name>{build}</Name>}</Table.Td>
-                  <Table.Td ta="right">{count(events)}</Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        </Table.ScrollContainer>
+        <Sheet
+          label="Refusals by reason and build"
+          columns={['Reason', 'Build', figures('Events')]}
+          minWidth={300}
+        >
+          {refusals.byReason.map(({ code, build, events }) => (
+            <Table.Tr key={`${code} ${build ?? ''}`}>
+              <Table.Td>
+                <Code>{code}</Code>
+              </Table.Td>
+              <Table.Td>{build === null ? 'not told' : <Name>{build}</Name>}</Table.Td>
+              <Table.Td ta="right">{count(events)}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Sheet>
       )}
     </Panel>
   );

@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { count, decimal, span } from '../../parts/figures.ts';
 import { GoesTo } from '../../parts/goes-to.tsx';
 import { Panel } from '../../parts/panel.tsx';
+import { figures, Sheet } from '../../parts/sheet.tsx';
 import { useGame } from '../../shell/game.ts';
 import { isLate, type Pipeline, type RoleLine } from './next-steps.ts';
 
@@ -22,7 +23,6 @@ const FEW_HEADS = ['Oldest'] as const;
 export function Roles({ pipeline }: { readonly pipeline: Pipeline }) {
   const before = useAnswerBefore(pipeline);
   const isTold = pipeline.conservation !== null;
-  const heads = isTold ? HEADS : FEW_HEADS;
   return (
     <Panel
       title="Roles"
@@ -32,34 +32,16 @@ export function Roles({ pipeline }: { readonly pipeline: Pipeline }) {
           : 'Each works for all games of this installation at once. How much that is, admins of all games see.'
       }
     >
-      <Table.ScrollContainer
+      <Sheet
+        label="Roles"
+        columns={['Role', ...(isTold ? HEADS : FEW_HEADS).map(figures), 'Books']}
         minWidth={isTold ? 760 : 320}
-        scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}
+        isStop
       >
-        <Table aria-label="Roles">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Role</Table.Th>
-              {heads.map((head) => (
-                <Table.Th key={head} ta="right">
-                  {head}
-                </Table.Th>
-              ))}
-              <Table.Th>Books</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {pipeline.roles.map((role) => (
-              <RoleRow
-                key={role.role}
-                role={role}
-                perSecond={rateOf(role, pipeline, before)}
-                isTold={isTold}
-              />
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+        {pipeline.roles.map((role) => (
+          <RoleRow key={role.role} role={role} perSecond={rateOf(role, pipeline, before)} isTold={isTold} />
+        ))}
+      </Sheet>
     </Panel>
   );
 }

@@ -8,6 +8,7 @@ import { count } from '../../parts/figures.ts';
 import { GoesTo } from '../../parts/goes-to.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { Name } from '../../parts/player-name.tsx';
+import { figures, Sheet } from '../../parts/sheet.tsx';
 import { useGame } from '../../shell/game.ts';
 
 type Place = Schema<'PlayerPlace'>;
@@ -55,27 +56,20 @@ export function PlayerPlaces({
       >
         {({ items, truncated }) => (
           <>
-            <Table.ScrollContainer minWidth={300} mah={560}>
-              <Table aria-label="Places on the boards" stickyHeader>
-                <Table.Thead>
-                  <Table.Tr>
-                    <Table.Th>Board</Table.Th>
-                    <Table.Th>Cycle</Table.Th>
-                    <Table.Th ta="right">Score</Table.Th>
-                    <Table.Th ta="right">Rank</Table.Th>
-                  </Table.Tr>
-                </Table.Thead>
-                <Table.Tbody>
-                  {seen(items).map((place) => (
-                    <PlaceRow
-                      key={`${place.board} ${place.window} ${place.cycle} ${place.partition ?? ''}`}
-                      place={place}
-                      playerId={playerId}
-                    />
-                  ))}
-                </Table.Tbody>
-              </Table>
-            </Table.ScrollContainer>
+            <Sheet
+              label="Places on the boards"
+              columns={['Board', 'Cycle', figures('Score'), figures('Rank')]}
+              minWidth={300}
+              height={560}
+            >
+              {seen(items).map((place) => (
+                <PlaceRow
+                  key={`${place.board} ${place.window} ${place.cycle} ${place.partition ?? ''}`}
+                  place={place}
+                  playerId={playerId}
+                />
+              ))}
+            </Sheet>
             {truncated && (
               <Text size="xs" c="dimmed">
                 There are more places than are shown here.

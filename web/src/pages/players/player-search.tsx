@@ -4,12 +4,12 @@ import { IconSearch } from '@tabler/icons-react';
 import { useState } from 'react';
 import { api, dataOf } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
-import { DataState } from '../../parts/data-state.tsx';
 import { count } from '../../parts/figures.ts';
+import { Listing } from '../../parts/listing.tsx';
 import { Moment } from '../../parts/moment.tsx';
-import { More } from '../../parts/more.tsx';
 import { Page } from '../../parts/page.tsx';
 import { PlayerName } from '../../parts/player-name.tsx';
+import { figures } from '../../parts/sheet.tsx';
 import { usePages } from '../../parts/use-pages.ts';
 import { useQueryState } from '../../parts/use-query-state.ts';
 import { useGame } from '../../shell/game.ts';
@@ -48,52 +48,38 @@ export function PlayerSearch() {
           search(event.currentTarget.value);
         }}
       />
-      <DataState
-        query={pages.list}
-        isEmpty={(items) => items.length === 0}
+      <Listing
+        pages={pages}
         empty={
           prefix === ''
             ? 'No player has sent an event yet.'
             : `No player’s id begins with “${prefix}”. Ids are compared letter by letter, great and small apart.`
         }
-      >
-        {(items) => (
-          <Table.ScrollContainer minWidth={320}>
-            <Table verticalSpacing="xs" aria-label="Players">
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Player</Table.Th>
-                  <Table.Th ta="right">Events</Table.Th>
-                  <Table.Th>Last seen</Table.Th>
-                  <Table.Th visibleFrom="sm">First seen</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {items.map((player) => (
-                  <Table.Tr key={player.playerId}>
-                    <Table.Td>
-                      <PlayerName id={player.playerId} />{' '}
-                      {player.hidden && (
-                        <Badge size="xs" color="gray">
-                          hidden
-                        </Badge>
-                      )}
-                    </Table.Td>
-                    <Table.Td ta="right">{count(player.events)}</Table.Td>
-                    <Table.Td>
-                      <Moment at={player.lastSeenAt} />
-                    </Table.Td>
-                    <Table.Td visibleFrom="sm">
-                      <Moment at={player.firstSeenAt} />
-                    </Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+
+        label="Players"
+        columns={['Player', figures('Events'), 'Last seen', { name: 'First seen', visibleFrom: 'sm' }]}
+        minWidth={320}
+        verticalSpacing="xs"
+        row={(player) => (
+          <Table.Tr key={player.playerId}>
+            <Table.Td>
+              <PlayerName id={player.playerId} />{' '}
+              {player.hidden && (
+                <Badge size="xs" color="gray">
+                  hidden
+                </Badge>
+              )}
+            </Table.Td>
+            <Table.Td ta="right">{count(player.events)}</Table.Td>
+            <Table.Td>
+              <Moment at={player.lastSeenAt} />
+            </Table.Td>
+            <Table.Td visibleFrom="sm">
+              <Moment at={player.firstSeenAt} />
+            </Table.Td>
+          </Table.Tr>
         )}
-      </DataState>
-      <More {...pages} />
+      />
     </Page>
   );
 }

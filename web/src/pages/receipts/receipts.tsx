@@ -9,7 +9,7 @@ import { Page } from '../../parts/page.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { useGame } from '../../shell/game.ts';
 import { useThing } from '../../shell/thing.ts';
-import { LeadersReceipts } from './leaders-receipts.tsx';
+import { NewestReceipts } from './newest-receipts.tsx';
 import { OneReceipt } from './one-receipt.tsx';
 import { RevokedReceipts } from './revoked-receipts.tsx';
 import { VerifyReceipt } from './verify-receipt.tsx';
@@ -28,8 +28,8 @@ export function Receipts() {
     >
       <LookUp key={receiptId} receiptId={receiptId ?? ''} />
       {receiptId !== undefined && <Found gameId={gameId} receiptId={receiptId} />}
+      {receiptId === undefined && <NewestReceipts />}
       <VerifyReceipt />
-      {receiptId === undefined && <LeadersReceipts />}
       <RevokedReceipts />
     </Page>
   );

@@ -1,12 +1,10 @@
 import { Table } from '@mantine/core';
 import { api, dataOf } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
-import { Heads } from '../../parts/heads.tsx';
-import { DataState } from '../../parts/data-state.tsx';
 import { count } from '../../parts/figures.ts';
 import { GoesTo } from '../../parts/goes-to.tsx';
+import { Listing } from '../../parts/listing.tsx';
 import { Moment } from '../../parts/moment.tsx';
-import { More } from '../../parts/more.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { Name, PlayerName } from '../../parts/player-name.tsx';
 import { usePages } from '../../parts/use-pages.ts';
@@ -24,44 +22,33 @@ export function RevokedReceipts() {
   );
   return (
     <Panel title="Revoked" about="Oldest first; game servers read the same list from the gateway.">
-      <DataState
-        query={pages.list}
-        isEmpty={(items) => items.length === 0}
+      <Listing
+        pages={pages}
         empty="No receipt was ever revoked in this game."
-      >
-        {(items) => (
-          <Table.ScrollContainer minWidth={720}>
-            <Table verticalSpacing="sm" aria-label="Revoked receipts">
-              <Table.Thead>
-                <Table.Tr>
-                  <Heads names={['Receipt', 'Player', 'Reward', 'Revoked', 'By', 'Why']} />
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {items.map((receipt) => (
-                  <Table.Tr key={receipt.receiptId}>
-                    <Table.Td>
-                      <GoesTo href={to('receipts', receipt.receiptId)} ff="monospace">
-                        {receipt.receiptId}
-                      </GoesTo>
-                    </Table.Td>
-                    <Table.Td>
-                      <PlayerName id={receipt.playerId} />
-                    </Table.Td>
-                    <Table.Td>
-                      {count(receipt.amount)} <Name>{receipt.reward}</Name>
-                    </Table.Td>
-                    <Table.Td>{receipt.revokedAt !== null && <Moment at={receipt.revokedAt} />}</Table.Td>
-                    <Table.Td>{receipt.revokedBy}</Table.Td>
-                    <Table.Td style={{ overflowWrap: 'anywhere' }}>{receipt.revokedReason}</Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+
+        label="Revoked receipts"
+        columns={['Receipt', 'Player', 'Reward', 'Revoked', 'By', 'Why']}
+        minWidth={720}
+        verticalSpacing="sm"
+        row={(receipt) => (
+          <Table.Tr key={receipt.receiptId}>
+            <Table.Td>
+              <GoesTo href={to('receipts', receipt.receiptId)} ff="monospace">
+                {receipt.receiptId}
+              </GoesTo>
+            </Table.Td>
+            <Table.Td>
+              <PlayerName id={receipt.playerId} />
+            </Table.Td>
+            <Table.Td>
+              {count(receipt.amount)} <Name>{receipt.reward}</Name>
+            </Table.Td>
+            <Table.Td>{receipt.revokedAt !== null && <Moment at={receipt.revokedAt} />}</Table.Td>
+            <Table.Td>{receipt.revokedBy}</Table.Td>
+            <Table.Td style={{ overflowWrap: 'anywhere' }}>{receipt.revokedReason}</Table.Td>
+          </Table.Tr>
         )}
-      </DataState>
-      <More {...pages} />
+      />
     </Panel>
   );
 }

@@ -1,4 +1,4 @@
-import { Alert, Button, List, Table, Text } from '@mantine/core';
+import { Alert, Box, Button, List, Table, Text } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
@@ -8,6 +8,7 @@ import { count } from '../../parts/figures.ts';
 import { Moment } from '../../parts/moment.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { Name } from '../../parts/player-name.tsx';
+import { figures, Sheet } from '../../parts/sheet.tsx';
 import { useGame } from '../../shell/game.ts';
 
 /** What would come of a recording, event for event as the gateway would judge it now; posts nothing. */
@@ -71,26 +72,7 @@ function Told({ forecast }: { readonly forecast: Schema<'ReplayForecast'> }) {
       />
       <Refusals rejected={rejected} />
       {byType.length > 0 && (
-        <Table.ScrollContainer minWidth={240} mah={300}>
-          <Table aria-label="Events by type" maw={420}>
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>Type</Table.Th>
-                <Table.Th>Events</Table.Th>
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {byType.map(({ type, events }) => (
-                <Table.Tr key={type}>
-                  <Table.Td>
-                    <Name>{type}</Name>
-                  </Table.Td>
-                  <Table.Td>{count(events)}</Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        </Table.ScrollContainer>
+        <Counts label="Events by type" of="Type" counts={byType.map(({ type, events }) => [type, events])} />
       )}
     </>
   );
@@ -100,21 +82,35 @@ function Told({ forecast }: { readonly forecast: Schema<'ReplayForecast'> }) {
 export function Refusals({ rejected }: { readonly rejected: readonly Schema<'RejectedCount'>[] }) {
   if (rejected.length === 0) return null;
   return (
-    <Table aria-label="Refusals by reason" maw={420}>
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th>Refused for</Table.Th>
-          <Table.Th>Events</Table.Th>
-        </Table.Tr>
-      </Table.Thead>
-      <Table.Tbody>
-        {rejected.map(({ code, events }) => (
-          <Table.Tr key={code}>
-            <Table.Td>{code}</Table.Td>
-            <Table.Td>{count(events)}</Table.Td>
+    <Counts
+      label="Refusals by reason"
+      of="Refused for"
+      counts={rejected.map(({ code, events }) => [code, events])}
+    />
+  );
+}
+
+function Counts({
+  label,
+  of,
+  counts,
+}: {
+  readonly label: string;
+  readonly of: string;
+  readonly counts: readonly (readonly [name: string, events: number])[];
+}) {
+  return (
+    <Box maw={420}>
+      <Sheet label={label} columns={[of, figures('Events')]} minWidth={240} height={300}>
+        {counts.map(([name, events]) => (
+          <Table.Tr key={name}>
+            <Table.Td>
+              <Name>{name}</Name>
+            </Table.Td>
+            <Table.Td ta="right">{count(events)}</Table.Td>
           </Table.Tr>
         ))}
-      </Table.Tbody>
-    </Table>
+      </Sheet>
+    </Box>
   );
 }

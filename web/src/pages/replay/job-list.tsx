@@ -1,12 +1,10 @@
 import { Badge, Table } from '@mantine/core';
 import { api, dataOf } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
-import { DataState } from '../../parts/data-state.tsx';
 import { count } from '../../parts/figures.ts';
 import { GoesTo } from '../../parts/goes-to.tsx';
-import { Heads } from '../../parts/heads.tsx';
+import { Listing } from '../../parts/listing.tsx';
 import { Moment } from '../../parts/moment.tsx';
-import { More } from '../../parts/more.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { Name } from '../../parts/player-name.tsx';
 import { usePages } from '../../parts/use-pages.ts';
@@ -40,50 +38,36 @@ export function JobList() {
   );
   return (
     <Panel title="Recordings">
-      <DataState
-        query={pages.list}
-        isEmpty={(items) => items.length === 0}
+      <Listing
+        pages={pages}
         empty="No recording yet. Choose a file above: it will stand here, and a dry run tells what would come of it before anything is posted."
-      >
-        {(items) => (
-          <Table.ScrollContainer minWidth={720}>
-            <Table verticalSpacing="sm" aria-label="Recordings">
-              <Table.Thead>
-                <Table.Tr>
-                  <Heads
-                    names={['Name', 'State', 'Lines', 'Counted', 'Known before', 'Refused', 'Uploaded', 'By']}
-                  />
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {items.map((job) => (
-                  <Table.Tr key={job.jobId}>
-                    <Table.Td>
-                      <GoesTo href={to('replay', job.jobId)}>
-                        <Name>{job.name}</Name>
-                      </GoesTo>
-                    </Table.Td>
-                    <Table.Td>
-                      <Badge variant="light" color={JOB_COLORS[job.state]}>
-                        {job.state}
-                      </Badge>
-                    </Table.Td>
-                    <Table.Td>{count(job.lines)}</Table.Td>
-                    <Table.Td>{count(job.accepted)}</Table.Td>
-                    <Table.Td>{count(job.duplicates)}</Table.Td>
-                    <Table.Td>{count(refusedOf(job))}</Table.Td>
-                    <Table.Td>
-                      <Moment at={job.uploadedAt} />
-                    </Table.Td>
-                    <Table.Td>{job.uploadedBy}</Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+        label="Recordings"
+        columns={['Name', 'State', 'Lines', 'Counted', 'Known before', 'Refused', 'Uploaded', 'By']}
+        minWidth={720}
+        verticalSpacing="sm"
+        row={(job) => (
+          <Table.Tr key={job.jobId}>
+            <Table.Td>
+              <GoesTo href={to('replay', job.jobId)}>
+                <Name>{job.name}</Name>
+              </GoesTo>
+            </Table.Td>
+            <Table.Td>
+              <Badge variant="light" color={JOB_COLORS[job.state]}>
+                {job.state}
+              </Badge>
+            </Table.Td>
+            <Table.Td>{count(job.lines)}</Table.Td>
+            <Table.Td>{count(job.accepted)}</Table.Td>
+            <Table.Td>{count(job.duplicates)}</Table.Td>
+            <Table.Td>{count(refusedOf(job))}</Table.Td>
+            <Table.Td>
+              <Moment at={job.uploadedAt} />
+            </Table.Td>
+            <Table.Td>{job.uploadedBy}</Table.Td>
+          </Table.Tr>
         )}
-      </DataState>
-      <More {...pages} />
+      />
     </Panel>
   );
 }

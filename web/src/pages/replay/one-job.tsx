@@ -8,6 +8,7 @@ import { count } from '../../parts/figures.ts';
 import { Moment } from '../../parts/moment.tsx';
 import { Panel } from '../../parts/panel.tsx';
 import { useGame } from '../../shell/game.ts';
+import { DeleteJob } from './delete-job.tsx';
 import { Forecast, Refusals } from './forecast.tsx';
 import { JOB_COLORS, refusedOf, type Job } from './job-list.tsx';
 import { StartReplay } from './start-replay.tsx';
@@ -24,7 +25,7 @@ export function OneJob({ jobId }: { readonly jobId: string }) {
     refetchInterval: ({ state }) => (state.data?.state === 'running' ? LOOK_MS : false),
   });
   return (
-    <DataState query={job}>
+    <DataState query={job} missing="There is no such recording: it was deleted, or its day was over.">
       {(data) => (
         <>
           <State job={data} />
@@ -77,6 +78,7 @@ function State({ job }: { readonly job: Job }) {
               {job.line > 0 ? 'Go on…' : 'Start…'}
             </Button>
           )}
+          {!isRunning && may('operator') && <DeleteJob job={job} />}
         </Group>
       }
     >

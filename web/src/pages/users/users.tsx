@@ -3,14 +3,14 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState, type SubmitEvent } from 'react';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
-import { Heads } from '../../parts/heads.tsx';
-import { DataState, Trouble } from '../../parts/data-state.tsx';
+import { Trouble } from '../../parts/data-state.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
 import { Decide } from '../../parts/decide.tsx';
+import { Listing } from '../../parts/listing.tsx';
 import { Moment } from '../../parts/moment.tsx';
-import { More } from '../../parts/more.tsx';
 import { Page } from '../../parts/page.tsx';
 import { Reveal } from '../../parts/reveal.tsx';
+import { heard } from '../../parts/sheet.tsx';
 import { usePages } from '../../parts/use-pages.ts';
 import { useGame } from '../../shell/game.ts';
 import { GAME_ROLES, type GameRole } from '../../shell/roles.ts';
@@ -40,7 +40,7 @@ export function Users() {
   const [isAdding, setAdding] = useState(false);
   const [removing, setRemoving] = useState<Member | null>(null);
   const [first, setFirst] = useState<{ readonly username: string; readonly password: string } | null>(null);
-  const seeAgain = () => void client.invalidateQueries({ queryKey: ['users', gameId] });
+  const seeAgain = () => client.invalidateQueries({ queryKey: ['users', gameId] });
   const remove = useMutation({
     mutationFn: (userId: string) =>
       dataOf(
@@ -48,9 +48,9 @@ export function Users() {
           params: { path: { gameId, userId }, header: OWN_PAGE },
         }),
       ),
-    onSuccess: () => {
+    onSuccess: async () => {
+      await seeAgain();
       setRemoving(null);
-      seeAgain();
     },
   });
   return (
@@ -59,43 +59,30 @@ export function Users() {
       about="Who may do what in this game. A change of role holds within a minute, on open pages too."
       actions={<Button onClick={() => setAdding(true)}>Add a user</Button>}
     >
-      <DataState
-        query={pages.list}
-        isEmpty={(items) => items.length === 0}
+      <Listing
+        pages={pages}
         empty="Nobody has a role in this game yet. Admins of every game may do everything here and are not listed."
-      >
-        {(items) => (
-          <Table.ScrollContainer minWidth={640}>
-            <Table verticalSpacing="sm" aria-label="Users">
-              <Table.Thead>
-                <Table.Tr>
-                  <Heads names={['Name', 'Signs in with', 'Role', 'Since', 'Last signed in']} />
-                  <Table.Th aria-label="What can be done" />
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {items.map((member) => (
-                  <MemberRow
-                    key={member.userId}
-                    member={member}
-                    isMe={member.userId === me.userId}
-                    onChanged={seeAgain}
-                    onRemove={() => setRemoving(member)}
-                    onReset={(password) => setFirst({ username: member.username, password })}
-                  />
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+        label="Users"
+        columns={['Name', 'Signs in with', 'Role', 'Since', 'Last signed in', heard('What can be done')]}
+        minWidth={640}
+        verticalSpacing="sm"
+        row={(member) => (
+          <MemberRow
+            key={member.userId}
+            member={member}
+            isMe={member.userId === me.userId}
+            onChanged={() => void seeAgain()}
+            onRemove={() => setRemoving(member)}
+            onReset={(password) => setFirst({ username: member.username, password })}
+          />
         )}
-      </DataState>
-      <More {...pages} />
+      />
       {isAdding && (
         <AddUser
           onClose={() => setAdding(false)}
           onAdded={(username, password) => {
             setAdding(false);
-            seeAgain();
+            void seeAgain();
             if (password !== null) setFirst({ username, password });
           }}
         />
