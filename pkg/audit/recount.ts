@@ -129,7 +129,7 @@ export function recountProgress(events: readonly ArchivedEvent[]): ExpectedProgr
 export interface ExpectedGrant {
   /** `<amount> <reward>`: what the events asked for; which of them came first decides. */
   readonly offers: ReadonlySet<string>;
-  /** Whether it must stand: a level that another version rewards may have been passed before that version came. */
+  /** Whether it must stand: a level that not all versions pay alike may have been passed before the version came that pays. */
   readonly isDue: boolean;
 }
 
@@ -157,11 +157,20 @@ export function recountGrants(
     }
   }
   const versions = new Map(events.map(({ definition }) => [definition.version, definition]));
+  const newest = versions.get(Math.max(...versions.keys()));
+  const standsAt = newest?.levels?.levelOf(totalXp) ?? 1;
+  // A level was passed under one of the versions, whichever: it must have been paid where each of them pays the same for it.
+  const payAlike = (level: number, offer: string): boolean =>
+    [...versions.values()].every(({ levels }) =>
+      levels?.rewardsFor(level).some((paid) => offerOf(paid.amount, paid.reward) === offer),
+    );
   for (const { levels } of versions.values()) {
     const reached = levels?.levelOf(totalXp) ?? 1;
     for (let level = 2; level <= reached; level += 1) {
-      for (const { reward, amount } of levels?.rewardsFor(level) ?? [])
-        add(`level:${String(level)}:${reward}`, amount, reward, versions.size === 1);
+      for (const { reward, amount } of levels?.rewardsFor(level) ?? []) {
+        const isDue = level <= standsAt && payAlike(level, offerOf(amount, reward));
+        add(`level:${String(level)}:${reward}`, amount, reward, isDue);
+      }
     }
   }
   return grants;

@@ -19,6 +19,7 @@ import {
   type ProgressRow,
 } from './postgres.js';
 import { grantsOf, ledgerOf, removeLedger, removePlayer, type StoredLedgerRow } from './rederive.postgres.js';
+import { levelRewards } from './grants.js';
 import { createProgressionRole, signGrant, type ProgressionOptions } from './role.js';
 import type { ReceiptSigner } from './port.js';
 
@@ -58,7 +59,7 @@ async function saveAgain(
   if (progress === undefined) await removePlayer(sql, player);
   else if (stored === null || !isSame(progress, stored)) await savePlayers(sql, [progress]);
   await saveLedgerAgain(sql, player, ledger);
-  const certain = grants.filter((grant) => isCertain(grant, events));
+  const certain = grants.filter((grant) => isCertain(grant, events, progress?.level ?? 1));
   const signed = await Promise.all(certain.map((grant) => signGrant(grant, signer)));
   // An id that stands under another key is a receipt that somebody changed: it stays, and so does what it displaced.
   const taken = new Set(standing.map(({ receiptId }) => receiptId));
@@ -72,10 +73,16 @@ const isSame = (progress: PlayerProgress, stored: ProgressRow): boolean =>
   progress.updatedAtMs === stored.updatedAtMs &&
   (progress.definition?.version ?? 0) === stored.definitionVersion;
 
-/** A level that several versions reward may have been passed before the version came that rewards it: nobody knows any more. */
-function isCertain({ grantKey }: Grant, events: readonly RoleEvent[]): boolean {
+/**
+ * Whoever stands at a level has passed it under one of the versions: where all of them pay the same for it, it was paid. Where
+ * they do not, it may have been passed before the version came that pays: nobody knows any more.
+ */
+function isCertain({ grantKey, amount }: Grant, events: readonly RoleEvent[], level: number): boolean {
   if (!grantKey.startsWith('level:')) return true;
-  return new Set(events.map(({ definition }) => definition.version)).size === 1;
+  const versions = new Map(events.map(({ definition }) => [definition.version, definition]));
+  return [...versions.values()].every((definition) =>
+    levelRewards(definition, 1, level).some((paid) => paid.grantKey === grantKey && paid.amount === amount),
+  );
 }
 
 async function saveLedgerAgain(sql: Sql, player: Player, expected: readonly LedgerRow[]): Promise<void> {

@@ -11,11 +11,12 @@ import type { Role } from '../../worker/port.js';
 import { admittedEventOf, type ArchivedRow } from '../../worker/reconcile/archived-event.js';
 import { redriveLetters, submitCopies } from '../../worker/resubmissions/postgres.js';
 import { quietMetrics } from '../quiet.js';
-import { definitionOf, GAMES, DEDUPE_FLOOR } from './game.js';
+import { definitionOf } from './game.js';
 import { contentKey, eventsOf, groundOf, Violation, type Ground } from './ground.js';
 import { SimNode } from './node.js';
 import { simSigner } from './signer.js';
 import { SimDatabase } from './store/client.js';
+import { seedGames } from './store/seed-games.js';
 import { StoreServer } from './store/server.js';
 import type { System } from './system.js';
 
@@ -96,7 +97,7 @@ const BATCH = 25;
 export async function deriveAnew(system: System): Promise<void> {
   const { world } = system;
   const fresh = new StoreServer(world);
-  for (const gameId of GAMES) fresh.seedRow('games', gameId, { game_id: gameId, dedupe_floor: DEDUPE_FLOOR });
+  seedGames(fresh);
   const node = new SimNode(world, 'anew');
   node.start();
   const db = new SimDatabase(node, fresh, system.failed);

@@ -4,13 +4,18 @@ import { keyText } from './store/meaning.js';
 import type { Row } from './store/rows.js';
 import type { System } from './system.js';
 
+const RANKS_NO_PLAYERS = new Set(['guilds']);
+
 export const scoreKeyOf = (row: Row): string =>
   keyText(row['game_id'], row['board'], row['cycle'], row['partition'], row['subject']);
 
 /** I7, I8, I12: every score is what the entered events give, in exactly the cycles of their own time. */
-export function checkScores({ store }: System, ground: Ground): void {
-  const expected = expectedScores(eventsOf(ground, 'leaderboard'));
-  const rows = store.committed('board_scores');
+export function checkScores({ store, damage }: System, ground: Ground): void {
+  const left = damage.leftToPeople(ground);
+  const isJudged = (key: string): boolean => !damage.isStruckScore(key) || !left.has(ownerOf(key));
+  const all = expectedScores(eventsOf(ground, 'leaderboard'));
+  const expected = new Map([...all].filter(([key]) => isJudged(key)));
+  const rows = store.committed('board_scores').filter((row) => isJudged(scoreKeyOf(row)));
   for (const row of rows) {
     const key = scoreKeyOf(row);
     const score = expected.get(key);
@@ -27,6 +32,12 @@ export function checkScores({ store }: System, ground: Ground): void {
   const cycles = new Set(store.committed('board_cycles').map(cycleKeyOf));
   for (const row of rows)
     if (!cycles.has(cycleKeyOf(row))) throw new Violation('I7', 'a score without its cycle');
+}
+
+/** Whose a score is: a player's, or of boards that rank something else the game's. */
+function ownerOf(key: string): string {
+  const [gameId, board, , , subject] = key.split('\u0000');
+  return RANKS_NO_PLAYERS.has(board ?? '') ? keyText(gameId) : keyText(gameId, subject);
 }
 
 export const cycleKeyOf = (row: Row): string =>
@@ -70,8 +81,6 @@ export const keyOf = (row: Row): { gameId: string; board: string; cycle: string;
   cycle: row['cycle'] as string,
   partition: row['partition'] as string,
 });
-
-const RANKS_NO_PLAYERS = new Set(['guilds']);
 
 export const stateOf = (store: System['store'], score: Row): Row | null =>
   RANKS_NO_PLAYERS.has(score['board'] as string)

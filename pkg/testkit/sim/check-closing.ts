@@ -18,7 +18,7 @@ const endOf = (cycle: string): number | null =>
  * Final rankings: never made before the end of the grace, never without an event that was on the bus by then, and what
  * counted later is told as revised.
  */
-export function checkClosing({ store, broker, world }: System, ground: Ground): void {
+export function checkClosing({ store, broker, world, damage }: System, ground: Ground): void {
   const finals = new Map<string, Row>();
   for (const cycle of store.committed('board_cycles')) {
     const endsAtMs = endOf(cycle['cycle'] as string);
@@ -38,7 +38,8 @@ export function checkClosing({ store, broker, world }: System, ground: Ground): 
     return endsAtMs !== null && arrivedAtMs !== undefined && arrivedAtMs < endsAtMs + GRACE_MS;
   };
   const snapshot = new Map(store.committed('leaderboard_snapshots').map((row) => [rowKeyOf(row), row]));
-  checkContents(finals, snapshot, all, inTime);
+  // What was another score when its cycle closed stands so in the final ranking, and is told as revised like any other.
+  checkContents(finals, snapshot, all, inTime, (key) => damage.isStruckScore(key));
   checkRevised(finals, snapshot, store.committed('board_scores'));
 }
 
@@ -49,13 +50,15 @@ function checkContents(
   snapshot: ReadonlyMap<string, Row>,
   all: readonly AdmittedEvent[],
   inTime: (event: AdmittedEvent, cycle: string) => boolean,
+  wasAnother: (key: string) => boolean,
 ): void {
   for (const cycle of new Set([...finals.values()].map((row) => row['cycle'] as string))) {
     const due = expectedScores(all.filter((event) => inTime(event, cycle)));
     const most = expectedScores(all);
     for (const [key, score] of due) {
       const [gameId, board, ofCycle, partition] = key.split('\u0000');
-      if (ofCycle !== cycle || !finals.has(keyText(gameId, board, ofCycle, partition))) continue;
+      if (ofCycle !== cycle || wasAnother(key) || !finals.has(keyText(gameId, board, ofCycle, partition)))
+        continue;
       const row = snapshot.get(key);
       if (row === undefined) throw new Violation('closing', `the final ranking lacks ${key}`);
       if (!isBetween(board ?? '', row['score'] as number, score, most.get(key)))

@@ -1,3 +1,4 @@
+import type { Damage } from './damage.js';
 import { eventsOf, Violation, type Ground } from './ground.js';
 import { expectedProgress } from './oracle.js';
 import { signedBy } from './signer.js';
@@ -41,10 +42,15 @@ export function checkArchive({ store }: System, ground: Ground): void {
 }
 
 /** I5, I6: totals, levels, the ledger, and one receipt per grant. */
-export function checkProgress({ store }: System, ground: Ground): void {
-  const events = eventsOf(ground, 'progression');
+export function checkProgress({ store, damage }: System, ground: Ground): void {
+  const left = damage.leftToPeople(ground);
+  const isJudged = (one: Row): boolean => !left.has(keyText(one['game_id'], one['player_id']));
+  const rowsOf = (table: string): Row[] => store.committed(table).filter(isJudged);
+  const events = eventsOf(ground, 'progression').filter(
+    ({ gameId, playerId }) => !left.has(keyText(gameId, playerId)),
+  );
   const players = expectedProgress(events);
-  for (const row of store.committed('player_progress')) {
+  for (const row of rowsOf('player_progress')) {
     const key = keyText(row['game_id'], row['player_id']);
     const player = players.get(key);
     if (player?.totalXp !== row['total_xp'])
@@ -58,23 +64,27 @@ export function checkProgress({ store }: System, ground: Ground): void {
         `${key} has level ${String(row['level'])}, its events give ${String(player?.level)}`,
       );
   }
-  if (store.committed('player_progress').length !== players.size)
-    throw new Violation('I5', 'a player is missing');
-  const ledger = store
-    .committed('progress_events')
-    .map((row) => `${String(row['identity'])} ${String(row['delta_xp'])}`);
+  if (rowsOf('player_progress').length !== players.size) throw new Violation('I5', 'a player is missing');
+  const ledger = rowsOf('progress_events').map(
+    (row) => `${String(row['identity'])} ${String(row['delta_xp'])}`,
+  );
   const gains = events.filter(({ type }) => type === 'progression');
   const wanted = gains.map(({ identity, payload }) => `${identity} ${String(payload['deltaXp'])}`);
   if (ledger.sort().join() !== wanted.sort().join())
     throw new Violation('I5', 'the ledger is not what was entered');
-  checkReceipts(store.committed('receipts'), players, new Set(events.map(({ id }) => id)));
+  checkReceipts(rowsOf('receipts'), players, new Set(events.map(({ id }) => id)), damage);
 }
 
 function checkReceipts(
   receipts: readonly Row[],
   players: ReturnType<typeof expectedProgress>,
   eventIds: ReadonlySet<string>,
+  damage: Pick<Damage, 'levels'>,
 ): void {
+  // Whose XP was another for a while may have been paid for levels that no events make: what was handed out stays.
+  const isPaidByDamage = (player: string, grantKey: string): boolean =>
+    grantKey.startsWith('level:') && damage.levels.has(player);
+
   const granted = new Map<string, Set<string>>();
   for (const row of receipts) {
     const key = keyText(row['game_id'], row['player_id']);
@@ -83,7 +93,7 @@ function checkReceipts(
     granted.set(key, keys);
     if (keys.has(grantKey)) throw new Violation('I6', `${key} was paid ${grantKey} twice`);
     keys.add(grantKey);
-    if (players.get(key)?.grants.has(grantKey) !== true)
+    if (players.get(key)?.grants.has(grantKey) !== true && !isPaidByDamage(key, grantKey))
       throw new Violation('I6', `${key} was paid ${grantKey} for nothing`);
     if (!eventIds.has(row['event_id'] as string))
       throw new Violation('I2', `${grantKey} is due to an event nobody entered`);

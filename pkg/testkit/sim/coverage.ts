@@ -4,6 +4,7 @@ import { FAULT_KINDS } from './swarm.js';
 /** Every place where code waits for something outside, so where a process can be killed. */
 export const CRASH_POINTS: readonly string[] = [
   ...['bus publish', 'bus lag', 'db statement', 'db query', 'db commit', 'db rollback', 'life lock'],
+  ...['heal query', 'heal statement', 'heal commit', 'heal rollback'],
   ...['view begin', 'view apply', 'view complete', 'view marks', 'view read'],
   ...ROLES.flatMap((role) => [`${role} receive`, `${role} ack`, `${role} idle`]),
   ...['replay read', 'replay submit', 'replay checkpoint'],

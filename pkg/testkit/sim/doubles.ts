@@ -6,7 +6,7 @@ import type { BoardTruth } from '../../leaderboard/view-port.js';
 import type { Database } from '../../postgres/port.js';
 import type { ReplayOptions } from '../../replay/replay.js';
 import type { Marks } from '../../worker/crash-guard/port.js';
-import type { DeadLetters, Role } from '../../worker/port.js';
+import type { DeadLetters, Rederivation, Role } from '../../worker/port.js';
 import type { ReconcilerOptions } from '../../worker/reconcile/reconcile.js';
 import type { ConsumeOptions } from '../../worker/resubmissions/consume.js';
 import type { Broker } from './broker.js';
@@ -40,6 +40,8 @@ export interface Doubles {
   limiter?(limiter: RateLimiter): BoundedLimiter;
   consume?(options: ConsumeOptions): ConsumeOptions;
   reconciler?(options: ReconcilerOptions): ReconcilerOptions;
+  /** What makes a role's effects on a player again. */
+  rederivation?<State>(rederivation: Rederivation<State>, db: Database): Rederivation<State>;
   /** @param save writes another line into the checkpoint */
   replay?(options: ReplayOptions, save: (line: number) => void): ReplayOptions;
   /** What a client sends in place of what it means to send, at this attempt. */

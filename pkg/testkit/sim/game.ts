@@ -93,6 +93,9 @@ const definitions = new Map(
   ]),
 );
 
+/** The numbers of the versions that each game has. */
+export const VERSION_NUMBERS: readonly number[] = VERSIONS.map((_, i) => i + 1);
+
 export function definitionOf(gameId: string, version: number): GameDefinition {
   const definition = definitions.get(gameId)?.[version - 1];
   if (definition === undefined) throw new Error(`there is no version ${String(version)} of ${gameId}`);

@@ -44,6 +44,7 @@ function wreak(system: System): void {
   if (world.strikes('view.forgets-all')) view.forgetAll();
   if (world.strikes('view.forgets-tail')) view.forgetTail();
   if (world.strikes('view.loses-key')) view.loseKey();
+  if (world.strikes('truth.damaged')) system.damage.strike();
 }
 
 /** Workers most of all; a replay, which is short, while there is one. */
@@ -60,6 +61,12 @@ const WORKER_POINTS: readonly string[] = [
   ...[...VIEW_POINTS, ...VIEW_POINTS.slice(0, 3), ...VIEW_POINTS.slice(1, 3)],
   ...ROLES.flatMap((role) => [`${role} receive`, `${role} ack`, `${role} ack`]),
 ];
+const HEALING_POINTS: readonly string[] = [
+  ...['heal query', 'heal statement', 'heal statement', 'heal commit', 'heal commit', 'heal commit'],
+  ...Array.from({ length: 6 }, () => 'heal rollback'),
+];
+/** A step of healing is rare: so much oftener it is waited for. */
+const HEALING_WEIGHT = 4;
 const ADMIN_POINTS: readonly string[] = [
   ...['db query', 'db statement', 'db commit', 'view apply'],
   ...Array.from({ length: 16 }, () => 'view read'),
@@ -74,10 +81,13 @@ const DIES_AGAIN_RATE = 0.3;
 /** Of the kills at a point so many come while its answer is surely not there yet. */
 const EARLY_RATE = 0.5;
 
-function pointsOf({ gateways, admin, replayer }: System, node: SimNode): readonly string[] {
+function pointsOf({ world, gateways, admin, replayer }: System, node: SimNode): readonly string[] {
+  const { healSeconds, hasRebuild } = world.swarm;
   if (gateways.includes(node)) return ['bus publish'];
-  if (node === admin) return ADMIN_POINTS;
-  return node === replayer.node ? REPLAY_POINTS : WORKER_POINTS;
+  if (node === admin) return hasRebuild ? [...ADMIN_POINTS, ...HEALING_POINTS] : ADMIN_POINTS;
+  if (node === replayer.node) return REPLAY_POINTS;
+  if (healSeconds === null) return WORKER_POINTS;
+  return [...WORKER_POINTS, ...Array.from({ length: HEALING_WEIGHT }, () => HEALING_POINTS).flat()];
 }
 
 /** At once, or as soon as the process waits at a point of choice. */

@@ -10,6 +10,7 @@ import { healTampered } from './self-healing.js';
 import { swarmOf, type FaultKind, type Swarm } from './swarm.js';
 import { System, VIEW_CHECK_MS } from './system.js';
 import { inboxKey } from './store/worker-statements.js';
+import { rebuildAtRest } from './truth-healing.js';
 import { START_MS, World } from './world.js';
 
 export interface RunOptions {
@@ -59,6 +60,10 @@ export async function runSeed({
     await world.run(() => system.bug !== null || world.steps >= steps);
     heal(system);
     await rest(system);
+    if (system.damage.sharedScores.size > 0) {
+      await rebuildAtRest(system);
+      await rest(system);
+    }
     checkAll(system);
     if (seed % AFTERMATH_EVERY === 0) await aftermath(system);
   } catch (error) {
@@ -71,13 +76,16 @@ export async function runSeed({
 
 /** Of a world at rest: whatever is done again comes to the same. */
 async function aftermath(system: System): Promise<void> {
+  const { world } = system;
   await sendAllAgain(system, () => rest(system));
   await rebuildViews(system, () => rest(system));
   checkAll(system);
   await healTampered(system, system.healerOf(system.admin, system.databaseOf(system.admin)));
   await rest(system);
   checkAll(system);
-  await deriveAnew(system);
+  if (world.swarm.hasRebuild) await rebuildAtRest(system);
+  // What was paid by a level that nobody had reached, and what is left to people, no events make.
+  if (system.damage.strikes === 0) await deriveAnew(system);
 }
 
 /** @throws Violation I14 when the system does not come to rest */
@@ -87,14 +95,20 @@ async function rest(system: System): Promise<void> {
   const untilSteps = world.steps + REST_WITHIN_STEPS;
   // What was hidden by a process that died is found at the next look but one.
   let nextLookMs = world.nowMs + 2.5 * VIEW_CHECK_MS;
+  let quietSinceMs = Infinity;
+  // What was broken is made again by the next round over all players, and views follow.
+  const isWalked = (): boolean =>
+    system.damage.strikes === 0 || system.truthWatch.walkedSinceMs > quietSinceMs;
   const isAtRest = (): boolean => {
     if (system.bug !== null || world.nowMs > untilMs || world.steps > untilSteps) return true;
     if (world.nowMs < CLOSED_MS || world.nowMs < nextLookMs) return false;
     nextLookMs = world.nowMs + 1_000;
-    return restlessness(system) === null;
+    if (restlessness(system) !== null) return false;
+    quietSinceMs = Math.min(quietSinceMs, world.nowMs);
+    return isWalked();
   };
   await world.run(isAtRest);
-  const why = restlessness(system);
+  const why = restlessness(system) ?? (isWalked() ? null : 'nobody looked at what was broken');
   if (why !== null)
     throw new Violation(
       'I14',

@@ -32,8 +32,12 @@ export const FAULT_KINDS = [
   'view.forgets-all',
   'view.forgets-tail',
   'view.loses-key',
+  'truth.damaged',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** Faults of worlds in which workers walk over the truth: others have nothing that would mend it. */
+const OF_HEALING: ReadonlySet<FaultKind> = new Set(['truth.damaged']);
 
 /** The kinds of engine whose rules a simulated bus keeps. */
 export const BUS_KINDS = ['postgres', 'kafka', 'sqs', 'servicebus'] as const;
@@ -62,6 +66,12 @@ export interface Swarm {
   readonly hasReconciler: boolean;
   /** A recording is fed through the door. */
   readonly hasReplay: boolean;
+  /** How often a worker compares players with the archive, and makes again what is wrong; null: never. */
+  readonly healSeconds: number | null;
+  /** That walk compares views too. */
+  readonly healsViews: boolean;
+  /** Somebody has the whole truth made again by hand. */
+  readonly hasRebuild: boolean;
   /** Idempotency keys, and buckets of limits, that are remembered. */
   readonly keysMax: number;
   readonly bucketsMax: number;
@@ -95,6 +105,7 @@ const RATES: Readonly<Partial<Record<FaultKind, number>>> = {
   'view.forgets-all': 0.15,
   'view.forgets-tail': 0.2,
   'view.loses-key': 0.2,
+  'truth.damaged': 0.25,
 };
 
 /** How much oftener a fault strikes that is looked for. */
@@ -105,14 +116,14 @@ export function swarmOf(seed: number, focus: readonly FaultKind[] = []): Swarm {
   const chance = new Chance(seed + 0x5eed * 2 ** 32);
   const faults = {} as Record<FaultKind, number>;
   const isCalm = chance.is(0.04);
-  for (const kind of FAULT_KINDS) {
+  for (const kind of FAULT_KINDS.filter((one) => !OF_HEALING.has(one))) {
     const isOn = !isCalm && chance.is(0.5);
     const rate = (RATES[kind] ?? 0.06) * chance.between(0.4, 1.6);
     faults[kind] = focus.includes(kind) ? Math.min(0.5, rate * FOCUSED) : isOn ? rate : 0;
   }
   const bus = chance.pick(BUS_KINDS);
   const hasGuard = chance.is(0.4);
-  return {
+  const swarm = {
     bus,
     hasGuard,
     hasKiller: hasGuard && chance.is(0.2),
@@ -133,5 +144,27 @@ export function swarmOf(seed: number, focus: readonly FaultKind[] = []): Swarm {
     latencyMs: chance.pick([0.5, 2, 10]),
     pace: chance.pick([0.5, 2, 4]),
     sharedIds: chance.is(0.2) ? 0.5 : 0.1,
+  };
+  return { ...swarm, ...healingOf(seed, swarm, focus) };
+}
+
+type Healing = Pick<Swarm, 'faults' | 'healSeconds' | 'healsViews' | 'hasRebuild'>;
+
+/** Drawn by dice of its own: what a seed is otherwise made of stays what it was. */
+function healingOf(
+  seed: number,
+  { faults, hasView, pace }: Pick<Swarm, 'faults' | 'hasView' | 'pace'>,
+  focus: readonly FaultKind[],
+): Healing {
+  const chance = new Chance(seed + 0x6ea1 * 2 ** 32);
+  const isOn = chance.is(0.3);
+  const isDamaged = chance.is(0.6);
+  const rate = (RATES['truth.damaged'] ?? 0) * chance.between(0.4, 1.6);
+  const isFocused = focus.includes('truth.damaged');
+  return {
+    faults: { ...faults, 'truth.damaged': isOn && (isDamaged || isFocused) ? rate : 0 },
+    healSeconds: isOn ? chance.pick([10, 25, 60]) * pace : null,
+    healsViews: isOn && hasView && chance.is(0.5),
+    hasRebuild: isOn && chance.is(0.3),
   };
 }

@@ -16,8 +16,9 @@ import { quietMetrics, quietRefusals } from '../quiet.js';
 import { Broker } from './broker.js';
 import { createSimBus } from './bus.js';
 import { knock, type SimAnswer, type SimRequest } from './door.js';
+import { Damage } from './damage.js';
 import type { BoundedLimiter, Doubles } from './doubles.js';
-import { DEDUPE_FLOOR, definitionsOf, GAMES, keyRing } from './game.js';
+import { definitionsOf, keyRing } from './game.js';
 import { Hands } from './hands.js';
 import { History } from './history.js';
 import { SimLog } from './log.js';
@@ -28,6 +29,8 @@ import { SimClient, type Send } from './players.js';
 import { Replayer } from './replayer.js';
 import { SimDatabase } from './store/client.js';
 import { StoreServer } from './store/server.js';
+import { seedGames } from './store/seed-games.js';
+import { rebuildWhileItRuns, TruthWatch } from './truth-healing.js';
 import { createSimView, ViewServer } from './view-server.js';
 import { Witness } from './witness.js';
 import { composeWorker } from './worker.js';
@@ -50,11 +53,14 @@ export class System {
   readonly admin: SimNode;
   readonly replayer: Replayer;
   readonly hands = new Hands();
+  /** What somebody broke in the truth. */
+  readonly damage: Damage;
+  readonly truthWatch: TruthWatch;
   /** A fault of the simulator itself, or an error that nothing handled. */
   bug: Error | null = null;
   /** Decisions that somebody has begun to carry out. */
   adminsAtWork = 0;
-  private readonly witness = new Witness(this);
+  readonly witness = new Witness(this);
   private readonly listeners = new Map<SimNode, IngestListener>();
   private readonly idempotency: IdempotencyStore;
   readonly keys: MemoryIdempotencyStore;
@@ -68,8 +74,9 @@ export class System {
     this.broker = doubles.broker?.(world, world.swarm.bus) ?? new Broker(world, world.swarm.bus);
     this.view = doubles.view?.(world) ?? new ViewServer(world);
     this.log = new SimLog(world);
-    for (const gameId of GAMES)
-      this.store.seedRow('games', gameId, { game_id: gameId, dedupe_floor: DEDUPE_FLOOR });
+    this.damage = new Damage(this);
+    this.truthWatch = new TruthWatch(this);
+    seedGames(this.store);
     const server = new SimNode(world, 'redis');
     server.start();
     const { keysMax: maxKeys } = world.swarm;
@@ -88,8 +95,13 @@ export class System {
 
   /** @throws nothing: a broken promise ends the run */
   look(): void {
+    this.guarded(() => this.witness.look());
+  }
+
+  /** A check whose failure ends the run, wherever it is called from. */
+  guarded(check: () => void): void {
     try {
-      this.witness.look();
+      check();
     } catch (error) {
       this.failed(error);
     }
@@ -178,6 +190,7 @@ export class System {
     };
     work().catch(this.failed);
     if (world.swarm.hasOperator) operate(this, node, db).catch(this.failed);
+    if (world.swarm.hasRebuild) rebuildWhileItRuns(this, node).catch(this.failed);
     if (world.swarm.hasView) healWhileItRuns(this, this.healerOf(node, db)).catch(this.failed);
   }
 
@@ -204,8 +217,9 @@ export class System {
     });
   }
 
-  databaseOf(node: SimNode): Database {
-    const db = new SimDatabase(node, this.store, this.failed);
+  /** @param label what its calls are counted under when the process is killed at them */
+  databaseOf(node: SimNode, label?: 'heal'): Database {
+    const db = new SimDatabase(node, this.store, this.failed, label);
     return this.doubles.database?.(db) ?? db;
   }
 

@@ -4,6 +4,8 @@ import { keyText } from './store/meaning.js';
 import type { Row } from './store/rows.js';
 import type { System } from './system.js';
 
+const RECEIPT_KEY = ['game_id', 'player_id', 'grant_key'] as const;
+
 /** What must hold at every moment, looked at now and then while a run goes on. */
 export class Witness {
   private readonly receipts = new Map<string, unknown>();
@@ -13,10 +15,15 @@ export class Witness {
 
   constructor(private readonly system: System) {}
 
+  /** Somebody removed a receipt: what stands in its place may name another event. */
+  forgetReceipt(row: Row): void {
+    this.receipts.delete(keyText(...RECEIPT_KEY.map((name) => row[name])));
+  }
+
   /** @throws Violation */
   look(): void {
     const { store } = this.system;
-    unchanged('I6', this.receipts, store.committed('receipts'), ['game_id', 'player_id', 'grant_key'], 'jws');
+    unchanged('I6', this.receipts, store.committed('receipts'), RECEIPT_KEY, 'jws');
     unchanged(
       'closing',
       this.finals,
@@ -44,10 +51,10 @@ export class Witness {
 
   /**
    * I7: a view that readers may use shows nothing that the truth did not say: behind it perhaps, never above. What was
-   * there before its build began it shows.
+   * there before its build began it shows. What somebody broke is shown as it may.
    */
   private lookAtViews(): void {
-    const { store, view, world } = this.system;
+    const { store, view, world, damage } = this.system;
     const scores = store.table('board_scores').slots;
     const rows = scoresByCycle(store.committed('board_scores'));
     for (const cycle of store.committed('board_cycles')) {
@@ -56,6 +63,7 @@ export class Witness {
       if (entries === null) continue;
       for (const row of rows.get(cycleKeyOf(cycle)) ?? []) {
         const seenAtMs = this.seenAtMs.get(scoreKeyOf(row)) ?? world.nowMs;
+        if (damage.isStruckScore(scoreKeyOf(row))) continue;
         if (seenAtMs < view.begunAtMs(key) && !entries.has(row['subject'] as string))
           throw new Violation(
             'I7',
@@ -64,6 +72,7 @@ export class Witness {
       }
       for (const [subject, entry] of entries) {
         const id = keyText(key.gameId, key.board, key.cycle, key.partition, subject);
+        if (damage.isStruckScore(id)) continue;
         const row = scores.get(id)?.versions.at(-1)?.row;
         if (row === undefined || row === null)
           throw new Violation('I7', `the view shows a score that is not there: ${id}`);

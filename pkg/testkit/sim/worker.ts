@@ -25,6 +25,7 @@ import type { SimNode } from './node.js';
 import { resubmit } from './resubmit.js';
 import { simSigner } from './signer.js';
 import type { System } from './system.js';
+import { walkTruth } from './truth-healing.js';
 import { withWrongRule } from './wrong-rule.js';
 
 /** How long a worker sleeps when nothing was sent to a role again: a second in production, where steps cost nothing. */
@@ -71,6 +72,9 @@ export async function composeWorker(system: System, node: SimNode): Promise<void
   }
   resubmit({ node, store: system.store, broker, handlers, deadLetters, log }).catch(system.failed);
   openMaintenance(parts);
+  const { healSeconds } = world.swarm;
+  if (healSeconds !== null)
+    walkTruth(system, node, restingClock(node), healSeconds, never).catch(system.failed);
 }
 
 async function guardOf({ store, log, doubles }: System, node: SimNode, db: Database): Promise<CrashGuard> {
@@ -107,7 +111,7 @@ function handlersOf(
 }
 
 /** In a healed world little happens, and it is the steps that cost. */
-const restingClock = ({ clock, world }: SimNode): Clock => ({
+export const restingClock = ({ clock, world }: SimNode): Clock => ({
   ...clock,
   sleep: (ms, signal) => clock.sleep(world.isHealed ? ms * RESTING : ms, signal),
 });

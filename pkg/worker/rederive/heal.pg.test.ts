@@ -221,6 +221,26 @@ describe('on a database of its own:', () => {
     );
   });
 
+  test('a receipt whose event is still on its way to the archive is not told as one that no event causes', async () => {
+    const early = {
+      type: 'boss_kill',
+      tsMs: LATER_MS - 3_600_000,
+      payload: { bossId: 'kraken', durationMs: 9 },
+    };
+    await apply('progression', [gain('trophy-1', early)]);
+    expect(kinds(await heal())).toEqual(['p-1 progression moving']);
+    const clock = steppingClock(() => applyToArchive(server.db, [gain('trophy-1', early)]));
+    expect(await heal(clock)).toEqual([]);
+  });
+
+  test('a level that two versions pay alike is paid again where its receipt is lost', async () => {
+    await applyToRoles(server.db, [gain('second', { definitionVersion: 2 })]);
+    await server.db.query("DELETE FROM receipts WHERE player_id = 'p-1' AND grant_key = 'level:2:coins'");
+    expect(kinds(await heal())).toEqual(['p-1 progression repaired']);
+    expect(await server.db.query("SELECT 1 FROM receipts WHERE grant_key = 'level:2:coins'")).toHaveLength(3);
+    expect(await audit()).toEqual([]);
+  });
+
   test('rows that are broken again and again are made again while events flow, and nothing is lost or doubled', async () => {
     const events = Array.from({ length: 120 }, (_, n) =>
       gain(`flow-${String(n)}`, {

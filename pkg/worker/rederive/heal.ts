@@ -25,8 +25,8 @@ export const LOOK_PLAYERS_MAX = 200;
 
 /**
  * Looks at some players of a game in one snapshot, role by role, and makes those again that look wrong. Most that do are only
- * in motion; the verdict is made under their lock. Where a look fails it is taken in halves, down to the player at fault, who is
- * left (`unread`) so that nobody else waits for them.
+ * in motion, and so is a receipt whose event the archive does not have yet: the verdict is made under their lock. Where a look
+ * fails it is taken in halves, down to the player at fault, who is left (`unread`) so that nobody else waits for them.
  *
  * @param isDryRun tells what it would do, and changes nothing
  * @returns what became of each player and role that looked wrong, or that has what stays wrong
@@ -99,8 +99,7 @@ async function healFound(
     const profile = unfit.filter(({ kind }) => kind === 'profile');
     if (profile.length > 0) healed.push(await healProfile(player, profile, isDryRun, parts));
     if (unread !== null) healed.push({ ...player, role, verdict: { kind: 'unread', why: unread } });
-    else if (wrong.length > 0) suspects.push(player);
-    else if (kept.length > 0) healed.push({ ...player, role, verdict: { kind: 'exact', kept } });
+    else if (wrong.length > 0 || kept.length > 0) suspects.push(player);
   }
   if (suspects.length === 0) return healed;
   const outstanding = await readOutstanding(parts, role, gameId, followed);

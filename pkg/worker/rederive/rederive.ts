@@ -98,7 +98,7 @@ async function rederiveIn<State>(
   const state = await rederivation.lock(sql, player, before.events);
   const first = await recount();
   if (first.unread !== null) return { kind: 'unread', why: first.unread };
-  if (first.wrong.length === 0) return { kind: 'exact', kept: first.kept };
+  if (first.wrong.length === 0 && first.kept.length === 0) return { kind: 'exact', kept: [] };
   const owed = await awaitArchive(sql, player, outstanding, deps.clock);
   if (owed !== null) return owed;
   await holdArchive(sql, player);
@@ -106,10 +106,10 @@ async function rederiveIn<State>(
   if ('kind' in after) return after;
   if (!rederivation.covers(state, after.events)) return { kind: 'uncovered' };
   const { wrong, kept, unfit } = await recount();
+  if (wrong.length === 0) return { kind: 'exact', kept };
   const [fault] = unfit;
   if (fault !== undefined)
     return blocked(`${fault.what}: ${fault.expected} expected, ${fault.found} found in the archive`);
-  if (wrong.length === 0) return { kind: 'exact', kept };
   try {
     await rederivation.save(sql, player, state, after.events);
   } catch (error) {
