@@ -1,6 +1,14 @@
 /** Worlds in which something broke once, always run: the reason is what was broken. */
 export const FAILED_SEEDS: readonly { readonly seed: number; readonly why: string }[] = [
   { seed: 35, why: 'a world counted as at rest while somebody was hiding a player' },
+  {
+    seed: 114,
+    why: 'a level whose receipt was lost was never paid again where a player had events of two versions',
+  },
+  {
+    seed: 133,
+    why: 'a receipt whose event was on its way to the archive was told as one that no event causes',
+  },
   { seed: 168, why: 'an event that died in one role first took effect there under a later version' },
   { seed: 279, why: 'a role in which the first content of an id died took effect of the second' },
   {

@@ -61,12 +61,11 @@ const WORKER_POINTS: readonly string[] = [
   ...[...VIEW_POINTS, ...VIEW_POINTS.slice(0, 3), ...VIEW_POINTS.slice(1, 3)],
   ...ROLES.flatMap((role) => [`${role} receive`, `${role} ack`, `${role} ack`]),
 ];
+/** Where a player is made again; what is undone is what was only in motion, and seldom. */
 const HEALING_POINTS: readonly string[] = [
   ...['heal query', 'heal statement', 'heal statement', 'heal commit', 'heal commit', 'heal commit'],
   ...Array.from({ length: 6 }, () => 'heal rollback'),
 ];
-/** A step of healing is rare: so much oftener it is waited for. */
-const HEALING_WEIGHT = 4;
 const ADMIN_POINTS: readonly string[] = [
   ...['db query', 'db statement', 'db commit', 'view apply'],
   ...Array.from({ length: 16 }, () => 'view read'),
@@ -81,13 +80,17 @@ const DIES_AGAIN_RATE = 0.3;
 /** Of the kills at a point so many come while its answer is surely not there yet. */
 const EARLY_RATE = 0.5;
 
-function pointsOf({ world, gateways, admin, replayer }: System, node: SimNode): readonly string[] {
-  const { healSeconds, hasRebuild } = world.swarm;
+function pointsOf({ gateways, admin, replayer }: System, node: SimNode): readonly string[] {
   if (gateways.includes(node)) return ['bus publish'];
-  if (node === admin) return hasRebuild ? [...ADMIN_POINTS, ...HEALING_POINTS] : ADMIN_POINTS;
-  if (node === replayer.node) return REPLAY_POINTS;
-  if (healSeconds === null) return WORKER_POINTS;
-  return [...WORKER_POINTS, ...Array.from({ length: HEALING_WEIGHT }, () => HEALING_POINTS).flat()];
+  if (node === admin) return ADMIN_POINTS;
+  return node === replayer.node ? REPLAY_POINTS : WORKER_POINTS;
+}
+
+/** Steps of healing are rare: whoever begins one is waited for. */
+export function lurkAtHealing(system: System, node: SimNode): void {
+  const { world } = system;
+  if (world.chance.is(0.7) && world.strikes('node.kill'))
+    lieInWait(system, node, world.chance.pick(HEALING_POINTS), 1);
 }
 
 /** At once, or as soon as the process waits at a point of choice. */
@@ -97,11 +100,11 @@ function killSoon(system: System, node: SimNode): void {
   lieInWait(system, node, chance.pick(pointsOf(system, node)));
 }
 
-function lieInWait(system: System, node: SimNode, point: string): void {
+function lieInWait(system: System, node: SimNode, point: string, earlyRate = EARLY_RATE): void {
   const { world } = system;
   const { chance } = world;
   const strike = (): void => {
-    const delayMs = world.swarm.latencyMs * chance.between(0, chance.is(EARLY_RATE) ? 0.3 : 2);
+    const delayMs = world.swarm.latencyMs * chance.between(0, chance.is(earlyRate) ? 0.3 : 2);
     world.after(delayMs, `${node.name} was waited for`, () => killOne(system, node));
   };
   node.ambush = { point, strike };

@@ -90,6 +90,7 @@ export async function healTampered(system: System, healer: ViewHealer): Promise<
   if (hurt === null) return;
   world.coverage.saw('view tampered with');
   const found = await compareAll(system, healer);
+  if (world.swarm.healsViews) return; // a worker may have been first
   if (!found.some(({ subject }) => subject === hurt))
     throw new Violation('I15', `the entry of ${hurt} was changed, and nobody found it`);
 }

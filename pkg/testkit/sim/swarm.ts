@@ -161,9 +161,10 @@ function healingOf(
   const isDamaged = chance.is(0.6);
   const rate = (RATES['truth.damaged'] ?? 0) * chance.between(0.4, 1.6);
   const isFocused = focus.includes('truth.damaged');
+  const often = isFocused ? Math.min(1, rate * FOCUSED) : rate;
   return {
-    faults: { ...faults, 'truth.damaged': isOn && (isDamaged || isFocused) ? rate : 0 },
-    healSeconds: isOn ? chance.pick([10, 25, 60]) * pace : null,
+    faults: { ...faults, 'truth.damaged': isOn && (isDamaged || isFocused) ? often : 0 },
+    healSeconds: isOn ? chance.pick([2, 5, 12]) * pace : null,
     healsViews: isOn && hasView && chance.is(0.5),
     hasRebuild: isOn && chance.is(0.3),
   };

@@ -13,10 +13,17 @@ import { quietMetrics } from '../quiet.js';
 import { definitionsOf } from './game.js';
 import { Violation } from './ground.js';
 import { healPartsOf, healSharedOf, type HealEngines } from './heal-parts.js';
+import { lurkAtHealing } from './monkey.js';
 import type { SimNode } from './node.js';
 import { judge, viewPartsOf } from './self-healing.js';
 import { keyText } from './store/meaning.js';
 import type { System } from './system.js';
+
+/** Under the locks, what a role makes of the events is what the recount makes of them: nobody else is there. */
+const RECOUNT_SAYS = 'the recount says';
+
+/** How much more seldom a step is taken once nothing goes wrong any more: it is the steps that cost. */
+const RESTING = 10;
 
 /** What the making anew of the truth came to, and whether there was a reason for it. */
 export class TruthWatch {
@@ -36,7 +43,7 @@ export class TruthWatch {
     let beganAtMs = Infinity;
     return {
       claim: async (kind, everySeconds) => {
-        const place = await walks.claim(kind, everySeconds);
+        const place = await walks.claim(kind, everySeconds * (world.isHealed ? RESTING : 1));
         if (kind === 'truth' && place !== null) beganAtMs = world.nowMs;
         return place;
       },
@@ -61,6 +68,10 @@ export class TruthWatch {
     for (const { gameId, playerId, role, verdict } of healed) {
       world.coverage.saw(`healing: ${verdict.kind}`);
       this.judgeKept(gameId, playerId, verdict);
+      if (verdict.kind === 'blocked' && verdict.why.includes(RECOUNT_SAYS))
+        this.system.failed(
+          new Violation('I15', `${playerId} was not made what it should be: ${verdict.why}`),
+        );
       if (verdict.kind !== 'repaired' && verdict.kind !== 'wrong') continue;
       const key = keyText(role, gameId, playerId);
       const repairs = this.repairs.get(key) ?? [];
@@ -89,9 +100,10 @@ function enginesOf(system: System, node: SimNode, db: Database): HealEngines {
 
 type Heal = (gameId: string, players: readonly string[], isDryRun?: boolean) => Promise<readonly Healed[]>;
 
-function healerOf(system: System, engines: HealEngines): Heal {
+function healerOf(system: System, node: SimNode, engines: HealEngines): Heal {
   const parts = healPartsOf(engines);
   return async (gameId, players, isDryRun = false) => {
+    lurkAtHealing(system, node);
     const beganAtMs = system.world.nowMs;
     const healed = await healPlayers(gameId, players, parts, isDryRun);
     system.truthWatch.judge(healed, beganAtMs);
@@ -99,23 +111,25 @@ function healerOf(system: System, engines: HealEngines): Heal {
   };
 }
 
-/** The reconciler of boards and players of a worker, wired as cmd/heal.ts wires it; `clock` is what it sleeps by. */
+/** The reconciler of boards and players of a worker, wired as cmd/heal.ts wires it. */
 export async function walkTruth(
   system: System,
   node: SimNode,
-  clock: Pick<Clock, 'sleep'>,
   everySeconds: number,
   never: AbortSignal,
 ): Promise<void> {
   const db = system.databaseOf(node, 'heal');
   const engines = enginesOf(system, node, db);
+  const clock: Pick<Clock, 'sleep'> = {
+    sleep: (ms, signal) => node.clock.sleep(node.world.isHealed ? ms * RESTING : ms, signal),
+  };
   await runReconciler(
     {
       walks: system.truthWatch.walks(postgresWalks(db)),
       views: system.world.swarm.healsViews ? healableViews(system, node, db) : null,
       truth: {
         playersAfter: (player, limit) => playersAfter(db, player, limit),
-        heal: healerOf(system, engines),
+        heal: healerOf(system, node, engines),
       },
       ...{ clock, log: system.log, metrics: quietMetrics, everySeconds },
     },
@@ -138,7 +152,7 @@ function healableViews(system: System, node: SimNode, db: Database): HealableVie
   };
 }
 
-const PAUSE_MS = 60_000;
+const PAUSE_MS = 20_000;
 
 /** `rebuild truth --all`, now and then, while everything else goes wrong. */
 export async function rebuildWhileItRuns(system: System, node: SimNode): Promise<void> {
@@ -162,7 +176,7 @@ export async function rebuildAll(system: System, node: SimNode, isDryRun: boolea
   const scope = { rows: 'all', gameId: null, playerId: null, after: '', isDryRun } as const;
   return rebuildTruth(scope, {
     playersAfter: (player, limit, ofGame) => playersAfter(db, player, limit, ofGame),
-    heal: healerOf(system, engines),
+    heal: healerOf(system, node, engines),
     healShared: async () => {
       const healed: Healed[] = [];
       const left: Healed[] = [];

@@ -73,8 +73,7 @@ export async function composeWorker(system: System, node: SimNode): Promise<void
   resubmit({ node, store: system.store, broker, handlers, deadLetters, log }).catch(system.failed);
   openMaintenance(parts);
   const { healSeconds } = world.swarm;
-  if (healSeconds !== null)
-    walkTruth(system, node, restingClock(node), healSeconds, never).catch(system.failed);
+  if (healSeconds !== null) walkTruth(system, node, healSeconds, never).catch(system.failed);
 }
 
 async function guardOf({ store, log, doubles }: System, node: SimNode, db: Database): Promise<CrashGuard> {
@@ -111,7 +110,7 @@ function handlersOf(
 }
 
 /** In a healed world little happens, and it is the steps that cost. */
-export const restingClock = ({ clock, world }: SimNode): Clock => ({
+const restingClock = ({ clock, world }: SimNode): Clock => ({
   ...clock,
   sleep: (ms, signal) => clock.sleep(world.isHealed ? ms * RESTING : ms, signal),
 });

@@ -2,6 +2,7 @@ import { Violation } from '../ground.js';
 import { runSeed, type RunResult } from '../run.js';
 import { boardMutants } from './board-mutants.js';
 import { edgeMutants } from './edge-mutants.js';
+import { healMutants } from './heal-mutants.js';
 import { swarmOf } from '../swarm.js';
 import type { Mutant } from './mutant.js';
 import { operatorMutants } from './operator-mutants.js';
@@ -12,6 +13,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...boardMutants,
   ...edgeMutants,
   ...operatorMutants,
+  ...healMutants,
 ];
 
 export interface Hunt {
