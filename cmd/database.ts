@@ -20,6 +20,8 @@ export interface OpenDatabase {
 
 interface Reached {
   readonly databaseUrl: string;
+  /** Of the user who migrates; the same where one user does everything. */
+  readonly ownerUrl: string;
   readonly redisUrl: string | null;
   readonly isEmbedded: boolean;
   release(): Promise<void>;
@@ -94,8 +96,8 @@ async function lend(
   }
 }
 
-async function migrated({ databaseUrl }: Reached): Promise<string[]> {
-  const db = openAs(null, databaseUrl);
+async function migrated({ ownerUrl }: Reached): Promise<string[]> {
+  const db = openAs(null, ownerUrl);
   try {
     return await migrate(db);
   } finally {
@@ -116,7 +118,13 @@ const openAs = (role: DatabaseRole | null, url: string): Database =>
 async function reach(line: CommandLine): Promise<Reached> {
   const { dataDir, databaseUrl, redisUrl } = line.config().storage;
   if (databaseUrl !== null)
-    return { databaseUrl, redisUrl, isEmbedded: false, release: async () => undefined };
+    return {
+      databaseUrl,
+      ownerUrl: databaseUrl,
+      redisUrl,
+      isEmbedded: false,
+      release: async () => undefined,
+    };
   const folder = lockUnlessHeld(dataDir);
   if (folder !== null) return startForCommand(line, folder);
   const running = readRunning(dataDir);
@@ -126,6 +134,7 @@ async function reach(line: CommandLine): Promise<Reached> {
   }
   return {
     databaseUrl: running.databaseUrl,
+    ownerUrl: running.ownerUrl,
     redisUrl: redisUrl ?? running.redisUrl,
     isEmbedded: false,
     release: async () => undefined,
@@ -149,6 +158,7 @@ async function startForCommand(line: CommandLine, folder: DataDir): Promise<Reac
     const postgres = await startEmbeddedPostgres(parts);
     return {
       databaseUrl: postgres.url,
+      ownerUrl: postgres.ownerUrl,
       redisUrl: config().storage.redisUrl,
       isEmbedded: true,
       release: async () => {

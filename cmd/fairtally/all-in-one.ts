@@ -91,7 +91,7 @@ interface Prepared {
 async function prepare(process: Process, engines: Engines, isTerminal: boolean): Promise<Prepared> {
   const { config, clock, random, logger } = process;
   const isEmbedded = config.storage.databaseUrl === null;
-  // Migrations alone are the work of the URL's own user.
+  // Migrations alone are the work of the user who owns the database.
   const applied = isEmbedded ? await withStarter(engines, null, migrate) : [];
   if (applied.length > 0) logger.info({ migrations: applied }, 'the database is prepared');
   const adminPassword = isEmbedded
@@ -120,14 +120,15 @@ async function prepare(process: Process, engines: Engines, isTerminal: boolean):
   return { secret, adminPassword };
 }
 
-/** A pool for the time of some work, of the URL's own user or as a role. */
+/** A pool for the time of some work, of the user who migrates or as a role. */
 async function withStarter<T>(
-  { databaseUrl }: Engines,
+  { databaseUrl, ownerUrl }: Engines,
   role: DatabaseRole | null,
   work: (db: Database) => Promise<T>,
 ): Promise<T> {
-  const named = { url: databaseUrl, poolSize: 2, applicationName: 'fairtally start' };
-  const db = createDatabase(role === null ? named : { ...named, role });
+  const named = { poolSize: 2, applicationName: 'fairtally start' };
+  const as = role === null ? { url: ownerUrl } : { url: databaseUrl, role };
+  const db = createDatabase({ ...named, ...as });
   try {
     return await work(db);
   } finally {

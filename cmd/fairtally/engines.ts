@@ -6,6 +6,8 @@ import type { Process } from '../platform.js';
 /** Where the database and, where there is one, Redis are. */
 export interface Engines {
   readonly databaseUrl: string;
+  /** Of the user who migrates; the same where one user does everything. */
+  readonly ownerUrl: string;
   readonly redisUrl: string | null;
 }
 
@@ -47,6 +49,7 @@ export async function openEngines(process: Process): Promise<OwnEngines> {
     logger.info({}, 'no redis-server on the PATH: boards are read from PostgreSQL');
   return {
     databaseUrl: databaseUrl ?? postgres?.first.url ?? '',
+    ownerUrl: databaseUrl ?? postgres?.first.ownerUrl ?? '',
     redisUrl: redisUrl ?? redis?.first.url ?? null,
     pidOf: (engine) => (engine === 'postgres' ? postgres : redis)?.pid() ?? null,
   };

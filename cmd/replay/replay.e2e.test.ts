@@ -103,7 +103,8 @@ test('SIGINT ends it with 130 and a checkpoint behind what is answered', async (
 
 test('without --url it goes to what runs with this data directory', async () => {
   mkdirSync(join(folder, 'secrets'));
-  const running = { databaseUrl: 'postgres://nobody@nowhere/none', redisUrl: null, url: door.url };
+  const databaseUrl = 'postgres://nobody@nowhere/none';
+  const running = { databaseUrl, ownerUrl: databaseUrl, redisUrl: null, url: door.url };
   writeFileSync(join(folder, 'secrets', 'running.json'), JSON.stringify(running));
   expect((await start().ended).code).toBe(0);
   expect(door.taken).toHaveLength(EVENTS);

@@ -6,10 +6,12 @@ import { CHILD_ENVIRONMENT } from '../runtime/child-server.js';
 import { launchAs, type User } from '../runtime/unprivileged.js';
 import { createDatabase } from './database.js';
 import { commandsFor, DATABASE_ROLES } from './database-roles.js';
+import type { Database } from './port.js';
 
-/** The two users of the embedded server: one that makes things, one that the application is. */
+/** The users of the embedded server: one that makes things, one that owns the database and migrates, one that serves. */
 export const SUPERUSER = 'postgres';
 export const APPLICATION = 'fairtally';
+export const SERVING = 'fairtally_app';
 
 export interface ClusterOptions {
   /** Folder of `initdb`. */
@@ -63,24 +65,22 @@ function runInitdb(options: ClusterOptions, folder: string, passwordFile: string
   throw new FairtallyError('initdb_failed', `PostgreSQL's data directory cannot be made: ${reason}`);
 }
 
-/** Makes the application's plain role, the roles of the wall between games, and its database where they do not exist. `url` is the superuser's. */
-export async function ensureApplication(superuserUrl: string, password: string): Promise<void> {
+/** Makes the application's plain users, the roles of the wall between games, and its database where they do not exist. */
+export async function ensureApplication(
+  superuserUrl: string,
+  passwords: { readonly owner: string; readonly serving: string },
+): Promise<void> {
   const db = createDatabase({ url: superuserUrl, poolSize: 1 });
   try {
-    const roles = await db.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [APPLICATION]);
-    if (roles.length === 0) {
-      await db.transaction(async (sql) => {
-        // The server logs the statements that fail, and this one holds a password.
-        await sql.query("SET LOCAL log_min_error_statement = 'panic'");
-        await sql.query(`CREATE ROLE ${APPLICATION} LOGIN NOSUPERUSER PASSWORD '${password}'`);
-      });
-    }
+    await ensureUser(db, `${APPLICATION} LOGIN NOSUPERUSER`, passwords.owner);
+    await ensureUser(db, `${SERVING} LOGIN NOSUPERUSER NOINHERIT`, passwords.serving);
     const made = await db.query('SELECT 1 FROM pg_roles WHERE rolname = ANY($1)', [DATABASE_ROLES]);
     // A start that was killed in between leaves none of them: one transaction makes them all.
     if (made.length === 0)
       await db.transaction(async (sql) => {
         for (const command of commandsFor(APPLICATION)) await sql.query(command);
       });
+    await db.query(`GRANT fairtally_worker, fairtally_api TO ${SERVING}`);
     const databases = await db.query('SELECT 1 FROM pg_database WHERE datname = $1', [APPLICATION]);
     if (databases.length === 0) {
       await db.query(`CREATE DATABASE ${APPLICATION} OWNER ${APPLICATION} TEMPLATE template0`);
@@ -88,4 +88,16 @@ export async function ensureApplication(superuserUrl: string, password: string):
   } finally {
     await db.close();
   }
+}
+
+/** @param user its name, then what it may be */
+async function ensureUser(db: Database, user: string, password: string): Promise<void> {
+  const [name] = user.split(' ');
+  const roles = await db.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [name]);
+  if (roles.length > 0) return;
+  await db.transaction(async (sql) => {
+    // The server logs the statements that fail, and this one holds a password.
+    await sql.query("SET LOCAL log_min_error_statement = 'panic'");
+    await sql.query(`CREATE ROLE ${user} PASSWORD '${password}'`);
+  });
 }

@@ -15,7 +15,9 @@ const MAIN = built('pkg/testkit/embedded-main.js');
 
 interface Running {
   readonly process: ChildProcess;
+  /** Of the user who migrates. */
   readonly url: string;
+  readonly servingUrl: string;
   readonly pid: number;
   readonly redisUrl: string | null;
   readonly redisPid: number | null;
@@ -108,6 +110,16 @@ test('the embedded PostgreSQL is durable, private, and the application is no sup
   expect(statSync(sockets).mode & 0o777).toBe(0o700);
   await expect(queryOnce(running.url.replace(/:[^:@]+@/, ':wrong@'), 'SELECT 1')).rejects.toThrow(/password/);
   await queryOnce(running.url, 'CREATE TABLE acknowledged (id int PRIMARY KEY)');
+  const mayBe = `SELECT rolname AS name FROM pg_roles
+                  WHERE rolname LIKE 'fairtally%' AND rolname <> current_user AND pg_has_role(current_user, oid, 'MEMBER')
+                  ORDER BY rolname`;
+  expect(await queryOnce(running.servingUrl, mayBe)).toEqual([
+    { name: 'fairtally_api' },
+    { name: 'fairtally_worker' },
+  ]);
+  await expect(queryOnce(running.servingUrl, 'SELECT FROM acknowledged')).rejects.toThrow(
+    /cannot be used|denied/,
+  );
   await end(running, 'SIGTERM');
   expect(running.process.exitCode).toBe(0);
 });

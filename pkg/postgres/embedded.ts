@@ -10,7 +10,7 @@ import { randomSecret, secretFile } from '../runtime/secret-files.js';
 import { socketFolder } from '../runtime/socket-folder.js';
 import { launchAs, serverUser } from '../runtime/unprivileged.js';
 import { findPostgresBinaries } from './binaries.js';
-import { APPLICATION, ensureApplication, makeCluster, SUPERUSER } from './embedded-cluster.js';
+import { APPLICATION, ensureApplication, makeCluster, SERVING, SUPERUSER } from './embedded-cluster.js';
 import { clearLeftovers, SOCKET_PORT } from './embedded-leftovers.js';
 
 export interface EmbeddedPostgresOptions {
@@ -26,8 +26,10 @@ export interface EmbeddedPostgresOptions {
 }
 
 export interface EmbeddedPostgres {
-  /** For `pg`: the application's plain role, over a private unix socket. */
+  /** For `pg`, over a private unix socket: who serves. May do nothing but act as the roles that own nothing. */
   readonly url: string;
+  /** The same for who migrates. */
+  readonly ownerUrl: string;
   readonly pid: number;
   /** PostgreSQL's fast shutdown: open transactions are rolled back, everything committed is on disk. */
   stop(): Promise<void>;
@@ -59,7 +61,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const sockets = socketFolder(dataDir, user);
   const secretOf = (name: string): string => secretFile(dataDir, name, () => randomSecret(random), random);
   const superuserPassword = secretOf('postgres.superuser');
-  const password = secretOf('postgres.application');
+  const passwords = { owner: secretOf('postgres.application'), serving: secretOf('postgres.serving') };
   if (!existsSync(data)) logger.info({ folder: data }, 'making the embedded database, once');
   makeCluster({ programs: binaries.folder, folder: data, scratch: sockets, user, superuserPassword });
   const { found } = await clearLeftovers(data, sockets, clock);
@@ -81,9 +83,12 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       clock,
     }),
   );
-  const embedded = supervised(server, socketUrl(APPLICATION, password, APPLICATION, sockets), options);
+  const embedded = supervised(server, options, {
+    url: socketUrl(SERVING, passwords.serving, APPLICATION, sockets),
+    ownerUrl: socketUrl(APPLICATION, passwords.owner, APPLICATION, sockets),
+  });
   try {
-    await ensureApplication(socketUrl(SUPERUSER, superuserPassword, 'postgres', sockets), password);
+    await ensureApplication(socketUrl(SUPERUSER, superuserPassword, 'postgres', sockets), passwords);
   } catch (error) {
     await embedded.stop();
     throw error;
@@ -135,7 +140,11 @@ async function startWithPatience(clock: Clock, start: () => Promise<ChildServer>
   }
 }
 
-function supervised(server: ChildServer, url: string, options: EmbeddedPostgresOptions): EmbeddedPostgres {
+function supervised(
+  server: ChildServer,
+  options: EmbeddedPostgresOptions,
+  urls: Pick<EmbeddedPostgres, 'url' | 'ownerUrl'>,
+): EmbeddedPostgres {
   let isStopping = false;
   void server.exited.then(() => {
     if (isStopping) return;
@@ -143,7 +152,7 @@ function supervised(server: ChildServer, url: string, options: EmbeddedPostgresO
     options.onUnexpectedExit?.(new FairtallyError('embedded_postgres_ended', message));
   });
   return {
-    url,
+    ...urls,
     pid: server.pid,
     stop: () => {
       isStopping = true;

@@ -6,6 +6,7 @@ import { readRunning, removeRunning, writeRunning } from './running-file.js';
 
 const running = {
   databaseUrl: 'postgres://a:b@/c?host=%2Ftmp',
+  ownerUrl: 'postgres://o:b@/c?host=%2Ftmp',
   redisUrl: null,
   url: 'http://127.0.0.1:8080',
 };

@@ -6,6 +6,8 @@ import { hasCode } from './file-errors.js';
 /** How commands reach what the holder of a data directory runs. */
 export interface Running {
   readonly databaseUrl: string;
+  /** Of the user who migrates; the same where one user does everything. */
+  readonly ownerUrl: string;
   /** null: no Redis. */
   readonly redisUrl: string | null;
   /** Base URL of the HTTP API. */
@@ -14,12 +16,12 @@ export interface Running {
 
 const fileOf = (dataDir: string): string => join(dataDir, 'secrets', 'running.json');
 
-/** Says how the servers of a data directory are reached, to its owner alone (0600: the URL holds a password). */
-export function writeRunning(dataDir: string, { databaseUrl, redisUrl, url }: Running): void {
+/** Says how the servers of a data directory are reached, to its owner alone (0600: the URLs hold passwords). */
+export function writeRunning(dataDir: string, { databaseUrl, ownerUrl, redisUrl, url }: Running): void {
   const path = fileOf(dataDir);
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   rmSync(`${path}.new`, { force: true });
-  writeFileSync(`${path}.new`, `${JSON.stringify({ databaseUrl, redisUrl, url })}\n`, {
+  writeFileSync(`${path}.new`, `${JSON.stringify({ databaseUrl, ownerUrl, redisUrl, url })}\n`, {
     mode: 0o600,
     flag: 'wx',
   });
@@ -66,8 +68,8 @@ function parsed(text: string): Running | null {
     return null; // the caller tells that it is damaged
   }
   if (typeof value !== 'object' || value === null) return null;
-  const { databaseUrl, redisUrl, url } = value as Partial<Record<keyof Running, unknown>>;
-  if (typeof databaseUrl !== 'string' || typeof url !== 'string') return null;
+  const { databaseUrl, ownerUrl, redisUrl, url } = value as Partial<Record<keyof Running, unknown>>;
+  if (typeof databaseUrl !== 'string' || typeof url !== 'string' || typeof ownerUrl !== 'string') return null;
   if (typeof redisUrl !== 'string' && redisUrl !== null) return null;
-  return { databaseUrl, redisUrl, url };
+  return { databaseUrl, ownerUrl, redisUrl, url };
 }

@@ -17,7 +17,8 @@ const postgres = await startEmbeddedPostgres({ ...options, logger });
 const redis = await startEmbeddedRedis({ ...options, logger });
 const readyMs = Math.round(performance.now() - started);
 const found = {
-  url: postgres.url,
+  url: postgres.ownerUrl,
+  servingUrl: postgres.url,
   pid: postgres.pid,
   redisUrl: redis?.url ?? null,
   redisPid: redis?.pid ?? null,
