@@ -14,6 +14,8 @@ export interface LoadOptions {
   readonly history: History;
   readonly clock: Clock;
   readonly random: Random;
+  /** Between an answer and the next request; none unless given. */
+  readonly pauseMs?: number;
   /** Aborts when no new events are to be made; what was intended is still sent until it is answered. */
   readonly signal: AbortSignal;
 }
@@ -30,7 +32,7 @@ const UNANSWERED_MAX = 1_000;
  * @throws FairtallyError `good_event_refused`, `bad_event_taken`, `no_answer`
  */
 export async function runLoad(options: LoadOptions): Promise<void> {
-  const { history, clock, random, signal } = options;
+  const { history, clock, random, signal, pauseMs = 0 } = options;
   const plan = new LoadPlan(options, history);
   let unanswered = 0;
   for (;;) {
@@ -42,6 +44,7 @@ export async function runLoad(options: LoadOptions): Promise<void> {
       if (answer !== null) {
         unanswered = 0;
         note(request, answer, plan, history);
+        if (pauseMs > 0) await clock.sleep(pauseMs, signal);
         break;
       }
       unanswered += 1;

@@ -14,6 +14,7 @@ const { values } = parseArgs({
     file: { type: 'string', default: '' },
     urls: { type: 'string', default: '' },
     players: { type: 'string', default: '40' },
+    pause: { type: 'string', default: '0' },
     seed: { type: 'string', default: '1' },
   },
 });
@@ -30,6 +31,7 @@ await runLoad({
   history: new History((line) => writeSync(file, line)),
   clock: systemClock,
   random: new Chance(Number(values.seed)),
+  pauseMs: Number(values.pause),
   signal: over.signal,
 });
 closeSync(file);

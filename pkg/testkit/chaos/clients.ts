@@ -21,12 +21,20 @@ export const PLAYERS = 40;
 /** More than clients are ever started in a run. */
 const SEEDS_APART = 10_000;
 
-export function startClients(count: number, urls: readonly string[], seed: number): Clients {
+export interface ClientsOptions {
+  readonly count: number;
+  readonly urls: readonly string[];
+  readonly seed: number;
+  /** Of each client, between an answer and its next request. */
+  readonly pauseMs: number;
+}
+
+export function startClients({ count, urls, seed, pauseMs }: ClientsOptions): Clients {
   const folder = mkdtempSync(join(tmpdir(), 'fairtally-chaos-'));
   let started = 0;
   const start = (): Client => {
     started += 1;
-    return startClient(`c${String(started)}`, { folder, urls, seed: seed * SEEDS_APART + started });
+    return startClient(`c${String(started)}`, { folder, urls, seed: seed * SEEDS_APART + started, pauseMs });
   };
   const running = Array.from({ length: count }, start);
   return {
@@ -53,11 +61,7 @@ interface Client {
 
 function startClient(
   name: string,
-  {
-    folder,
-    urls,
-    seed,
-  }: { readonly folder: string; readonly urls: readonly string[]; readonly seed: number },
+  { folder, urls, seed, pauseMs }: Omit<ClientsOptions, 'count'> & { readonly folder: string },
 ): Client {
   const args = ['--name', name, '--file', join(folder, `${name}.log`), '--urls', urls.join(',')];
   const child: ChildProcess = spawn(
@@ -69,6 +73,8 @@ function startClient(
       String(PLAYERS),
       '--seed',
       String(seed),
+      '--pause',
+      String(pauseMs),
     ],
     { stdio: ['pipe', 'ignore', 'pipe'] },
   );

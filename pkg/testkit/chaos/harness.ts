@@ -22,6 +22,8 @@ export interface ChaosOptions {
   readonly seconds: number | null;
   readonly killsMax: number;
   readonly clients: number;
+  /** Of each client, between an answer and its next request. */
+  readonly clientPauseMs: number;
   readonly pauseMs: readonly [least: number, most: number];
   readonly choreEveryMs: readonly [least: number, most: number];
   /** Of what clients send, of what is killed and done: when each of it happens is up to the machine. */
@@ -78,7 +80,12 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     });
     try {
       const services = await startServices(stack);
-      const clients = startClients(options.clients, services.urls, options.seed);
+      const clients = startClients({
+        count: options.clients,
+        urls: services.urls,
+        seed: options.seed,
+        pauseMs: options.clientPauseMs,
+      });
       const ground = new CrashGround<Victim>({
         gateway: services.gateways,
         worker: services.workers.map((crash) => () => crash().then(() => broker?.forgetReaders?.())),

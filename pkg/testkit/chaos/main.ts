@@ -50,6 +50,7 @@ try {
       values.seconds === undefined && values.kills !== undefined ? null : Number(values.seconds ?? 180),
     killsMax: Number(values.kills ?? Infinity),
     clients: Number(values.clients),
+    clientPauseMs: 0,
     pauseMs: [200, 900],
     choreEveryMs: [500, 4_000],
     seed: Number(values.seed),
