@@ -106,7 +106,7 @@ async function migrated({ ownerUrl }: Reached): Promise<string[]> {
 }
 
 /** null: the user of the URL, for migrations alone. */
-const openAs = (role: DatabaseRole | null, url: string): Database =>
+export const openAs = (role: DatabaseRole | null, url: string): Database =>
   createDatabase({
     url,
     poolSize: CONNECTIONS,

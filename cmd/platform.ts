@@ -3,6 +3,7 @@ import { createDefinitionSource, type RefreshingDefinitions } from '../pkg/games
 import { createKeyRing, type RefreshingKeyRing } from '../pkg/games/key-ring/postgres.js';
 import { createReceiptKeys, type ReceiptKeyStore } from '../pkg/games/receipt-keys/postgres.js';
 import { keepFresh } from '../pkg/games/refresh-loop.js';
+import { refuseForeignMasterKey } from '../pkg/games/tenants/postgres.js';
 import { systemClock, type Clock } from '../pkg/kernel/clock.js';
 import { FairtallyError } from '../pkg/kernel/errors.js';
 import { systemRandom, type Random } from '../pkg/kernel/random.js';
@@ -61,6 +62,7 @@ const DEFINITIONS_EVERY_MS = 1_000;
 const KEYS_EVERY_MS = 2_000;
 const LIFE_EVERY_MS = 2_000;
 const REDIS_WAIT_MS = 2_000;
+const SECRETS_NAMED = 20;
 const GAMES_NAMED = 10;
 
 /** Somebody waits for what a gateway asks; a worker's batches may take longer. The client gives up a little after the server. */
@@ -109,7 +111,7 @@ export function tellReady({ health, logger, name }: Process): void {
   process.send?.('ready');
 }
 
-/** Opens the shared parts. Everything opened registers its own release. @throws FairtallyError `no_database`, `migrations_pending`, `unsafe_database_role` */
+/** Opens the shared parts. Everything opened registers its own release. @throws FairtallyError `no_database`, `migrations_pending`, `unsafe_database_role`, `foreign_master_key` */
 export async function openPlatform(process: Process): Promise<Platform> {
   const { config, clock, random, logger, lifecycle, health, name } = process;
   const { databaseUrl, redisUrl } = config.storage;
@@ -148,6 +150,7 @@ export async function openPlatform(process: Process): Promise<Platform> {
 
   const life = await openLife(process, db, redis);
   const sealer = createSealer(parseMasterKeys(masterKeyText(config, random)), random);
+  await refuseForeignMasterKey(db, sealer);
   const definitions = createDefinitionSource(db);
   refreshInBackground('definitions', definitions.refresh, DEFINITIONS_EVERY_MS, { clock, logger, lifecycle });
   const receiptKeys = createReceiptKeys(db, sealer);
@@ -191,10 +194,25 @@ export async function openKeyRing(platform: Platform): Promise<RefreshingKeyRing
       { games: games.slice(0, GAMES_NAMED) },
       'too many sessions are revoked: every session of these games is refused; revoke by player or by key instead',
     );
-  const ring = createKeyRing({ database: db, sealer, clock, onOverfull });
+  const ring = createKeyRing({
+    database: db,
+    sealer,
+    clock,
+    onOverfull,
+    onUnreadable: (secrets) => tellUnreadable(secrets, logger),
+  });
   await ring.refresh();
   refreshInBackground('keys', ring.refresh, KEYS_EVERY_MS, { clock, logger, lifecycle });
   return ring;
+}
+
+/** An operator reads this once per process and secret; a key that is ended is not told of any more. */
+export function tellUnreadable(secrets: readonly string[], logger: Logger): void {
+  logger.error(
+    { code: 'secret_unreadable', count: secrets.length, secrets: secrets.slice(0, SECRETS_NAMED) },
+    'these secrets were sealed with a master key that is not in MASTER_KEY, and count as unknown: put that key behind the others ' +
+      'there and restart, or end a signing key with `fairtally keys retire <key>` and make another',
+  );
 }
 
 async function refusePending(db: Database): Promise<void> {

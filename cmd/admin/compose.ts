@@ -27,7 +27,7 @@ import { refuseUnsafeRole } from '../../pkg/postgres/acting-role.js';
 import { createDatabase } from '../../pkg/postgres/database.js';
 import { createDrain } from '../gateway/drain.js';
 import { listen } from '../listen.js';
-import { refreshInBackground, type Platform } from '../platform.js';
+import { refreshInBackground, tellUnreadable, type Platform } from '../platform.js';
 import { adminRoutes, type AdminParts } from './compose-routes.js';
 import { forgetOldSessions } from './forget-sessions.js';
 import { health } from './health.js';
@@ -93,7 +93,13 @@ async function openParts(platform: Platform, bus: Bus): Promise<AdminParts> {
   const limits = { clock, metrics, whileAway: 'limit locally' } as const;
   const shared = redis === null ? null : new RedisRateLimiter({ redis, ...limits });
   const games = createGameDatabase(apiDb, clock);
-  const tokenKeys = await openTokenKeys({ games, sealer, random, clock });
+  const tokenKeys = await openTokenKeys({
+    games,
+    sealer,
+    random,
+    clock,
+    onUnreadable: (secrets) => tellUnreadable(secrets, logger),
+  });
   refreshInBackground('keys of access tokens', tokenKeys.refresh, KEYS_EVERY_MS, platform);
   return {
     platform,

@@ -12,8 +12,10 @@ import { createPasswords } from '../../pkg/admin/sign-in/passwords.js';
 import type { Database } from '../../pkg/postgres/port.js';
 import { masterKeyText, replaceSecretFile } from '../../pkg/runtime/secret-files.js';
 import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
+import type { Sealer } from '../../pkg/secrets/port.js';
+import { refuseForeignMasterKey } from '../../pkg/games/tenants/postgres.js';
 import type { CommandLine } from '../command-line.js';
-import { withDatabase } from '../database.js';
+import { openAs, withDatabase } from '../database.js';
 import { operatorName } from '../operator-name.js';
 import type { Process } from '../platform.js';
 
@@ -60,8 +62,8 @@ function describeRotateKeys(command: Command, line: CommandLine): void {
       program.action(({ atOnce }: { atOnce?: true }) =>
         withDatabase(
           line,
-          async ({ db }) => {
-            const sealer = createSealer(parseMasterKeys(masterKeyText(line.config(), random)), random);
+          async ({ db, databaseUrl }) => {
+            const sealer = await sealerFor(databaseUrl, line);
             const actor = { userId: null, name: operatorName(), requestId: '' };
             const deps = { games: createGameDatabase(db, clock), sealer, random, clock };
             const rotation = { actor, onlyWhenOld: false, atOnce: atOnce === true };
@@ -81,6 +83,18 @@ function describeRotateKeys(command: Command, line: CommandLine): void {
         ),
       ),
     );
+}
+
+/** The role that users and tokens are kept by cannot read the secrets of games, which tell whose master key this is. */
+async function sealerFor(databaseUrl: string, { config, random }: CommandLine): Promise<Sealer> {
+  const sealer = createSealer(parseMasterKeys(masterKeyText(config(), random)), random);
+  const worker = openAs('fairtally_worker', databaseUrl);
+  try {
+    await refuseForeignMasterKey(worker, sealer);
+  } finally {
+    await worker.close();
+  }
+  return sealer;
 }
 
 function describeReset(command: Command, line: CommandLine): void {

@@ -152,10 +152,10 @@ interface NewKeyOptions {
 
 function describeKeys(keys: Command, line: CommandLine): void {
   const { program, out, clock, random } = line;
-  const withKeys = (work: (deps: KeyCommandDeps) => Promise<number>): Promise<number> =>
+  const withKeys = (work: (deps: KeyCommandDeps) => Promise<number>, seals: boolean): Promise<number> =>
     withDatabase(line, async ({ db }) => {
-      const store = createKeyStore({ database: db, sealer: await sealerFor(db, line), random, clock });
-      return work({ keys: store, clock, out });
+      const sealer = seals ? await sealerFor(db, line) : sealerOf(line);
+      return work({ keys: createKeyStore({ database: db, sealer, random, clock }), clock, out });
     });
   keys
     .command('create')
@@ -181,7 +181,7 @@ function describeKeys(keys: Command, line: CommandLine): void {
             { gameId: game, scopes, schemes, trust: who, debug: debug === true, ...chosen },
             deps,
           );
-        }),
+        }, true),
       ),
     );
   keys
@@ -191,7 +191,7 @@ function describeKeys(keys: Command, line: CommandLine): void {
     .option('--overlap-hours <n>', 'how long both are valid', wholeNumber(0, OVERLAP_MAX_HOURS), 24)
     .action(
       program.action((keyId: string, { overlapHours }: { overlapHours: number }) =>
-        withKeys((deps) => rotateKey({ keyId, overlapHours }, deps)),
+        withKeys((deps) => rotateKey({ keyId, overlapHours }, deps), true),
       ),
     );
   keys
@@ -201,14 +201,14 @@ function describeKeys(keys: Command, line: CommandLine): void {
     .option('--at <instant>', 'when (default: now)', instant)
     .action(
       program.action((keyId: string, { at }: { at?: number }) =>
-        withKeys((deps) => retireKey({ keyId, atMs: at ?? null }, deps)),
+        withKeys((deps) => retireKey({ keyId, atMs: at ?? null }, deps), false),
       ),
     );
   keys
     .command('list')
     .description('show keys, never their secrets')
     .option('--game <id>', 'of this game (default: of all)')
-    .action(program.action(({ game }: { game?: string }) => withKeys((deps) => listKeys(game, deps))));
+    .action(program.action(({ game }: { game?: string }) => withKeys((deps) => listKeys(game, deps), false)));
 }
 
 /** A list of one, so that the word is checked like every other. */
@@ -389,8 +389,12 @@ async function seed(db: Database, applied: readonly string[], line: CommandLine)
   return 0;
 }
 
-async function sealerFor(db: Database, { config, random }: CommandLine): Promise<Sealer> {
-  const sealer = createSealer(parseMasterKeys(masterKeyText(config(), random)), random);
+const sealerOf = ({ config, random }: CommandLine): Sealer =>
+  createSealer(parseMasterKeys(masterKeyText(config(), random)), random);
+
+/** For a command that seals. */
+async function sealerFor(db: Database, line: CommandLine): Promise<Sealer> {
+  const sealer = sealerOf(line);
   await refuseForeignMasterKey(db, sealer);
   return sealer;
 }

@@ -109,4 +109,10 @@ test('a master key that does not open what the games have is refused before it s
     refuseForeignMasterKey(server.db, createSealer([foreign], systemRandom)),
   ).rejects.toMatchObject({ code: 'foreign_master_key' });
   await refuseForeignMasterKey(server.db, sealer);
+  // One game that was made with another key stands in nobody's way.
+  await createGameStore(server.db, createSealer([foreign], systemRandom), systemRandom).create({
+    gameId: 'a-foreign-game',
+    dedupeFloor: '2026-01-01',
+  });
+  await refuseForeignMasterKey(server.db, sealer);
 });

@@ -11,4 +11,6 @@ export interface Sealer {
   seal(plain: Buffer, place: SealedPlace): string;
   /** @throws FairtallyError `secret_unreadable`: not an envelope, an unknown master key, another place, or changed bytes */
   open(sealed: string, place: SealedPlace): Buffer;
+  /** Whether `open` would not throw: it was sealed with one of the master keys at hand, for this place. */
+  canOpen(sealed: string, place: SealedPlace): boolean;
 }

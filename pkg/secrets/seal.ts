@@ -63,6 +63,15 @@ export function createSealer(masterKeys: readonly MasterKey[], random: Pick<Rand
   if (current === undefined) throw invalidMasterKey('there is none');
   if (masterKeys.some(({ key }) => key.length !== KEY_BYTES)) throw invalidMasterKey('one is not 32 bytes');
 
+  const open = (sealed: string, place: SealedPlace): Buffer => {
+    const match = ENVELOPE.exec(sealed);
+    if (match === null) throw unreadable('it is not an envelope');
+    const [, id, nonce, box] = match as unknown as [string, string, string, string];
+    const key = byId.get(id);
+    if (key === undefined) throw unreadable('its master key is not among those given');
+    return openBox(key, Buffer.from(nonce, 'base64url'), Buffer.from(box, 'base64url'), place);
+  };
+
   return {
     seal(plain, place) {
       const nonce = random.bytes(NONCE_BYTES);
@@ -71,13 +80,15 @@ export function createSealer(masterKeys: readonly MasterKey[], random: Pick<Rand
       const sealed = Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
       return `${current.id}.${nonce.toString('base64url')}.${sealed.toString('base64url')}`;
     },
-    open(sealed, place) {
-      const match = ENVELOPE.exec(sealed);
-      if (match === null) throw unreadable('it is not an envelope');
-      const [, id, nonce, box] = match as unknown as [string, string, string, string];
-      const key = byId.get(id);
-      if (key === undefined) throw unreadable('its master key is not among those given');
-      return openBox(key, Buffer.from(nonce, 'base64url'), Buffer.from(box, 'base64url'), place);
+    open,
+    canOpen(sealed, place) {
+      try {
+        open(sealed, place);
+        return true;
+      } catch (error) {
+        if (error instanceof FairtallyError && error.code === 'secret_unreadable') return false;
+        throw error;
+      }
     },
     isCurrent: (sealed) => sealed.startsWith(`${current.id}.`),
   };

@@ -101,7 +101,13 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   const apiDb = createDatabase({ url: database.url, poolSize: 5, role: 'fairtally_api' });
   const sealer = createSealer(parseMasterKeys(`m1:${Buffer.alloc(32, 7).toString('base64')}`), systemRandom);
   const games = createGameDatabase(apiDb, clock);
-  const tokenKeys = await openTokenKeys({ games, sealer, random: systemRandom, clock });
+  const tokenKeys = await openTokenKeys({
+    games,
+    sealer,
+    random: systemRandom,
+    clock,
+    onUnreadable: () => undefined,
+  });
   const tokens = createAccessTokens(tokenKeys, clock);
   const parts: AdminTestParts = { apiDb, db: database.db, games, sealer, clock, tokens, tokenKeys };
   const routes = options.routes(parts);

@@ -124,7 +124,13 @@ export async function startReadApp(): Promise<ReadApp> {
   }
   for (const { gameId, signer: key, scopes } of KEYS)
     await keys.create({ gameId, ...key, scopes, notBeforeMs: 0 });
-  const keyRing = createKeyRing({ database: db, sealer, clock, onOverfull: () => undefined });
+  const keyRing = createKeyRing({
+    database: db,
+    sealer,
+    clock,
+    onOverfull: () => undefined,
+    onUnreadable: () => undefined,
+  });
   await keyRing.refresh();
   const receiptKeys = createReceiptKeys(db, sealer);
   const definitions = createDefinitionSource(db);

@@ -26,7 +26,13 @@ beforeAll(async () => {
   ann = await server.signIn('ann', {}, true);
   ({ ask } = ann);
   const { db: database, sealer } = server;
-  keyRing = createKeyRing({ database, sealer, clock: systemClock, onOverfull: () => undefined });
+  keyRing = createKeyRing({
+    database,
+    sealer,
+    clock: systemClock,
+    onOverfull: () => undefined,
+    onUnreadable: () => undefined,
+  });
   gateway = await startIngestServer({
     deps: { keyRing, definitions: server.definitions, clock: systemClock },
     limits: { addressRate: null, keyRate: null },

@@ -11,6 +11,7 @@ import {
   openTokenKeys,
   ROTATE_AFTER_MS,
   rotateTokenKeys,
+  type SharedTokenKeyDeps,
   type TokenKeyDeps,
   type TokenKeyStore,
 } from './token-keys.postgres.js';
@@ -21,7 +22,8 @@ const actor = { userId: null, name: 'a test', requestId: '' };
 let database: TestDatabase;
 let api: Database;
 let clock: SettableClock;
-let deps: TokenKeyDeps;
+let deps: SharedTokenKeyDeps;
+let unreadable: string[];
 
 beforeAll(async () => {
   database = await testDatabase();
@@ -36,7 +38,9 @@ beforeEach(async () => {
   await database.db.query('DELETE FROM admin_refresh_secret');
   clock = new SettableClock(Date.now());
   const sealer = createSealer(parseMasterKeys(`m1:${Buffer.alloc(32, 7).toString('base64')}`), systemRandom);
-  deps = { games: createGameDatabase(api, clock), sealer, random: systemRandom, clock };
+  unreadable = [];
+  const onUnreadable = (secrets: readonly string[]): void => void unreadable.push(...secrets);
+  deps = { games: createGameDatabase(api, clock), sealer, random: systemRandom, clock, onUnreadable };
 });
 
 interface Service {
@@ -108,6 +112,25 @@ describe('keys of access tokens', () => {
       'SELECT actor, action, details FROM admin_audit ORDER BY seq DESC LIMIT 1',
     );
     expect(entry).toMatchObject({ actor: 'a test', action: 'token_keys.rotate', details: { atOnce: true } });
+  });
+
+  test('that another master key sealed are named once and sign nothing: where there are no others, a new one is made', async () => {
+    const foreign = createSealer([{ id: 'm1', key: Buffer.alloc(32, 8) }], systemRandom);
+    const by = (sealer: TokenKeyDeps['sealer']): Parameters<typeof rotateTokenKeys> => [
+      { actor, onlyWhenOld: false, atOnce: false },
+      { ...deps, sealer },
+    ];
+    const first = await rotateTokenKeys(...by(foreign));
+    const one = await service();
+    expect(one.kid()).not.toBe(first?.kid);
+    const second = await rotateTokenKeys(...by(foreign));
+    clock.advance(MINUTE);
+    const other = await service();
+    expect([one.kid(), other.kid()]).toEqual([one.kid(), one.kid()]);
+    await other.keys.refresh();
+    expect(await one.tokens.verify((await other.tokens.sign(CLAIMS)).token)).toEqual(CLAIMS);
+    const named = (kid?: string): string => `admin_token_keys ${kid ?? ''}`;
+    expect(unreadable).toEqual([named(first?.kid), named(first?.kid), named(second?.kid)]);
   });
 
   test('made by another process are found by the first token that names them', async () => {

@@ -28,6 +28,11 @@ export interface TokenKeyDeps {
   readonly clock: Pick<Clock, 'now' | 'monotonicMs'>;
 }
 
+export interface SharedTokenKeyDeps extends TokenKeyDeps {
+  /** Told once of keys that no master key at hand opens, as `<table> <key id>`. */
+  readonly onUnreadable: (secrets: readonly string[]) => void;
+}
+
 interface KeyRow {
   readonly kid: string;
   readonly secret: string;
@@ -56,14 +61,23 @@ const KEYS_MAX = 16;
 const LOOK_AGAIN_AFTER_MS = 10_000;
 const SERVICE: Actor = { userId: null, name: 'fairtally', requestId: '' };
 
-/** The Ed25519 keys of access tokens, made when there are none; all processes of the service share them. */
-export async function openTokenKeys(deps: TokenKeyDeps): Promise<TokenKeyStore> {
-  const { games, sealer, clock } = deps;
+/**
+ * The Ed25519 keys of access tokens, made when there are none; all processes of the service share them. One that was sealed with
+ * another master key signs and verifies nothing here.
+ */
+export async function openTokenKeys(deps: SharedTokenKeyDeps): Promise<TokenKeyStore> {
+  const { games, sealer, clock, onUnreadable } = deps;
   let keys: readonly Known[] = [];
+  let unreadable: readonly string[] = [];
   let lookedAtMs = -Infinity;
   const look = async (): Promise<void> => {
     lookedAtMs = clock.monotonicMs();
-    keys = (await games.read(INSTALLATION, readKeys)).map((row) => known(row, sealer));
+    const rows = await games.read(INSTALLATION, readKeys);
+    keys = rows.filter((row) => opens(row, sealer)).map((row) => known(row, sealer));
+    const lost = rows.map(({ kid }) => kid).filter((kid) => keys.every((key) => key.kid !== kid));
+    const more = lost.filter((kid) => !unreadable.includes(kid));
+    unreadable = lost;
+    if (more.length > 0) onUnreadable(more.map((kid) => `admin_token_keys ${kid}`));
   };
   const refresh = async (): Promise<void> => {
     await look();
@@ -118,14 +132,15 @@ export function rotateTokenKeys(
     const nowMs = clock.now();
     await sql.query('DELETE FROM admin_token_keys WHERE verifies_until < $1', [new Date(nowMs)]);
     const keys = await readKeys(sql);
-    const newestMs = keys.at(-1)?.signsFrom.getTime() ?? -Infinity;
+    const readable = keys.filter((row) => opens(row, sealer));
+    const newestMs = readable.at(-1)?.signsFrom.getTime() ?? -Infinity;
     if (onlyWhenOld && nowMs - newestMs < ROTATE_AFTER_MS) return null;
     if (keys.length >= KEYS_MAX)
       throw new FairtallyError(
         'too_many_token_keys',
         'the keys changed too often: try again in half an hour',
       );
-    const signsFromMs = atOnce || keys.length === 0 ? nowMs : nowMs + LEARNT_AFTER_MS;
+    const signsFromMs = atOnce || readable.length === 0 ? nowMs : nowMs + LEARNT_AFTER_MS;
     const endMs = atOnce ? nowMs : signsFromMs + KEPT_AFTER_MS;
     await sql.query('UPDATE admin_token_keys SET verifies_until = least(coalesce(verifies_until, $1), $1)', [
       new Date(endMs),
@@ -159,6 +174,8 @@ const placeOf = (kid: string): Parameters<Sealer['seal']>[1] => ({
   gameId: '',
   keyId: kid,
 });
+
+const opens = ({ kid, secret }: KeyRow, sealer: Sealer): boolean => sealer.canOpen(secret, placeOf(kid));
 
 function known({ kid, secret, signsFrom, verifiesUntil }: KeyRow, sealer: Sealer): Known {
   const der = sealer.open(secret, placeOf(kid));

@@ -8,8 +8,8 @@ export interface RefreshingKeyRing extends KeyRing {
   /**
    * Reads keys and games, then revocations: trouble with the second leaves the first in place.
    *
-   * A secret that cannot be opened leaves its key or game out; everything else is in place when this rejects with
-   * `secret_unreadable`. A game with more revocations than are kept is told to `onOverfull` and left without.
+   * A secret that cannot be opened leaves its key or game out, as if there were none, and is told to `onUnreadable`. A game with
+   * more revocations than are kept is told to `onOverfull` and left without.
    */
   refresh(): Promise<void>;
 }
@@ -20,6 +20,8 @@ export interface KeyRingParts {
   readonly clock: Pick<Clock, 'monotonicMs'>;
   /** Told once of games whose sessions are refused from now on: they have more revocations than are kept. */
   readonly onOverfull: (gameIds: readonly string[]) => void;
+  /** Told once of secrets that no master key at hand opens, as `<table> <game> <key id>`; not of keys that have ended. */
+  readonly onUnreadable: (secrets: readonly string[]) => void;
   readonly revocationLimits?: RevocationLimits;
 }
 
@@ -42,14 +44,15 @@ const REVOCATION_LIMITS: RevocationLimits = { perGame: 50_000, total: 250_000 };
 const NONE: readonly SessionRevocation[] = [];
 
 export function createKeyRing(parts: KeyRingParts): RefreshingKeyRing {
-  const { database, sealer, clock, onOverfull, revocationLimits = REVOCATION_LIMITS } = parts;
+  const { database, sealer, clock, onOverfull, onUnreadable, revocationLimits = REVOCATION_LIMITS } = parts;
   let keys: ReadonlyMap<string, SigningKey> = new Map();
   let games: ReadonlyMap<string, Game> = new Map();
   let revocations: Revocations = { byGame: new Map(), overfull: new Set() };
   let freshAtMs: number | null = null;
   let opened = new Map<string, Buffer>();
+  let unreadable: ReadonlySet<string> = new Set();
 
-  const refreshKeys = async (): Promise<readonly string[]> => {
+  const refreshKeys = async (): Promise<void> => {
     const rows = await readKeysAndGames(database);
     const opener = openOnce(sealer, opened);
     keys = byId(
@@ -61,19 +64,20 @@ export function createKeyRing(parts: KeyRingParts): RefreshingKeyRing {
       (game) => game.gameId,
     );
     opened = opener.opened;
-    return opener.unreadable;
+    const more = [...opener.unreadable].filter((secret) => !unreadable.has(secret));
+    unreadable = opener.unreadable;
+    if (more.length > 0) onUnreadable(more);
   };
 
   const refresh = async (): Promise<void> => {
     // Measured before reading: what changes while the answer travels is not known yet.
     const startedAtMs = clock.monotonicMs();
-    const unreadable = await refreshKeys();
+    await refreshKeys();
     const known = revocations.overfull;
     revocations = await readRevocations(database, revocationLimits);
     const more = [...revocations.overfull].filter((gameId) => !known.has(gameId));
     if (more.length > 0) onOverfull(more);
     freshAtMs = startedAtMs;
-    complain(unreadable);
   };
 
   return {
@@ -86,31 +90,21 @@ export function createKeyRing(parts: KeyRingParts): RefreshingKeyRing {
   };
 }
 
-const NAMED_MAX = 10;
-
-function complain(unreadable: readonly string[]): void {
-  if (unreadable.length === 0) return;
-  const names = unreadable.slice(0, NAMED_MAX).join(', ');
-  throw new FairtallyError(
-    'secret_unreadable',
-    `sealed secrets cannot be opened: ${names}; check MASTER_KEY`,
-  );
-}
-
 const byId = <T>(items: readonly T[], idOf: (item: T) => string): ReadonlyMap<string, T> =>
   new Map(items.map((item) => [idOf(item), item]));
 
 interface Opener {
-  open(sealed: string, place: SealedPlace): Buffer | null;
+  /** null when no master key at hand opens it: a silence that only what has ended deserves. */
+  open(sealed: string, place: SealedPlace, hasEnded: boolean): Buffer | null;
   /** What this refresh opened, so that the next one need not. */
   readonly opened: Map<string, Buffer>;
-  readonly unreadable: string[];
+  readonly unreadable: ReadonlySet<string>;
 }
 
 function openOnce(sealer: Sealer, before: ReadonlyMap<string, Buffer>): Opener {
   const opened = new Map<string, Buffer>();
-  const unreadable: string[] = [];
-  const open = (sealed: string, place: SealedPlace): Buffer | null => {
+  const unreadable = new Set<string>();
+  const open = (sealed: string, place: SealedPlace, hasEnded: boolean): Buffer | null => {
     const id = `${place.table}/${place.gameId}/${place.keyId}/${sealed}`;
     try {
       const plain = before.get(id) ?? sealer.open(sealed, place);
@@ -118,7 +112,7 @@ function openOnce(sealer: Sealer, before: ReadonlyMap<string, Buffer>): Opener {
       return plain;
     } catch (error) {
       if (!(error instanceof FairtallyError)) throw error;
-      unreadable.push(`${place.table} ${place.gameId} ${place.keyId}`);
+      if (!hasEnded) unreadable.add(`${place.table} ${place.gameId} ${place.keyId}`);
       return null;
     }
   };
@@ -136,6 +130,7 @@ interface KeyRow {
   readonly not_before: Date;
   readonly not_after: Date | null;
   readonly revoked_at: Date | null;
+  readonly has_ended: boolean;
 }
 
 interface GameRow {
@@ -161,7 +156,8 @@ interface Rows {
 }
 
 /** A key that ended is read for one more day, so that its use is told from that of a key nobody ever had. */
-const KEYS = `SELECT key_id, game_id, secret, scopes, schemes, trust, debug, not_before, not_after, revoked_at
+const KEYS = `SELECT key_id, game_id, secret, scopes, schemes, trust, debug, not_before, not_after, revoked_at,
+    coalesce(least(not_after, revoked_at) <= now(), false) AS has_ended
   FROM signing_keys WHERE least(not_after, revoked_at) IS NULL OR least(not_after, revoked_at) > now() - interval '1 day'
   ORDER BY key_id LIMIT $1`;
 const GAMES = `SELECT game_id, dedupe_floor, acceptance_past_days, acceptance_ahead_ms, session_master_id, session_master
@@ -213,7 +209,8 @@ async function readAll<Row extends object>(
 }
 
 function keyOf(row: KeyRow, opener: Opener): SigningKey[] {
-  const secret = opener.open(row.secret, { table: 'signing_keys', gameId: row.game_id, keyId: row.key_id });
+  const place = { table: 'signing_keys', gameId: row.game_id, keyId: row.key_id };
+  const secret = opener.open(row.secret, place, row.has_ended);
   if (secret === null) return [];
   return [
     {
@@ -233,7 +230,7 @@ function keyOf(row: KeyRow, opener: Opener): SigningKey[] {
 
 function gameOf(row: GameRow, opener: Opener): Game[] {
   const place = { table: 'games', gameId: row.game_id, keyId: row.session_master_id };
-  const sessionMaster = opener.open(row.session_master, place);
+  const sessionMaster = opener.open(row.session_master, place, false);
   if (sessionMaster === null) return [];
   return [
     {

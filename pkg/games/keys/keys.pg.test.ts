@@ -30,12 +30,13 @@ beforeEach(async () => {
 });
 const keyStore = (): ReturnType<typeof createKeyStore> =>
   createKeyStore({ database: server.db, sealer, random: systemRandom, clock });
-const keyRing = (): ReturnType<typeof createKeyRing> =>
+const keyRing = (told: string[] = []): ReturnType<typeof createKeyRing> =>
   createKeyRing({
     database: server.db,
     sealer,
     clock,
     onOverfull: (games) => expect(games).toEqual([]),
+    onUnreadable: (secrets) => told.push(...secrets),
   });
 
 describe('games', () => {
@@ -226,15 +227,30 @@ describe('the key ring', () => {
     expect(ring.ageMs()).toBe(4000);
   });
 
-  test('leaves out what it cannot open, keeps everything else, and says so', async () => {
+  test('leaves out what it cannot open, keeps everything else, and says so once; ended it is no more told of', async () => {
     const mine = await keyStore().create({ gameId, scopes: ['read'] });
     const theirs = createKeyStore({ database: server.db, sealer: otherSealer, random: systemRandom, clock });
     const lost = await theirs.create({ gameId, scopes: ['read'] });
-    const ring = keyRing();
-    await expect(ring.refresh()).rejects.toThrow(lost.keyId);
+    const revoked = await theirs.create({ gameId, scopes: ['read'] });
+    const told: string[] = [];
+    const ring = keyRing(told);
+    await ring.refresh();
+    await ring.refresh();
+    expect(ring.ageMs()).toBe(0);
+    expect(told.toSorted()).toEqual(
+      [lost, revoked].map(({ keyId }) => `signing_keys ${gameId} ${keyId}`).toSorted(),
+    );
     expect(ring.key(lost.keyId)).toBeNull();
     expect(ring.key(mine.keyId)?.secret).toBe(mine.secret);
-    await server.db.query('DELETE FROM signing_keys WHERE key_id = $1', [lost.keyId]);
+    // Without the master key that sealed them: ending a key needs no secret.
+    await keyStore().retire(lost.keyId, time.nowMs - 1_000);
+    await keyStore().revoke(revoked.keyId);
+    await server.db.query("UPDATE signing_keys SET revoked_at = now() - interval '1 s' WHERE key_id = $1", [
+      revoked.keyId,
+    ]);
+    const later: string[] = [];
+    await keyRing(later).refresh();
+    expect(later).toEqual([]);
   });
 
   test('row 63: holds the revocations of sessions until no such session can live', async () => {
@@ -270,6 +286,7 @@ describe('the key ring', () => {
       sealer,
       clock,
       onOverfull: (games) => told.push([...games]),
+      onUnreadable: () => undefined,
       revocationLimits: { perGame: 3, total: 5 },
     });
     for (const sid of ['a', 'b', 'c', 'd']) await store.revoke(other, { sid }, time.nowMs);

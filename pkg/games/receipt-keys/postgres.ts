@@ -3,7 +3,8 @@ import type { KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint } from 'jose';
 import { FairtallyError } from '../../kernel/errors.js';
 import type { Database, Sql } from '../../postgres/port.js';
-import type { Sealer } from '../../secrets/port.js';
+import type { SealedPlace, Sealer } from '../../secrets/port.js';
+import { refuseForeignMasterKey } from '../tenants/postgres.js';
 import type { ReceiptJwk, ReceiptKeys } from '../port.js';
 
 export interface ReceiptKeyStore extends ReceiptKeys {
@@ -24,7 +25,10 @@ interface KnownKey {
 
 const MAX_KEYS = 10_000;
 
-/** The Ed25519 keys that sign receipts (RFC 8037), one current key per game, made when it is first asked for. */
+/**
+ * The Ed25519 keys that sign receipts (RFC 8037), one current key per game, made when it is first asked for: `current` and `rotate`
+ * refuse with `foreign_master_key` to seal one that no other process could open.
+ */
 export function createReceiptKeys(database: Database, sealer: Sealer): ReceiptKeyStore {
   /** Newest first. */
   let known: readonly KnownKey[] = [];
@@ -42,10 +46,11 @@ export function createReceiptKeys(database: Database, sealer: Sealer): ReceiptKe
   const currentOf = (gameId: string): KnownKey | undefined =>
     known.find((key) => key.gameId === gameId && !key.isRetired);
 
-  const privateKeyOf = ({ gameId, kid, sealed }: KnownKey): KeyObject => {
+  const privateKeyOf = (known: KnownKey): KeyObject => {
+    const { kid, sealed } = known;
     let key = privateKeys.get(kid);
     if (key === undefined) {
-      const der = sealer.open(sealed, { table: 'receipt_keys', gameId, keyId: kid });
+      const der = sealer.open(sealed, placeOf(known));
       key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
       if (privateKeys.size >= MAX_KEYS) privateKeys.clear();
       privateKeys.set(kid, key);
@@ -61,7 +66,9 @@ export function createReceiptKeys(database: Database, sealer: Sealer): ReceiptKe
   return {
     async current(gameId) {
       await load();
-      if (currentOf(gameId) === undefined) await addKey(gameId, false);
+      const newest = currentOf(gameId);
+      if (newest === undefined || !(privateKeys.has(newest.kid) || opens(newest, sealer)))
+        await addKey(gameId, false);
       const key = currentOf(gameId);
       if (key === undefined)
         throw new FairtallyError('receipt_key_missing', `game "${gameId}" has no receipt key`, true);
@@ -111,27 +118,39 @@ const knownKey = (row: KeyRow): KnownKey => ({
   isRetired: row.is_retired,
 });
 
-/** Under the game's lock, so that two processes that find no key make one. */
+type SealedKey = Pick<KnownKey, 'gameId' | 'kid' | 'sealed'>;
+
+const placeOf = ({ gameId, kid }: Pick<SealedKey, 'gameId' | 'kid'>): SealedPlace => ({
+  table: 'receipt_keys',
+  gameId,
+  keyId: kid,
+});
+const opens = (key: SealedKey, sealer: Sealer): boolean => sealer.canOpen(key.sealed, placeOf(key));
+
+/**
+ * Under the game's lock, so that two processes that find no key make one. A key that was sealed with another master key signs
+ * nothing: the next one takes its place, and what it signed stays good.
+ */
 async function insertKey(sql: Sql, sealer: Sealer, gameId: string, retireOld: boolean): Promise<void> {
   const games = await sql.query('SELECT 1 FROM games WHERE game_id = $1 FOR UPDATE', [gameId]);
   if (games.length === 0)
     throw new FairtallyError('game_unknown', `there is no game "${gameId}"; create it first`);
-  if (retireOld) {
-    await sql.query('UPDATE receipt_keys SET retired_at = now() WHERE game_id = $1 AND retired_at IS NULL', [
-      gameId,
-    ]);
-  }
-  const current = await sql.query('SELECT 1 FROM receipt_keys WHERE game_id = $1 AND retired_at IS NULL', [
+  const current = await sql.query<{ gameId: string; kid: string; sealed: string }>(
+    'SELECT game_id AS "gameId", kid, secret AS sealed FROM receipt_keys WHERE game_id = $1 AND retired_at IS NULL',
+    [gameId],
+  );
+  if (!retireOld && current.some((key) => opens(key, sealer))) return;
+  await refuseForeignMasterKey(sql, sealer);
+  await sql.query('UPDATE receipt_keys SET retired_at = now() WHERE game_id = $1 AND retired_at IS NULL', [
     gameId,
   ]);
-  if (current.length > 0) return;
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const { x } = publicKey.export({ format: 'jwk' });
   if (x === undefined) throw new TypeError('an Ed25519 key exports no x');
   const kid = await calculateJwkThumbprint({ kty: 'OKP', crv: 'Ed25519', x });
   const jwk: ReceiptJwk = { kty: 'OKP', crv: 'Ed25519', x, kid, use: 'sig', alg: 'EdDSA' };
   const der = privateKey.export({ format: 'der', type: 'pkcs8' });
-  const sealed = sealer.seal(der, { table: 'receipt_keys', gameId, keyId: kid });
+  const sealed = sealer.seal(der, placeOf({ gameId, kid }));
   await sql.query(
     'INSERT INTO receipt_keys (game_id, kid, public_jwk, secret, created_at) VALUES ($1, $2, $3, $4, clock_timestamp())',
     [gameId, kid, JSON.stringify(jwk), sealed],

@@ -62,6 +62,22 @@ test('a rotated key signs no more, but stays in the JWKS; other processes learn 
   expect((await other.current(gameId)).kid).toBe(kid);
 });
 
+test('no process makes a key that the others cannot open; one that was made so signs no more, and stays in the JWKS', async () => {
+  const foreignSealer = createSealer([{ id: 'm', key: Buffer.alloc(32, 2) }], systemRandom);
+  const foreign = createReceiptKeys(server.db, foreignSealer);
+  await expect(foreign.current(gameId)).rejects.toMatchObject({ code: 'foreign_master_key' });
+  await expect(foreign.rotate(gameId)).rejects.toMatchObject({ code: 'foreign_master_key' });
+  const store = keys();
+  const { kid } = await store.current(gameId);
+  const place = { table: 'receipt_keys', gameId, keyId: kid };
+  const sealed = foreignSealer.seal(Buffer.from('lost'), place);
+  await server.db.query('UPDATE receipt_keys SET secret = $2 WHERE kid = $1', [kid, sealed]);
+  const all = await Promise.all([keys(), keys()].map((one) => one.current(gameId)));
+  expect(new Set(all.map((key) => key.kid)).size).toBe(1);
+  expect(all[0]?.kid).not.toBe(kid);
+  expect((await keys().jwks(gameId)).keys.map((key) => key.kid)).toEqual([all[0]?.kid, kid]);
+});
+
 test('the JWKS of one game shows no other game’s keys, and that of all shows both', async () => {
   const store = keys();
   const { kid } = await store.current(gameId);

@@ -1,6 +1,6 @@
 import { FairtallyError } from '../../kernel/errors.js';
 import type { Random } from '../../kernel/random.js';
-import type { Database } from '../../postgres/port.js';
+import type { Database, Sql } from '../../postgres/port.js';
 import type { Sealer } from '../../secrets/port.js';
 
 export interface NewGame {
@@ -66,23 +66,22 @@ interface SealedMaster {
 }
 
 /**
- * For whoever is about to seal a secret: one that was sealed with another key of the same name no process could open, and none
- * would start.
+ * For whoever starts or is about to seal a secret: what another master key sealed no other process can open. It is ours when it
+ * opens the secret of any game, so that one secret that somebody sealed with another key stands in nobody's way.
  *
- * @throws FairtallyError `foreign_master_key` when the secret of a game cannot be opened
+ * @throws FairtallyError `foreign_master_key` when there are games, and the secret of none can be opened
  */
-export async function refuseForeignMasterKey(database: Database, sealer: Sealer): Promise<void> {
-  const [game] = await database.query<SealedMaster>(
-    'SELECT game_id, session_master_id, session_master FROM games ORDER BY game_id LIMIT 1',
-    [],
+export async function refuseForeignMasterKey(sql: Sql, sealer: Sealer): Promise<void> {
+  const games = await sql.query<SealedMaster>(
+    'SELECT game_id, session_master_id, session_master FROM games ORDER BY game_id LIMIT $1',
+    [MAX_GAMES],
   );
-  if (game === undefined) return;
-  const place = { table: 'games', gameId: game.game_id, keyId: game.session_master_id };
-  try {
-    sealer.open(game.session_master, place);
-  } catch (error) {
-    const message =
-      'the master key is not the one of this database: set the MASTER_KEY that its gateways have, the old ones behind it';
-    throw new FairtallyError('foreign_master_key', message, false, { cause: error });
-  }
+  const isOurs = games.some(({ game_id: gameId, session_master_id: keyId, session_master: sealed }) =>
+    sealer.canOpen(sealed, { table: 'games', gameId, keyId }),
+  );
+  if (games.length === 0 || isOurs) return;
+  throw new FairtallyError(
+    'foreign_master_key',
+    'the master key is not the one of this database: set the MASTER_KEY that its gateways have, the old ones behind it',
+  );
 }
