@@ -13,7 +13,8 @@ function codesOf(...texts: readonly string[]): Set<string> {
 test('every reason for which the front door refuses is explained to operators, and no other', () => {
   const folder = new URL('./', import.meta.url);
   const sources = readdirSync(folder).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'));
-  const used = codesOf(...sources.map((name) => read(`./${name}`)), read('../signing/verify.ts'));
+  const asked = ['../signing/verify.ts', '../contract/strict-json.ts', '../contract/json-text.ts'];
+  const used = codesOf(...sources.map((name) => read(`./${name}`)), ...asked.map(read));
   const table = read('../../docs/admin.md').split('### Every reason\n')[1]?.split('\n## ')[0] ?? '';
   const rows = table.split('\n').map((row) => row.split('|')[1] ?? '');
   const explained = rows.flatMap((cell) =>
