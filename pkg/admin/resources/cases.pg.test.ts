@@ -228,6 +228,23 @@ describe('a case', () => {
     expect(await reverse(first)).toMatchObject({ playerHidden: false });
   });
 
+  test('taken back shows whom an operator had put back after the verdicts before it, each of which asked for hiding', async () => {
+    const first = await openCase('p-1', 'xp-gain');
+    const second = await openCase('p-1', 'boss-speed');
+    const third = await openCase('p-1', 'drop-rate');
+    const fourth = await openCase('p-1', 'playtime');
+    await judge(first, 'cheat', true);
+    await judge(second, 'cheat', true);
+    await restore('p-1');
+    await judge(third, 'cheat', true);
+    await judge(fourth, 'cheat', true);
+    expect(await reverse(third)).toMatchObject({ playerHidden: true });
+    // Overruled, and taken back: it has nothing to hand over.
+    expect(await reverse(first)).toMatchObject({ playerHidden: true });
+    expect(await reverse(fourth)).toMatchObject({ playerHidden: false });
+    expect(await reverse(second)).toMatchObject({ playerHidden: false });
+  });
+
   test('taken back while an operator hides leaves the player hidden whenever both were done', async () => {
     for (let round = 0; round < 5; round += 1) {
       const playerId = `p-${String(round)}`;

@@ -155,13 +155,15 @@ export interface LockedCase {
   readonly metric: string;
   readonly state: CaseState;
   readonly hid: boolean;
+  readonly askedRevision: number | null;
   readonly hidingRevision: number | null;
 }
 
 /** null when the game has no such case. */
 export async function lockCase(sql: Sql, gameId: string, caseId: number): Promise<LockedCase | null> {
   const [row] = await sql.query<LockedCase>(
-    `SELECT case_id AS "caseId", player_id AS "playerId", metric, state, hid, hiding_revision AS "hidingRevision"
+    `SELECT case_id AS "caseId", player_id AS "playerId", metric, state, hid, asked_revision AS "askedRevision",
+            hiding_revision AS "hidingRevision"
        FROM cases WHERE game_id = $1 AND case_id = $2 FOR UPDATE`,
     [gameId, caseId],
   );
@@ -225,7 +227,9 @@ export interface StoredVerdict {
   readonly by: string;
   readonly reason: string;
   readonly hid: boolean;
-  /** null: this verdict is not what hid the player. */
+  /** Of the player's state when the verdict asked for hiding; null: it does not. */
+  readonly askedRevision: number | null;
+  /** The same where this verdict is what hid the player; else null. */
   readonly hidingRevision: number | null;
 }
 
@@ -233,12 +237,13 @@ export async function storeVerdict(
   sql: Sql,
   gameId: string,
   caseId: number,
-  { verdict, by, reason, hid, hidingRevision }: StoredVerdict,
+  { verdict, by, reason, hid, askedRevision, hidingRevision }: StoredVerdict,
 ): Promise<void> {
   await sql.query(
-    `UPDATE cases SET state = $3, decided_at = now(), decided_by = $4, decision_reason = $5, hid = $6, hiding_revision = $7
+    `UPDATE cases SET state = $3, decided_at = now(), decided_by = $4, decision_reason = $5, hid = $6, asked_revision = $7,
+            hiding_revision = $8
       WHERE game_id = $1 AND case_id = $2`,
-    [gameId, caseId, verdict, by, reason, hid, hidingRevision],
+    [gameId, caseId, verdict, by, reason, hid, askedRevision, hidingRevision],
   );
 }
 
@@ -249,8 +254,8 @@ export async function clearVerdict(
   { caseId, playerId, metric }: LockedCase,
 ): Promise<void> {
   await sql.query(
-    `UPDATE cases SET decided_at = NULL, decided_by = NULL, decision_reason = NULL, hid = false, hiding_revision = NULL,
-            state = CASE WHEN EXISTS (SELECT 1 FROM cases o WHERE o.game_id = $1 AND o.player_id = $3 AND o.metric = $4 AND o.state = 'open')
+    `UPDATE cases SET decided_at = NULL, decided_by = NULL, decision_reason = NULL, hid = false, asked_revision = NULL,
+            hiding_revision = NULL, state = CASE WHEN EXISTS (SELECT 1 FROM cases o WHERE o.game_id = $1 AND o.player_id = $3 AND o.metric = $4 AND o.state = 'open')
                          THEN 'reversed' ELSE 'open' END
       WHERE game_id = $1 AND case_id = $2`,
     [gameId, caseId, playerId, metric],
@@ -270,19 +275,26 @@ export async function lockPlayerState(
   return row ?? null;
 }
 
-/** Another verdict that asks for the player to be hidden takes over what this one began. False when there is none. */
+/**
+ * Another verdict that asks for the player to be hidden takes over what this one began. None asks for it that was given
+ * before the player was last put back on the boards. False when there is none.
+ */
 export async function handOverHiding(
   sql: Sql,
   gameId: string,
-  { caseId, playerId, hidingRevision }: LockedCase,
+  { caseId, playerId, askedRevision, hidingRevision }: LockedCase,
 ): Promise<boolean> {
   const rows = await sql.query(
-    `UPDATE cases SET hiding_revision = coalesce($4, hiding_revision)
-      WHERE case_id = (SELECT case_id FROM cases
-                        WHERE game_id = $1 AND player_id = $2 AND case_id <> $3 AND state = 'cheat' AND hid
-                        ORDER BY case_id LIMIT 1 FOR UPDATE)
+    `UPDATE cases SET hiding_revision = CASE
+              WHEN $4::bigint > (SELECT p.restored_revision FROM player_state p WHERE p.game_id = $1 AND p.player_id = $2)
+              THEN coalesce($5, hiding_revision) ELSE hiding_revision END
+      WHERE case_id = (SELECT c.case_id FROM cases c
+                         JOIN player_state p ON p.game_id = c.game_id AND p.player_id = c.player_id
+                        WHERE c.game_id = $1 AND c.player_id = $2 AND c.case_id <> $3 AND c.state = 'cheat' AND c.hid
+                          AND c.asked_revision > p.restored_revision
+                        ORDER BY c.case_id LIMIT 1 FOR UPDATE OF c)
      RETURNING 1`,
-    [gameId, playerId, caseId, hidingRevision],
+    [gameId, playerId, caseId, askedRevision, hidingRevision],
   );
   return rows.length > 0;
 }

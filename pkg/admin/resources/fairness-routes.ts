@@ -137,8 +137,16 @@ async function judge(
     if (one.state !== 'open') throw new RequestProblem('case_decided');
     const { playerId } = one;
     const changed = hide && (await setHidden(sql, { gameId, playerId, hidden: true, by, reason }));
-    const revision = changed ? ((await lockPlayerState(sql, gameId, playerId))?.revision ?? null) : null;
-    await storeVerdict(sql, gameId, caseId, { verdict, by, reason, hid: hide, hidingRevision: revision });
+    const askedRevision = hide ? ((await lockPlayerState(sql, gameId, playerId))?.revision ?? null) : null;
+    const hidingRevision = changed ? askedRevision : null;
+    await storeVerdict(sql, gameId, caseId, {
+      verdict,
+      by,
+      reason,
+      hid: hide,
+      askedRevision,
+      hidingRevision,
+    });
     await record(sql, gameId, caseId, { by, kind: verdict, text: reason, hid: hide });
     const details = { verdict, playerId, metric: one.metric, hide, changed };
     audit({ action: 'case.judge', subject: `case ${String(caseId)}`, reason, details });
