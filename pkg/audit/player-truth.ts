@@ -16,14 +16,17 @@ import type { Difference } from './difference.js';
 import * as store from './postgres.js';
 import { loadsOf, weigh } from './weigh.postgres.js';
 
-/** Versions never change, so only new ones are read. */
+/**
+ * Versions never change, so only new ones are read. Reading hundreds can take longer than a transaction may stand idle:
+ * learn them before one begins, or after it.
+ */
 export async function learnVersions(
-  sql: Sql,
+  db: Sql,
   gameId: string,
   known: Map<number, GameDefinition>,
   { definitions }: { readonly definitions: Pick<DefinitionSource, 'version'> },
 ): Promise<Definitions> {
-  for (const version of await store.versionsOf(sql, gameId))
+  for (const version of await store.versionsOf(db, gameId))
     if (!known.has(version)) known.set(version, await definitions.version(gameId, version));
   return known;
 }
