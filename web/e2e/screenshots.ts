@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
@@ -7,6 +7,8 @@ import { startInstallation } from './installation.js';
 
 /** What `make screenshots` does: the sample season on every page, light and dark, to docs/screenshots/. */
 const FOLDER = fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
+const SEASON = fileURLToPath(new URL('../../sample_events/season.ndjson', import.meta.url));
+const RECORDED_LINES = 500;
 const SCHEMES = ['light', 'dark'] as const;
 const BYTES_MAX = 150_000;
 /** Charts and streams show what they have a moment after the page is there. */
@@ -25,6 +27,27 @@ async function shoot(page: Page, name: string): Promise<void> {
   }
 }
 
+/** A recording that is uploaded and judged, and not started. */
+async function openRecording(page: Page, address: string): Promise<void> {
+  await page.goto(address);
+  const [chooser] = await Promise.all([
+    page.waitForEvent('filechooser'),
+    page.getByRole('button', { name: 'File' }).click(),
+  ]);
+  const lines = readFileSync(SEASON, 'utf8').split('\n').slice(0, RECORDED_LINES);
+  // The season was fed as it is: these are others, which came just now.
+  const events = lines.map((line, number) => ({
+    ...(JSON.parse(line) as object),
+    id: `recorded-${String(number)}`,
+    ts: Date.now() - number * 1_000,
+  }));
+  const buffer = Buffer.from(events.map((event) => `${JSON.stringify(event)}\n`).join(''));
+  await chooser.setFiles({ name: 'lost-in-an-outage.ndjson', mimeType: 'application/x-ndjson', buffer });
+  await page.getByRole('button', { name: 'Upload' }).click();
+  await page.getByRole('button', { name: 'What would come of it?' }).click();
+  await page.getByText('events would be counted.').waitFor();
+}
+
 const nameOf = (place: string): string => place.toLowerCase().replaceAll(/[^a-z]+/g, '-');
 
 async function main(): Promise<void> {
@@ -41,6 +64,8 @@ async function main(): Promise<void> {
     await page.getByLabel('Password', { exact: true }).fill(installation.password);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.waitForURL(/overview$/);
+    await openRecording(page, `${installation.adminUrl}/g/demo/replay`);
+    await shoot(page, 'recording');
     const links = page.getByRole('navigation', { name: 'Pages' }).getByRole('link');
     for (const place of await links.allInnerTexts()) {
       await links.filter({ hasText: place }).click();
