@@ -35,6 +35,8 @@ export interface SnapshotOptions {
 
 const INTERVAL_MS = 10_000;
 const PAGE = 500;
+/** Cycles that the log names of one run: the first start closes those of a whole season at once. */
+const NAMED_MAX = 3;
 /** Cycles looked through for one name: a game has at most 200 named seasons, with gaps between them. */
 const CYCLES_AHEAD = 500;
 
@@ -63,6 +65,7 @@ export async function closeCycles(options: SnapshotOptions): Promise<number> {
   // Asked before the scores are read: what was settled then is committed.
   const settledUntilMs = await settledUntil(options, nowMs);
   let closed = 0;
+  let newest: readonly string[] = [];
   let after: DueCycle | null = null;
   for (;;) {
     const page: readonly DueCycle[] = await store.due(nowMs, after, PAGE);
@@ -76,13 +79,19 @@ export async function closeCycles(options: SnapshotOptions): Promise<number> {
         log.info({ ...cycle.key, closesAtMs: laterEnd }, 'a cycle ends later by the definition in force');
       } else if (await store.close(cycle, await orderOf(options, cycle, definition), nowMs)) {
         closed += 1;
-        log.info({ ...cycle.key }, 'a cycle is final');
+        log.debug({ ...cycle.key }, 'a cycle is final');
+        newest = [...newest, nameOf(cycle)].slice(-NAMED_MAX); // the oldest are due first
       }
     }
     after = page.at(-1) ?? null;
-    if (after === null) return closed;
+    if (after === null) break;
   }
+  if (closed > 0) log.info({ closed, newest }, 'cycles are final');
+  return closed;
 }
+
+const nameOf = ({ key: { gameId, board, partition, cycle } }: DueCycle): string =>
+  [gameId, board, partition, cycle].filter((part) => part !== '').join(' ');
 
 const definitionOf = async (
   { definitions }: SnapshotOptions,
