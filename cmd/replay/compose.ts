@@ -42,7 +42,10 @@ export function describeReplay(command: Command, line: CommandLine): Command {
     )
     .option('--concurrency <n>', 'requests under way at once', wholeNumber(1, CONCURRENCY_MAX), 8)
     .option('--rebase <days>', 'move every time by whole days; auto: to end within the last day', rebase)
-    .option('--dry-run', 'only say what would be sent')
+    .option(
+      '--dry-run',
+      'only read the files and say what would be sent; the gateway is not asked what it would take',
+    )
     .option('--resume', 'go on where the last run stopped')
     .option('--checkpoint <file>', 'where progress is kept (default: beside the first file, or in DATA_DIR)')
     .action(

@@ -72,7 +72,10 @@ export async function replayCommand(command: ReplayCommand, deps: ReplayDeps): P
   describe(out, summary, rebaseDays);
   if (start.line > 0) out.line(`Going on after line ${String(start.line)}.`);
   if (command.isDryRun) {
-    out.line('Dry run: nothing was sent.');
+    out.line(
+      'Dry run: nothing was sent. It only reads the files; what the gateway would take of them, the dry run of the ' +
+        'dashboard (Replay) tells.',
+    );
     return 0;
   }
 

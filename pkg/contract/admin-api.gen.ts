@@ -5049,7 +5049,10 @@ export interface operations {
     };
     dryRunReplay: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Days to move the events' times forward, as for startReplay; without it those of its start, else none */
+                rebaseDays?: number;
+            };
             header: {
                 /** @description A page of another origin cannot send it */
                 "X-Fairtally-Request": components["parameters"]["RequestHeader"];
@@ -5075,6 +5078,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["Unavailable"];
         };

@@ -156,16 +156,18 @@ async function start(
 const CLOCKS_APART_MS = 60_000;
 
 const dryRun = (
-  { gameId, path: { jobId }, read }: GameCall<'dryRunReplay'>,
+  { gameId, path: { jobId }, query, read }: GameCall<'dryRunReplay'>,
   { replays, definitions, clock }: ReplayParts,
 ): Promise<Schemas['ReplayForecast']> =>
   read(async (sql) => {
     const job = found(await replays.read(sql, gameId, jobId));
+    const { rebaseDays = job.startedAt === null ? 0 : job.rebaseDays } = query;
+    if (rebaseDays > 0 && job.idsWithoutDay > 0) throw new RequestProblem('replay_ids_without_day');
     const game = found(await gameWindow(sql, gameId));
     const nowMs = clock.now();
     const definition = await definitions.inForce(gameId, nowMs);
     if (definition === null) throw new RequestProblem('definition_unavailable');
-    const lines = replays.lines(replays.bytes(sql, jobId), 0);
+    const lines = replays.lines(replays.bytes(sql, jobId), rebaseDays);
     const expected = await replays.forecast(lines, {
       judge: replays.judgeOf({ game, definition, nowMs }),
       known: (events) => archived(sql, gameId, events),

@@ -5,6 +5,7 @@ import { createKeyRing, type RefreshingKeyRing } from '../../games/key-ring/post
 import { secretOfKey } from '../../games/keys/postgres.js';
 import { systemClock } from '../../kernel/clock.js';
 import { systemRandom } from '../../kernel/random.js';
+import { uuid7 } from '../../kernel/uuid7.js';
 import { createReplayQueue, type ReplayJob, type ReplayQueue } from '../../replay/jobs.postgres.js';
 import { runReplays, type ReplayRunnerParts } from '../../replay/run-jobs.js';
 import type { Answered, Ask, SignedInTester } from '../../testkit/admin-server.js';
@@ -256,6 +257,7 @@ describe('a recording', () => {
     const { jobId } = (await upload(recordingOf(300))).body;
     const other = (await upload(recordingOf(3))).body;
     expect((await start(jobId, { rebaseDays: 1 })).body.code).toBe('replay_ids_without_day');
+    expect((await post(`/replays/${jobId}/dry-run?rebaseDays=1`)).body.code).toBe('replay_ids_without_day');
     await start(jobId, { eventsPerSecond: 1 }); // it is not over before it is cancelled
     expect((await start(other.jobId)).body.code).toBe('replay_running');
     await keyRing.refresh();
@@ -272,6 +274,28 @@ describe('a recording', () => {
     await eventually('the replay is done', async () => (await jobAt(jobId)).state === 'done');
     await stop();
     expect(sent()).toHaveLength(300);
+  });
+
+  test('that is moved by days is judged as it would be sent: as moved by its start, or as asked', async () => {
+    const tsMs = systemClock.now() - 3 * 86_400_000;
+    const id = uuid7({ now: () => tsMs }, systemRandom);
+    const payload = { deltaXp: 5, activity: 'quest' };
+    const { jobId } = (
+      await upload([JSON.stringify({ id, type: 'progression', playerId: 'p', ts: tsMs, payload })])
+    ).body;
+    const judged = async (query = ''): Promise<unknown[]> => {
+      const { body }: { body: Readonly<Record<string, unknown>> } = await post(
+        `/replays/${jobId}/dry-run${query}`,
+      );
+      return [body['firstAt'], body['accepted'], body['duplicates']];
+    };
+    const day = (days: number): string => new Date(tsMs + days * 86_400_000).toISOString();
+    expect(await judged()).toEqual([day(0), 1, 0]);
+    expect(await judged('?rebaseDays=2')).toEqual([day(2), 1, 0]);
+    expect((await start(jobId, { rebaseDays: 2 })).status).toBe(202);
+    expect((await post(`/replays/${jobId}/cancel`)).status).toBe(200);
+    expect(await judged()).toEqual([day(2), 1, 0]);
+    expect((await post(`/replays/${jobId}/dry-run?rebaseDays=-1`)).status).toBe(400);
   });
 
   test('that is cancelled and started again at once is the second run alone, though the same process holds both', async () => {

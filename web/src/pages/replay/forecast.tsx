@@ -1,5 +1,6 @@
-import { Alert, Box, Button, List, Table, Text } from '@mantine/core';
+import { Alert, Box, Button, List, NumberInput, Table, Text } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
+import { useState } from 'react';
 import { api, dataOf, OWN_PAGE } from '../../api/client.ts';
 import type { Schema } from '../../api/schema.ts';
 import { Trouble } from '../../parts/data-state.tsx';
@@ -10,15 +11,21 @@ import { Panel } from '../../parts/panel.tsx';
 import { Name } from '../../parts/player-name.tsx';
 import { figures, Sheet } from '../../parts/sheet.tsx';
 import { useGame } from '../../shell/game.ts';
+import { DAYS_MAX } from './start-replay.tsx';
 
 /** What would come of a recording, event for event as the gateway would judge it now; posts nothing. */
 export function Forecast({ jobId }: { readonly jobId: string }) {
   const { gameId } = useGame();
+  const [rebaseDays, setDays] = useState<number | string>('');
   const dryRun = useMutation({
     mutationFn: () =>
       dataOf(
         api.POST('/admin/v1/games/{gameId}/replays/{jobId}/dry-run', {
-          params: { path: { gameId, jobId }, header: OWN_PAGE },
+          params: {
+            path: { gameId, jobId },
+            header: OWN_PAGE,
+            query: rebaseDays === '' ? {} : { rebaseDays: Number(rebaseDays) },
+          },
         }),
       ),
   });
@@ -38,6 +45,16 @@ export function Forecast({ jobId }: { readonly jobId: string }) {
         </Button>
       }
     >
+      <NumberInput
+        label="With its times moved forward by days"
+        description="Empty: by those of its start, or by none."
+        maw={420}
+        min={0}
+        max={DAYS_MAX}
+        allowDecimal={false}
+        value={rebaseDays}
+        onChange={setDays}
+      />
       {dryRun.error !== null && <Trouble error={dryRun.error} />}
       {data !== undefined && <Told forecast={data} />}
     </Panel>

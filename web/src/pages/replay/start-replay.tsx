@@ -7,7 +7,8 @@ import { Dialog } from '../../parts/dialog.tsx';
 import { useGame } from '../../shell/game.ts';
 import type { Job } from './job-list.tsx';
 
-const DAYS_MAX = 3_650;
+/** What the API takes. */
+export const DAYS_MAX = 3_650;
 const RATE_MAX = 2_000;
 const RATE = 500;
 
