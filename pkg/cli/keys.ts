@@ -1,3 +1,4 @@
+import { KEYS_LISTED_MAX } from '../contract/keys-listed.js';
 import type { KeyDescription, KeyStore, NewKey } from '../games/keys/postgres.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Output } from './output.js';
@@ -60,6 +61,10 @@ export async function listKeys(
     stateOf(key, clock.now()),
   ]);
   out.line(rows.length === 0 ? 'No keys.' : table(head, rows));
+  if (rows.length >= KEYS_LISTED_MAX)
+    out.line(
+      `Only ${String(rows.length)} are listed, those that have not ended first${gameId === undefined ? ': name a game with --game' : ''}.`,
+    );
   return 0;
 }
 

@@ -309,8 +309,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The signing keys, newest first; never a secret
-         * @description At most 1000.
+         * The signing keys; never a secret
+         * @description Those that have not ended first, then the newest; at most 1000.
          */
         get: operations["listKeys"];
         put?: never;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { KEYS_LISTED_MAX } from '../../contract/keys-listed.js';
 import { systemRandom } from '../../kernel/random.js';
 import { createSealer } from '../../secrets/seal.js';
 import { testDatabase } from '../../testkit/postgres.js';
@@ -215,6 +216,22 @@ describe('retiring a key', () => {
     const ends = (await store.list(gameId)).map(({ notAfterMs }) => notAfterMs);
     expect(ends.toSorted()).toEqual([null, time.nowMs].toSorted());
   });
+});
+
+test('however many keys of replays have ended since, the list begins with those that have not', async () => {
+  const store = keyStore();
+  const old = await store.create({ gameId, keyId: 'of-the-clients', scopes: ['ingest'] });
+  await server.db.query(
+    `INSERT INTO signing_keys (key_id, game_id, secret, scopes, not_after, revoked_at, created_at)
+     SELECT 'ended-' || n, $1, 'sealed', '{ingest}', CASE WHEN n % 2 = 0 THEN $2::timestamptz END,
+            CASE WHEN n % 2 = 1 THEN $2::timestamptz END, $2::timestamptz + interval '1 hour'
+       FROM generate_series(1, $3::int) AS n`,
+    [gameId, new Date(time.nowMs - 1), KEYS_LISTED_MAX],
+  );
+  const listed = await store.list(gameId);
+  expect(listed).toHaveLength(KEYS_LISTED_MAX);
+  expect(listed[0]?.keyId).toBe(old.keyId);
+  await server.db.query('DELETE FROM signing_keys WHERE game_id = $1', [gameId]);
 });
 
 describe('the key ring', () => {

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+import { KEYS_LISTED_MAX } from '../../contract/keys-listed.js';
 import { REPLAY_KEY_PREFIX } from '../../contract/replay-key.js';
 import { FairtallyError } from '../../kernel/errors.js';
 import type { Clock } from '../../kernel/clock.js';
@@ -63,7 +64,7 @@ export interface KeyStore {
   replaceSecret(keyId: string, secret: string): Promise<void>;
   /** One key, however many there are; null when there is none of this id. Never a secret. */
   find(keyId: string): Promise<KeyDescription | null>;
-  /** Newest first, at most 1000, of one game or of all; never a secret. */
+  /** Those that have not ended first, then the newest: at most `KEYS_LISTED_MAX`, of one game or of all; never a secret. */
   list(gameId?: string): Promise<readonly KeyDescription[]>;
 }
 
@@ -74,7 +75,6 @@ export interface KeyStoreParts {
   readonly clock: Pick<Clock, 'now'>;
 }
 
-const MAX_LISTED = 1000;
 const KEY_COLUMNS =
   'key_id, game_id, scopes, schemes, trust, debug, not_before, not_after, revoked_at, created_at, replaced_by';
 
@@ -138,8 +138,8 @@ export function createKeyStore({ database, sealer, random, clock }: KeyStorePart
     async list(gameId) {
       const rows = await database.query<KeyRow>(
         `SELECT ${KEY_COLUMNS} FROM signing_keys WHERE $1::text IS NULL OR game_id = $1
-          ORDER BY created_at DESC, key_id LIMIT $2`,
-        [gameId ?? null, MAX_LISTED],
+          ORDER BY (revoked_at IS NULL AND (not_after IS NULL OR not_after > $2)) DESC, created_at DESC, key_id LIMIT $3`,
+        [gameId ?? null, new Date(clock.now()), KEYS_LISTED_MAX],
       );
       return rows.map(describe);
     },

@@ -24,6 +24,10 @@ const COLORS: Record<SigningKey['state'], string> = {
   revoked: 'red',
 };
 
+/** As many as the service lists. */
+const LISTED_MAX = 1000;
+const CUT = ' The first 1,000 are shown: those that have not ended, then the newest.';
+
 /** The signing keys of a game: who may post events, and until when. */
 export function Keys() {
   const { gameId } = useGame();
@@ -32,6 +36,7 @@ export function Keys() {
     queryFn: () => dataOf(api.GET('/admin/v1/games/{gameId}/keys', { params: { path: { gameId } } })),
     refetchInterval: 10_000,
   });
+  const isCut = (keys.data?.items.length ?? 0) >= LISTED_MAX;
   const [isAdding, setAdding] = useState(false);
   const [rotating, setRotating] = useState<string | null>(null);
   const [ending, setEnding] = useState<SigningKey | null>(null);
@@ -61,7 +66,7 @@ export function Keys() {
   return (
     <Page
       title="Keys"
-      about="What signs events. Rotate a key with an overlap, so that no client is refused meanwhile."
+      about={`What signs events. Rotate a key with an overlap, so that no client is refused meanwhile.${isCut ? CUT : ''}`}
       actions={<Button onClick={() => setAdding(true)}>New key</Button>}
     >
       <DataState
