@@ -17,6 +17,8 @@ interface Found {
  */
 export class Damage {
   strikes = 0;
+  /** Somebody changed a view as well: whoever voids it is right. */
+  hasTamperedViews = false;
   /** Scores that were another one for a while, of boards that rank players. */
   readonly scores = new Set<string>();
   /** The same of boards that rank something else: these are made again by hand only. */

@@ -63,9 +63,10 @@ const WORKER_POINTS: readonly string[] = [
 ];
 /** Where a player is made again; what is undone is what was only in motion, and seldom. */
 const HEALING_POINTS: readonly string[] = [
-  ...['heal query', 'heal statement', 'heal statement', 'heal commit', 'heal commit', 'heal commit'],
+  ...['heal statement', 'heal statement', 'heal commit', 'heal commit', 'heal commit'],
   ...Array.from({ length: 6 }, () => 'heal rollback'),
 ];
+const HEALING_KILL_RATE = 0.65;
 const ADMIN_POINTS: readonly string[] = [
   ...['db query', 'db statement', 'db commit', 'view apply'],
   ...Array.from({ length: 16 }, () => 'view read'),
@@ -88,9 +89,9 @@ function pointsOf({ gateways, admin, replayer }: System, node: SimNode): readonl
 
 /** Steps of healing are rare: whoever begins one is waited for. */
 export function lurkAtHealing(system: System, node: SimNode): void {
-  const { world } = system;
-  if (world.chance.is(0.7) && world.strikes('node.kill'))
-    lieInWait(system, node, world.chance.pick(HEALING_POINTS), 1);
+  const { chance, swarm, isHealed } = system.world;
+  if (!isHealed && swarm.faults['node.kill'] > 0 && chance.is(HEALING_KILL_RATE))
+    lieInWait(system, node, chance.pick(HEALING_POINTS), 1);
 }
 
 /** At once, or as soon as the process waits at a point of choice. */

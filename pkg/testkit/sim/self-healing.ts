@@ -88,6 +88,7 @@ export async function healTampered(system: System, healer: ViewHealer): Promise<
   const key = keys.length === 0 ? null : world.chance.pick(keys);
   const hurt = key === null ? null : view.tamper(key);
   if (hurt === null) return;
+  system.damage.hasTamperedViews = true;
   world.coverage.saw('view tampered with');
   const found = await compareAll(system, healer);
   if (world.swarm.healsViews) return; // a worker may have been first

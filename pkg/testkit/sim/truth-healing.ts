@@ -141,7 +141,8 @@ function healableViews(system: System, node: SimNode, db: Database): HealableVie
   const parts = viewPartsOf(system, system.healerOf(node, db));
   const judged = (step: ViewStep): ViewStep => {
     system.world.coverage.saw('view row compared', step.rows);
-    if (system.damage.strikes === 0) system.guarded(() => judge(step.drifts));
+    const { strikes, hasTamperedViews } = system.damage;
+    if (strikes === 0 && !hasTamperedViews) system.guarded(() => judge(step.drifts));
     return step;
   };
   return {
