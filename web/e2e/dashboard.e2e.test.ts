@@ -18,6 +18,7 @@ import {
   openStage,
   postAll,
   progression,
+  shown,
   signIn,
   type Stage,
 } from './stage.js';
@@ -94,14 +95,14 @@ test('every page opens without an error or a report of its policy, fits a teleph
   }
 }, 300_000);
 
-test('row 71: names of players stay plain text on a board, in the debugger, and in an exported file', async () => {
+test('rows 24, 71: names of players stay plain text on a board, in the debugger, and in an exported file', async () => {
   const { page } = stage;
   await stage.open('boards/xp?window=all-time');
   await page.locator('tr[data-subject]').first().waitFor();
   for (const name of HOSTILE) {
     const row = page.locator(`tr[data-subject=${JSON.stringify(name).replaceAll('\\n', '\\a ')}]`);
     await row.waitFor({ timeout: WAIT_MS });
-    expect(await row.getByRole('link').textContent()).toBe(name);
+    expect(await row.getByRole('link').textContent()).toBe(shown(name));
   }
   expect(await page.locator('img[src="x"]').count()).toBe(0);
   const [download] = await Promise.all([
@@ -114,7 +115,7 @@ test('row 71: names of players stay plain text on a board, in the debugger, and 
     await stage.visit(`debugger?player=${encodeURIComponent(name)}`);
     const row = page.getByRole('table', { name: 'Events' }).getByRole('row').nth(1);
     await row.waitFor({ timeout: WAIT_MS });
-    expect(await row.getByRole('link').textContent()).toBe(name);
+    expect(await row.getByRole('link').textContent()).toBe(shown(name));
   }
   expect(stage.faults()).toEqual([]);
 }, 300_000);

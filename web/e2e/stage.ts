@@ -11,11 +11,15 @@ import { startInstallation, type Installation } from './installation.js';
 export const HOSTILE = [
   '<img src=x onerror=alert(1)>',
   '=HYPERLINK("http://x","y")',
-  '\u202egnp.exe',
+  '\u202egnp\u034f.exe',
   'two\nlines',
   'a/b?c#d&e+100%41',
   '..',
 ] as const;
+
+/** A name as pages show it: what shows nothing or turns text around is spelt out. */
+export const shown = (name: string): string =>
+  name.replaceAll('\u202e', '\\u{202e}').replaceAll('\u034f', '\\u{34f}').replaceAll('\n', '\\u{a}');
 
 /** One installation and one signed-in page, which all flows of a run share: to start them costs more than any flow. */
 export interface Stage {

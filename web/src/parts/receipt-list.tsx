@@ -12,6 +12,7 @@ import { Panel } from './panel.tsx';
 import { Name, PlayerName } from './player-name.tsx';
 import { figures } from './sheet.tsx';
 import { usePages } from './use-pages.ts';
+import { visible } from './visible.ts';
 
 type Receipt = Schema<'Receipt'>;
 
@@ -110,7 +111,10 @@ function Verified({ receipt: { receiptId, jws, revokedReason, revokedAt } }: { r
     );
   if (revoked === true)
     return (
-      <Tooltip label={revokedReason ?? 'Declared void'} events={{ hover: true, focus: true, touch: true }}>
+      <Tooltip
+        label={visible(revokedReason ?? 'Declared void')}
+        events={{ hover: true, focus: true, touch: true }}
+      >
         <Badge color="gray" variant="light" tabIndex={0} leftSection={<IconBan size={12} aria-hidden />}>
           revoked
         </Badge>

@@ -4,6 +4,7 @@ import { Link } from 'wouter';
 import { api, dataOf, OWN_PAGE, session } from '../../api/client.ts';
 import { DataState, Trouble } from '../../parts/data-state.tsx';
 import { Moment } from '../../parts/moment.tsx';
+import { Name } from '../../parts/player-name.tsx';
 import { Page } from '../../parts/page.tsx';
 import { heard, Sheet } from '../../parts/sheet.tsx';
 import { useMe } from '../../shell/session.ts';
@@ -70,7 +71,7 @@ function SessionsCard() {
               {items.map((one) => (
                 <Table.Tr key={one.sessionId}>
                   <Table.Td style={{ overflowWrap: 'anywhere' }}>
-                    {one.client} {one.isCurrent && <Badge size="xs">this one</Badge>}
+                    <Name>{one.client}</Name> {one.isCurrent && <Badge size="xs">this one</Badge>}
                   </Table.Td>
                   <Table.Td>{one.address}</Table.Td>
                   <Table.Td>

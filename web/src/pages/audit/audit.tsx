@@ -9,6 +9,7 @@ import { Trouble } from '../../parts/data-state.tsx';
 import { count } from '../../parts/figures.ts';
 import { Listing } from '../../parts/listing.tsx';
 import { Moment } from '../../parts/moment.tsx';
+import { Name, Said } from '../../parts/player-name.tsx';
 import { Page } from '../../parts/page.tsx';
 import { usePages } from '../../parts/use-pages.ts';
 import { useGame } from '../../shell/game.ts';
@@ -67,16 +68,24 @@ export function Audit() {
             <Table.Td>
               <Moment at={entry.at} />
             </Table.Td>
-            <Table.Td>{entry.actor}</Table.Td>
+            <Table.Td>
+              <Name>{entry.actor}</Name>
+            </Table.Td>
             <Table.Td>
               <Code>{entry.action}</Code>
             </Table.Td>
-            <Table.Td style={{ overflowWrap: 'anywhere' }}>{entry.subject}</Table.Td>
             <Table.Td>
-              {entry.reason !== null && <Text size="sm">{entry.reason}</Text>}
+              <Name>{entry.subject}</Name>
+            </Table.Td>
+            <Table.Td>
+              {entry.reason !== null && (
+                <Text size="sm">
+                  <Said>{entry.reason}</Said>
+                </Text>
+              )}
               {Object.entries(entry.details).map(([name, value]) => (
                 <Text key={name} size="xs" c="dimmed">
-                  {name}: {String(value)}
+                  {name}: <Name>{String(value)}</Name>
                 </Text>
               ))}
             </Table.Td>

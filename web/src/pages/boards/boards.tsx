@@ -7,6 +7,7 @@ import { api, dataOf } from '../../api/client.ts';
 import { DataState, Nothing } from '../../parts/data-state.tsx';
 import { Page } from '../../parts/page.tsx';
 import { useQueryState } from '../../parts/use-query-state.ts';
+import { visibleName } from '../../parts/visible.ts';
 import { useGame } from '../../shell/game.ts';
 import { useThing } from '../../shell/thing.ts';
 import {
@@ -188,7 +189,7 @@ function Part(props: ChoiceProps) {
         searchable
         allowDeselect={false}
         nothingFoundMessage="None begins so"
-        data={[...names]}
+        data={[...names].map((value) => ({ value, label: visibleName(value) }))}
         value={choice.partition ?? null}
         onSearchChange={setTyped}
         onChange={(value) => choose({ partition: value ?? undefined })}

@@ -6,6 +6,7 @@ import { count } from '../../parts/figures.ts';
 import { Moment } from '../../parts/moment.tsx';
 import { Name, PlayerName } from '../../parts/player-name.tsx';
 import { Sheet } from '../../parts/sheet.tsx';
+import { visibleName } from '../../parts/visible.ts';
 import { useMovements, useSlide, type Movement } from './movement.ts';
 
 export interface EntriesProps {
@@ -121,5 +122,5 @@ const spoken = (moved: ReadonlyMap<string, Movement>): string =>
   [...moved]
     .filter(([, { places, isNew }]) => places > 0 || isNew)
     .slice(0, SPOKEN)
-    .map(([subject, { places, isNew }]) => (isNew ? `${subject} is new.` : `${subject} up ${places}.`))
+    .map(([subject, { places, isNew }]) => `${visibleName(subject)} ${isNew ? 'is new' : `up ${places}`}.`)
     .join(' ');

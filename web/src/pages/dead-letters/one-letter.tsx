@@ -7,7 +7,7 @@ import { DataState } from '../../parts/data-state.tsx';
 import { Facts, type Fact } from '../../parts/facts.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Panel } from '../../parts/panel.tsx';
-import { Name, PlayerName } from '../../parts/player-name.tsx';
+import { Name, PlayerName, Said } from '../../parts/player-name.tsx';
 import { Raw } from '../../parts/raw.tsx';
 import { pretty, visible } from '../../parts/visible.ts';
 import { useGame } from '../../shell/game.ts';
@@ -82,7 +82,7 @@ function Why({ letter }: { readonly letter: Letter }) {
       </Text>
       {action !== null && (
         <Alert color="gray" title={DONE[action.action]}>
-          By {action.by}, <Moment at={action.at} />: <Name>{action.why}</Name>
+          By <Name>{action.by}</Name>, <Moment at={action.at} />: <Said>{action.why}</Said>
         </Alert>
       )}
       <Facts facts={factsOf(letter)} />

@@ -6,6 +6,7 @@ import { Moment } from '../../parts/moment.tsx';
 import { Name, PlayerName } from '../../parts/player-name.tsx';
 import { Raw } from '../../parts/raw.tsx';
 import { heard, Sheet, type Column } from '../../parts/sheet.tsx';
+import { visible, visibleName } from '../../parts/visible.ts';
 
 type RecentEvent = Schema<'RecentEvent'>;
 type RoleState = Schema<'RoleOutcome'>['state'];
@@ -105,7 +106,7 @@ function Row({
           size="compact-xs"
           variant="default"
           aria-expanded={isOpen}
-          aria-label={`${isOpen ? 'Hide' : 'Show'} event ${event.eventId ?? event.receivedAt}`}
+          aria-label={`${isOpen ? 'Hide' : 'Show'} event ${visibleName(event.eventId ?? event.receivedAt)}`}
           onClick={onToggle}
         >
           {isOpen ? 'Hide' : 'Show'}
@@ -145,7 +146,7 @@ function Whole({ event }: { readonly event: RecentEvent }) {
     <Stack gap="sm" pb="sm">
       {event.detail !== null && (
         <Text size="sm" dir="auto" style={{ overflowWrap: 'anywhere' }}>
-          {event.detail}
+          {visible(event.detail)}
         </Text>
       )}
       <Facts facts={factsOf(event)} />

@@ -1,6 +1,7 @@
 import { Button, Group, Select, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { api, dataOf } from '../../api/client.ts';
+import { visibleName } from '../../parts/visible.ts';
 import { useGame } from '../../shell/game.ts';
 import { mayAct } from '../../shell/roles.ts';
 import { useMe } from '../../shell/session.ts';
@@ -28,9 +29,9 @@ function Give({ one }: { readonly one: Case }) {
   const judges = new Map(
     (users.data?.items ?? [])
       .filter(({ role }) => mayAct(role, 'analyst'))
-      .map(({ userId, username }) => [userId, username]),
+      .map(({ userId, username }) => [userId, visibleName(username)]),
   );
-  if (one.assignee !== null) judges.set(one.assignee.userId, one.assignee.username);
+  if (one.assignee !== null) judges.set(one.assignee.userId, visibleName(one.assignee.username));
   return (
     <Select
       aria-label="Assigned to"
@@ -54,7 +55,9 @@ function Take({ one }: { readonly one: Case }) {
   const isMine = one.assignee?.userId === me.userId;
   return (
     <Group gap="xs">
-      <Text size="sm">{one.assignee === null ? 'Nobody’s' : isMine ? 'Yours' : one.assignee.username}</Text>
+      <Text size="sm">
+        {one.assignee === null ? 'Nobody’s' : isMine ? 'Yours' : visibleName(one.assignee.username)}
+      </Text>
       <Button
         size="compact-xs"
         variant="default"

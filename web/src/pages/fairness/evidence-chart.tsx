@@ -7,6 +7,7 @@ import type { Schema } from '../../api/schema.ts';
 import { Chart, type ChartColors } from '../../parts/chart.tsx';
 import { DataState } from '../../parts/data-state.tsx';
 import { compact, count, decimal } from '../../parts/figures.ts';
+import { visibleName } from '../../parts/visible.ts';
 import { useGame } from '../../shell/game.ts';
 import { scaleOf, type ValueScale } from './value-scale.ts';
 
@@ -46,7 +47,7 @@ function Picture({ evidence }: { readonly evidence: Evidence }) {
   return (
     <>
       <Chart
-        label={`${finding.metric} of ${finding.playerId}: ${count(points.length)} samples, ${count(flagged)} flagged; this one ${decimal(finding.value)}, at z ${decimal(finding.z)}`}
+        label={`${finding.metric} of ${visibleName(finding.playerId)}: ${count(points.length)} samples, ${count(flagged)} flagged; this one ${decimal(finding.value)}, at z ${decimal(finding.z)}`}
         height={320}
         draw={draw}
         table={{

@@ -18,8 +18,9 @@ import { count, decimal } from '../../parts/figures.ts';
 import { GoesTo } from '../../parts/goes-to.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Panel } from '../../parts/panel.tsx';
-import { Name, PlayerName } from '../../parts/player-name.tsx';
+import { Name, PlayerName, Said } from '../../parts/player-name.tsx';
 import { figures, Sheet } from '../../parts/sheet.tsx';
+import { visibleName } from '../../parts/visible.ts';
 import { useGame } from '../../shell/game.ts';
 import { Assignee } from './assignee.tsx';
 import { EvidenceChart } from './evidence-chart.tsx';
@@ -87,7 +88,7 @@ function Header({ one }: { readonly one: Case }) {
   return (
     <>
       <VisuallyHidden role="status">
-        Case of {one.playerId}, {one.metric}, {one.state}
+        Case of {visibleName(one.playerId)}, {one.metric}, {one.state}
       </VisuallyHidden>
       <Group justify="space-between" align="flex-start">
         <div style={{ minWidth: 0 }}>
@@ -111,10 +112,10 @@ function Header({ one }: { readonly one: Case }) {
       {one.decidedBy !== null && one.decidedAt !== null && one.state !== 'open' && (
         <Alert color="gray" p="xs">
           <Text size="sm" component="div">
-            {one.decidedBy} decided <b>{one.state}</b> <Moment at={one.decidedAt} />
+            <Name>{one.decidedBy}</Name> decided <b>{one.state}</b> <Moment at={one.decidedAt} />
             {one.decisionReason !== null && (
               <>
-                : <Name>{one.decisionReason}</Name>
+                : <Said>{one.decisionReason}</Said>
               </>
             )}
             {one.hid && ' The player was hidden by it.'}

@@ -266,7 +266,12 @@ function CaseLine({
       <Text size="xs" c="dimmed">
         {one.metric} · z {decimal(one.maxAbsZ)} · {count(one.findings)}{' '}
         {one.findings === 1 ? 'finding' : 'findings'}
-        {one.assignee !== null && <> · {one.assignee.username}</>}
+        {one.assignee !== null && (
+          <>
+            {' '}
+            · <Name>{one.assignee.username}</Name>
+          </>
+        )}
         {one.playerHidden && ' · hidden'}
       </Text>
       <Text size="xs" c="dimmed" className={classes['moment']}>

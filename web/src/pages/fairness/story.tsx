@@ -4,7 +4,8 @@ import type { Schema } from '../../api/schema.ts';
 import { Trouble } from '../../parts/data-state.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Panel } from '../../parts/panel.tsx';
-import { Name } from '../../parts/player-name.tsx';
+import { Said } from '../../parts/player-name.tsx';
+import { visibleName } from '../../parts/visible.ts';
 import { useDecisions } from './case-state.ts';
 
 type CaseEvent = Schema<'CaseEvent'>;
@@ -27,10 +28,10 @@ export function Story({
     <Panel title="Story">
       <Timeline bulletSize={14} lineWidth={2} active={events.length}>
         {events.map((event) => (
-          <Timeline.Item key={event.eventNo} title={<Text size="sm">{told(event)}</Text>}>
+          <Timeline.Item key={event.eventNo} title={<Text size="sm">{visibleName(told(event))}</Text>}>
             {event.text !== null && (
               <Text size="sm" style={{ whiteSpace: 'pre-wrap' }} component="div">
-                <Name>{event.text}</Name>
+                <Said>{event.text}</Said>
               </Text>
             )}
             <Text size="xs" c="dimmed" component="div">

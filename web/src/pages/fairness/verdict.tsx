@@ -6,6 +6,7 @@ import { Decide } from '../../parts/decide.tsx';
 import { decimal } from '../../parts/figures.ts';
 import { useKeys } from '../../parts/use-keys.ts';
 import { notify } from '../../parts/notify.ts';
+import { visibleName } from '../../parts/visible.ts';
 import { useDecisions, type Case } from './case-state.ts';
 
 type Choice = 'cheat' | 'clean';
@@ -89,7 +90,7 @@ function Confirm({
       {
         onSuccess: () =>
           notify({
-            title: `${one.playerId}: ${choice}`,
+            title: `${visibleName(one.playerId)}: ${choice}`,
             message: hide ? 'Hidden from every board and cycle.' : 'Decided.',
           }),
       },

@@ -1,5 +1,6 @@
 import type { Schema } from '../../api/schema.ts';
 import { count, span } from '../../parts/figures.ts';
+import { visibleName } from '../../parts/visible.ts';
 
 export type Pipeline = Schema<'Pipeline'>;
 export type RoleLine = Pipeline['roles'][number];
@@ -86,7 +87,7 @@ function behind({ roles, view, refusals, rate }: Pipeline): NextStep[] {
     steps.push({
       weight: 'warn',
       what: `${Math.round(share * 100)} % of the events of the last hour were refused.`,
-      how: `Mostly ${first.code}${first.build === null ? '' : ` from build ${first.build}`}: the debugger shows what was wrong with them.`,
+      how: `Mostly ${first.code}${first.build === null ? '' : ` from build ${visibleName(first.build)}`}: the debugger shows what was wrong with them.`,
       place: ['debugger'],
       link: 'Event debugger',
     });

@@ -12,7 +12,8 @@ import { GoesTo } from '../../parts/goes-to.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Page } from '../../parts/page.tsx';
 import { Panel } from '../../parts/panel.tsx';
-import { Name } from '../../parts/player-name.tsx';
+import { Name, Said } from '../../parts/player-name.tsx';
+import { visibleName } from '../../parts/visible.ts';
 import { useGame } from '../../shell/game.ts';
 import { PlayerCases } from './player-cases.tsx';
 import { PlayerFindings } from './player-findings.tsx';
@@ -38,7 +39,7 @@ export function OnePlayer({ playerId }: { readonly playerId: string }) {
   return (
     <Page
       title={<Name>{playerId}</Name>}
-      windowTitle={playerId}
+      windowTitle={visibleName(playerId)}
       about={<GoesTo href={to('players')}>All players</GoesTo>}
       actions={
         <Group gap="xs">
@@ -88,8 +89,12 @@ function Hidden({ visibility }: { readonly visibility: Player['visibility'] }) {
   return (
     <Alert color="gray" icon={<IconEyeOff aria-hidden />} title="Hidden from every board" role="status">
       <Text size="sm" component="div">
-        {visibility.reason !== null && <Name>{visibility.reason}</Name>}{' '}
-        {visibility.changedBy !== null && <>by {visibility.changedBy}</>}{' '}
+        {visibility.reason !== null && <Said>{visibility.reason}</Said>}{' '}
+        {visibility.changedBy !== null && (
+          <>
+            by <Name>{visibility.changedBy}</Name>
+          </>
+        )}{' '}
         {visibility.changedAt !== null && <Moment at={visibility.changedAt} />}. Scores go on counting
         meanwhile.
       </Text>

@@ -7,7 +7,7 @@ import { Decide } from '../../parts/decide.tsx';
 import { Facts } from '../../parts/facts.tsx';
 import { count } from '../../parts/figures.ts';
 import { Moment } from '../../parts/moment.tsx';
-import { Name, PlayerName } from '../../parts/player-name.tsx';
+import { Name, PlayerName, Said } from '../../parts/player-name.tsx';
 import { Raw } from '../../parts/raw.tsx';
 import { useGame } from '../../shell/game.ts';
 
@@ -32,7 +32,8 @@ export function OneReceipt({ receipt }: { readonly receipt: Receipt }) {
       </Group>
       {receipt.revokedAt !== null && (
         <Alert color="red" title="Declared void for good">
-          By {receipt.revokedBy ?? 'somebody'}, <Moment at={receipt.revokedAt} />: {receipt.revokedReason}
+          By <Name>{receipt.revokedBy ?? 'somebody'}</Name>, <Moment at={receipt.revokedAt} />:{' '}
+          <Said>{receipt.revokedReason ?? ''}</Said>
         </Alert>
       )}
       <Facts

@@ -6,7 +6,7 @@ import { GoesTo } from '../../parts/goes-to.tsx';
 import { Listing } from '../../parts/listing.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Panel } from '../../parts/panel.tsx';
-import { Name, PlayerName } from '../../parts/player-name.tsx';
+import { Name, PlayerName, Said } from '../../parts/player-name.tsx';
 import { usePages } from '../../parts/use-pages.ts';
 import { useGame } from '../../shell/game.ts';
 
@@ -44,8 +44,12 @@ export function RevokedReceipts() {
               {count(receipt.amount)} <Name>{receipt.reward}</Name>
             </Table.Td>
             <Table.Td>{receipt.revokedAt !== null && <Moment at={receipt.revokedAt} />}</Table.Td>
-            <Table.Td>{receipt.revokedBy}</Table.Td>
-            <Table.Td style={{ overflowWrap: 'anywhere' }}>{receipt.revokedReason}</Table.Td>
+            <Table.Td>
+              <Name>{receipt.revokedBy ?? ''}</Name>
+            </Table.Td>
+            <Table.Td>
+              <Said>{receipt.revokedReason ?? ''}</Said>
+            </Table.Td>
           </Table.Tr>
         )}
       />

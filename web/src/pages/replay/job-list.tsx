@@ -64,7 +64,9 @@ export function JobList() {
             <Table.Td>
               <Moment at={job.uploadedAt} />
             </Table.Td>
-            <Table.Td>{job.uploadedBy}</Table.Td>
+            <Table.Td>
+              <Name>{job.uploadedBy}</Name>
+            </Table.Td>
           </Table.Tr>
         )}
       />

@@ -7,6 +7,7 @@ import { Facts, type Fact } from '../../parts/facts.tsx';
 import { count } from '../../parts/figures.ts';
 import { Moment } from '../../parts/moment.tsx';
 import { Panel } from '../../parts/panel.tsx';
+import { Name } from '../../parts/player-name.tsx';
 import { useGame } from '../../shell/game.ts';
 import { DeleteJob } from './delete-job.tsx';
 import { Forecast, Refusals } from './forecast.tsx';
@@ -56,7 +57,7 @@ function State({ job }: { readonly job: Job }) {
   const isRunning = job.state === 'running';
   return (
     <Panel
-      title={job.name}
+      title={<Name>{job.name}</Name>}
       aside={
         <Group gap="xs">
           <Badge variant="light" color={JOB_COLORS[job.state]}>
@@ -116,7 +117,7 @@ const factsOf = (job: Job): Fact[] => [
   [
     'Uploaded',
     <>
-      <Moment at={job.uploadedAt} /> by {job.uploadedBy}
+      <Moment at={job.uploadedAt} /> by <Name>{job.uploadedBy}</Name>
     </>,
   ],
   ...(job.startedAt === null
@@ -125,7 +126,7 @@ const factsOf = (job: Job): Fact[] => [
         [
           'Started',
           <>
-            <Moment at={job.startedAt} /> by {job.startedBy}
+            <Moment at={job.startedAt} /> by <Name>{job.startedBy ?? ''}</Name>
           </>,
         ] as const,
       ]),

@@ -9,6 +9,7 @@ import { Decide } from '../../parts/decide.tsx';
 import { Listing } from '../../parts/listing.tsx';
 import { Moment } from '../../parts/moment.tsx';
 import { Page } from '../../parts/page.tsx';
+import { Name } from '../../parts/player-name.tsx';
 import { Reveal } from '../../parts/reveal.tsx';
 import { heard } from '../../parts/sheet.tsx';
 import { usePages } from '../../parts/use-pages.ts';
@@ -147,7 +148,7 @@ function MemberRow({
   return (
     <Table.Tr>
       <Table.Td>
-        {member.username} {isMe && <Badge size="xs">you</Badge>}
+        <Name>{member.username}</Name> {isMe && <Badge size="xs">you</Badge>}
       </Table.Td>
       <Table.Td>{member.source === 'local' ? 'a password' : 'the issuer'}</Table.Td>
       <Table.Td>
