@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { refuseUnsafeRole } from '../pkg/postgres/acting-role.js';
 import { createDatabase } from '../pkg/postgres/database.js';
 import type { DatabaseRole } from '../pkg/postgres/database-roles.js';
@@ -6,6 +8,7 @@ import { migrate, pendingMigrations } from '../pkg/postgres/migrate.js';
 import type { Database } from '../pkg/postgres/port.js';
 import { EXIT_INTERRUPTED } from '../pkg/cli/program.js';
 import { FairtallyError } from '../pkg/kernel/errors.js';
+import type { Config } from '../pkg/runtime/config.js';
 import { lockDataDir, type DataDir } from '../pkg/runtime/data-dir.js';
 import { readRunning } from '../pkg/runtime/running-file.js';
 import { interruption, type CommandLine } from './command-line.js';
@@ -36,9 +39,19 @@ const CONNECTIONS = 4;
  * none does, started for the time of the command. Its schema is current, or the command is refused.
  *
  * @param role what the command acts as
- * @throws FairtallyError `migrations_pending`, `not_yet_running`, `unsafe_database_role`, and what the embedded server and its lock throw
+ * @throws FairtallyError `no_database`, `migrations_pending`, `not_yet_running`, `unsafe_database_role`, and what the embedded server and its lock throw
  */
 export function withDatabase(
+  line: CommandLine,
+  work: (opened: OpenDatabase) => Promise<number>,
+  role: DatabaseRole = 'fairtally_worker',
+): Promise<number> {
+  refuseAbsent(line.config().storage);
+  return withNewDatabase(line, work, role);
+}
+
+/** The same for a command that has something to do in an embedded database that it makes: nothing is refused as absent. */
+export function withNewDatabase(
   line: CommandLine,
   work: (opened: OpenDatabase) => Promise<number>,
   role: DatabaseRole = 'fairtally_worker',
@@ -53,6 +66,16 @@ export function withDatabase(
       throw new FairtallyError('migrations_pending', message);
     };
   });
+}
+
+/** A wrong DATA_DIR must not look like an installation that has nothing. One that is just being made has its lock already. */
+function refuseAbsent({ databaseUrl, dataDir }: Config['storage']): void {
+  if (databaseUrl !== null || ['pg', 'lock'].some((name) => existsSync(join(dataDir, name)))) return;
+  throw new FairtallyError(
+    'no_database',
+    `there is no database in ${resolve(dataDir)}: set DATA_DIR to the folder of an installation or DATABASE_URL to its database, ` +
+      'or begin one there with `fairtally run` (or `fairtally migrate`)',
+  );
 }
 
 /** Brings the database up to date, as the user of its URL; what is then done with it is done as the worker. */

@@ -15,7 +15,7 @@ import { createSealer, parseMasterKeys } from '../../pkg/secrets/seal.js';
 import type { Sealer } from '../../pkg/secrets/port.js';
 import { refuseForeignMasterKey } from '../../pkg/games/tenants/postgres.js';
 import type { CommandLine } from '../command-line.js';
-import { openAs, withDatabase } from '../database.js';
+import { openAs, withDatabase, withNewDatabase } from '../database.js';
 import { operatorName } from '../operator-name.js';
 import type { Process } from '../platform.js';
 
@@ -103,7 +103,7 @@ function describeReset(command: Command, line: CommandLine): void {
     .option('--user <name>', 'whose', FIRST_ADMIN)
     .action(
       line.program.action(({ user }: { user: string }) =>
-        withDatabase(
+        withNewDatabase(
           line,
           async ({ db }) => {
             const { out } = line;

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -126,6 +126,15 @@ test('row 78: a wrong configuration exits with 78 and tells the variable, not it
   expect(code).toBe(78);
   expect(told).toMatch(/MASTER_KEY: expected/);
   expect(told).not.toMatch(/a-secret/);
+});
+
+test('a folder without an installation is told as one, and nothing is made there', async () => {
+  const away = join(folder, 'away');
+  expect(await fairtally(['keys', 'list'], { DATABASE_URL: '', DATA_DIR: away })).toMatchObject({
+    code: 1,
+    told: expect.stringContaining(`there is no database in ${away}: set DATA_DIR to`),
+  });
+  expect(existsSync(away)).toBe(false);
 });
 
 test('a database that cannot be reached is told with its cause', async () => {

@@ -38,7 +38,7 @@ import {
 } from '../command-line.js';
 import type { Output } from '../../pkg/cli/output.js';
 import { beginLife } from '../../pkg/postgres/life.js';
-import { withDatabase, withMigratedDatabase } from '../database.js';
+import { withDatabase, withMigratedDatabase, withNewDatabase } from '../database.js';
 import { operatorName } from '../operator-name.js';
 import { describeReplay } from '../replay/compose.js';
 import { describeAdmin } from './admin.js';
@@ -110,8 +110,9 @@ function describeSend(command: Command, line: CommandLine): void {
 
 function describeGames(games: Command, line: CommandLine): void {
   const { program, out, random } = line;
-  const withGames = (work: (store: ReturnType<typeof createGameStore>) => Promise<number>): Promise<number> =>
-    withDatabase(line, async ({ db }) => work(createGameStore(db, await sealerFor(db, line), random)));
+  type Work = (store: ReturnType<typeof createGameStore>) => Promise<number>;
+  const withGames = (work: Work, lend = withDatabase): Promise<number> =>
+    lend(line, async ({ db }) => work(createGameStore(db, await sealerFor(db, line), random)));
   games
     .command('create')
     .description('make a game; it then needs a definition and a key')
@@ -123,7 +124,7 @@ function describeGames(games: Command, line: CommandLine): void {
           const isNew = await store.create({ gameId, dedupeFloor: floor });
           out.line(isNew ? `Game ${gameId} is made.` : `There is a game ${gameId} already; nothing changed.`);
           return isNew ? 0 : 1;
-        }),
+        }, withNewDatabase),
       ),
     );
   games
@@ -392,7 +393,6 @@ async function seed(db: Database, applied: readonly string[], line: CommandLine)
 const sealerOf = ({ config, random }: CommandLine): Sealer =>
   createSealer(parseMasterKeys(masterKeyText(config(), random)), random);
 
-/** For a command that seals. */
 async function sealerFor(db: Database, line: CommandLine): Promise<Sealer> {
   const sealer = sealerOf(line);
   await refuseForeignMasterKey(db, sealer);
