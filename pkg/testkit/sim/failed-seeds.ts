@@ -15,4 +15,8 @@ export const FAILED_SEEDS: readonly { readonly seed: number; readonly why: strin
     seed: 986,
     why: 'a build whose view was lost and begun again by a late repetition was ended as if it were whole',
   },
+  {
+    seed: 1279,
+    why: 'a player to whom a new row came while the others were made again was told as one that cannot be made again',
+  },
 ];

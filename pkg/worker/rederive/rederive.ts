@@ -117,6 +117,10 @@ async function rederiveIn<State>(
     throw error;
   }
   const [left] = (await recount()).wrong;
+  // A row that was made since the lock is nobody's here, and a recount reads events and rows one after the other.
+  const now = await eventsOf(sql, rederivation, player, deps);
+  if ('kind' in now) return now;
+  if (now.events.length !== after.events.length) return { kind: 'uncovered' };
   if (left !== undefined)
     return blocked(`${left.what}: the recount says ${left.expected}, the role makes ${left.found}`);
   return { kind: isDryRun ? 'wrong' : 'repaired', wrong, kept };
