@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { visibleName } from '../../src/parts/visible.js';
 import type { Schema } from '../admin-api.js';
 import { dialogOf, expectAccessible, expectFits, HOSTILE, type Stage } from '../stage.js';
 
@@ -9,7 +10,7 @@ export function detailsFlow(at: () => Stage): void {
   test('row 71: the page of a player with a hostile name, its receipt and their dialogs are text, accessible, and fit a telephone', async () => {
     const { page, admin } = at();
     await at().visit(`players/${encodeURIComponent(player)}`);
-    expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe(player);
+    expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe(visibleName(player));
     await expectAccessible(page, 'a player');
     await expectFits(page, 'a player');
     const hide = page.getByRole('button', { name: 'Hide', exact: true });
@@ -23,7 +24,7 @@ export function detailsFlow(at: () => Stage): void {
     await at().open('players/,..');
     for (const name of [HOSTILE[5], HOSTILE[1], HOSTILE[3], HOSTILE[4]]) {
       if (name !== HOSTILE[5]) await at().visit(`players/${encodeURIComponent(name)}`);
-      expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe(name);
+      expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe(visibleName(name));
       await page.getByRole('link', { name: 'Last events' }).click();
       await page.getByRole('heading', { level: 1, name: 'Event debugger' }).waitFor();
       // A field of one line shows no break.
