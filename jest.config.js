@@ -25,6 +25,7 @@ export default {
   testTimeout: 120_000,
   // What modules of earlier files leave behind makes every collection of garbage longer: a worker that is full begins anew.
   workerIdleMemoryLimit: '400MB',
+  testSequencer: './scripts/jest-sequencer.mjs',
   projects: [
     {
       ...shared,
