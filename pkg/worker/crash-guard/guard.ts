@@ -139,7 +139,7 @@ class GuardedRole {
     // Since the batch was looked at another process may have died of it, or settled it.
     const crashes = (await guarding(marks.take(this.role, slot, [key], true))).get(key) ?? 0;
     if (crashes >= CRASHES_MAX) {
-      await guarding(marks.putDown(this.role, slot, null)); // its letter ends the count
+      await guarding(marks.putDown(this.role, slot, null)); // it counts on: the message may come again before it is settled
       logger.error(
         { role: this.role, position: deliveries[0]?.position, crashes },
         'an event ends processes',

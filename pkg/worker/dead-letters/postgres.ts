@@ -5,7 +5,6 @@ import type { RoleName } from '../../kernel/roles.js';
 import type { Sql } from '../../postgres/port.js';
 import type { Metrics } from '../../runtime/port.js';
 import type { AdmittedEvent } from '../../contract/event.js';
-import { crashKey } from '../crash-guard/rules.js';
 import type { DeadLetters } from '../port.js';
 import { readEvent } from '../read-event.js';
 
@@ -20,7 +19,8 @@ export interface DeadLettersOptions {
  * A letter is unique per (role, event content); what cannot be read is known by its place in the transport and its body, for
  * places come again when a bus is made anew. A letter that comes again counts as one more attempt. One that was sent round again and failed again is open again; one whose event
  * took effect, or that somebody dropped or corrected, stays closed. In the same statement the counters
- * move, and the count of crashes ends (pkg/worker/crash-guard): who sends it round again gives it a new chance.
+ * move. The count of crashes stands (pkg/worker/crash-guard): the message may come again before it is settled, and must not
+ * begin to kill anew. Who sends a letter round again sends another message, which has a new chance.
  */
 const put = (uniqueness: string): string => `
   WITH letter AS (
@@ -37,8 +37,6 @@ const put = (uniqueness: string): string => `
       transport_position = excluded.transport_position, code_version = excluded.code_version,
       state = CASE WHEN d.state IN ('open', 'redriven') THEN excluded.state ELSE d.state END,
       closed_at = coalesce(d.closed_at, excluded.closed_at), closed_by = coalesce(d.closed_by, excluded.closed_by)
-  ), counted AS (
-    DELETE FROM crash_suspects WHERE role = $1 AND key = $18
   )
   INSERT INTO role_counters AS c (role, lane, delivered, conflict, dead)
   VALUES ($1, $14::smallint, 1, $15::bigint, 1 - $15::bigint)
@@ -112,7 +110,6 @@ export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
         reason === 'event_id_conflict' ? 1 : 0,
         event === null ? null : storable(event.id),
         event === null ? null : storable(event.type),
-        crashKey(delivery.messageId),
       ];
       try {
         await db.query(event === null ? PUT_BY_BODY : PUT_BY_IDENTITY, values);

@@ -104,8 +104,7 @@ const putLetter = (isByIdentity: boolean): Meaning =>
   function* (session, values) {
     const [role, game_id, player_id, dedupe_day, identity, content_hash, transport_position, reason, detail] =
       values;
-    const [attempts, body, headers, code_version, lane, conflict, event_id, event_type, suspect] =
-      values.slice(9);
+    const [attempts, body, headers, code_version, lane, conflict, event_id, event_type] = values.slice(9);
     const entered = session.get('inbox', inboxKey(role, dedupe_day, identity));
     const tookEffect =
       isByIdentity &&
@@ -130,7 +129,6 @@ const putLetter = (isByIdentity: boolean): Meaning =>
       ...{ transport_position, code_version },
       ...(isUnsettled(row) ? closing : {}),
     }));
-    yield* session.remove('crash_suspects', keyText(role, suspect));
     const isConflict = conflict as number;
     yield* count(session, role, lane, { delivered: 1, conflict: isConflict, dead: 1 - isConflict });
     return [];
@@ -166,12 +164,12 @@ export const workerStatements: readonly Taught[] = [
   { name: 'pkg/worker/inbox/postgres.ts countSettled', fingerprint: '815acb41a97e', meaning: countSettled },
   {
     name: 'pkg/worker/dead-letters/postgres.ts PUT_BY_IDENTITY',
-    fingerprint: '0720c7992ee8',
+    fingerprint: '83a1c6bbbb07',
     meaning: putLetter(true),
   },
   {
     name: 'pkg/worker/dead-letters/postgres.ts PUT_BY_BODY',
-    fingerprint: '56d51d29342c',
+    fingerprint: '74bcb931809a',
     meaning: putLetter(false),
   },
   { name: 'pkg/worker/dead-letters/postgres.ts CLOSE', fingerprint: '4c8f2e115026', meaning: closeApplied },
