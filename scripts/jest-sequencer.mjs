@@ -2,7 +2,11 @@
 // that no worker begins with it when the others are done.
 import Sequencer from '@jest/test-sequencer';
 
-const LONG = [/\.sim\.test\.ts$/, /web\/e2e\/.*\.test\.ts$/, /testkit\/(all-in-one|crash|season)\.e2e\.test\.ts$/];
+const LONG = [
+  /\.sim\.test\.ts$/,
+  /web\/e2e\/.*\.test\.ts$/,
+  /testkit\/(all-in-one|crash|season)\.e2e\.test\.ts$/,
+];
 
 export default class LongestFirst extends Sequencer {
   async sort(tests) {
